@@ -1,0 +1,92 @@
+# Makefile - a short front; how Bitale is built stands in CMakeLists.txt and CMakePresets.json.
+# All that these targets write lies below build/.
+#
+#   make            builds library and command (build/bitale); installs nothing
+#   make test       installs what tests need (said aloud), builds all, runs all tests
+#   make demo       the same for the demo: trains a small language model within a minute
+#   make asan       all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make tsan       all tests under ThreadSanitizer (clang)
+#   make clang      all tests, built by clang
+#   make debug      all tests with asserts and the graph checker
+#   make bench      the figures of docs/PERFORMANCE.md
+#   make fuzz       each fuzz target for FUZZ_SECONDS=60 (clang)
+#   make lint       layers, public headers, clang-tidy (LINT=path narrows it)
+#   make format     clang-format over our own C files
+#   make ci         what CI runs: .ci/run
+#   make install    to PREFIX=/usr/local (DESTDIR is honoured)
+#   make clean      removes build/
+#
+# T=name runs only the tests whose name matches; WERROR=ON makes warnings errors; JOBS=n;
+# DEPS=no leaves out the look at what is installed.
+
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+WERROR ?= OFF
+DEPS   ?= yes
+T      ?=
+FUZZ_SECONDS ?= 60
+DEMO_TEXT    ?= /usr/share/common-licenses/GPL-3
+
+# MAKEFLAGS is set anew because cmake brings its own job count.
+CONFIGURE = MAKEFLAGS=--no-print-directory cmake -DBTL_WERROR=$(WERROR) --preset
+BUILD     = MAKEFLAGS=--no-print-directory cmake --build
+CTEST     = ctest --output-on-failure --no-tests=error -j $(JOBS) $(if $(T),-R '$(T)')
+C_FOLDERS = src include cmd test examples bench tools
+
+all:
+	@$(CONFIGURE) release
+	@$(BUILD) build -j $(JOBS) --target product
+
+test: deps-test release-tests
+
+demo: deps-demo all
+	@sh examples/demo.sh build/bitale "$(DEMO_TEXT)"
+
+release-tests:
+	@$(CONFIGURE) release
+	@$(BUILD) build -j $(JOBS)
+	@$(CTEST) --test-dir build
+
+asan tsan clang debug:
+	@$(CONFIGURE) $@
+	@$(BUILD) build/$@ -j $(JOBS)
+	@$(CTEST) --test-dir build/$@
+
+bench:
+	@$(CONFIGURE) release
+	@$(BUILD) build -j $(JOBS) --target product benches
+	@if [ -f bench/run.sh ]; then sh bench/run.sh build; \
+	 else for b in build/bench/*; do [ -x "$$b" ] || continue; echo "$$b"; "$$b" || exit 1; done; fi
+
+fuzz:
+	@$(CONFIGURE) fuzz
+	@$(BUILD) build/fuzz -j $(JOBS)
+	@sh tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+lint:
+	@sh tools/check_layers.sh
+	@sh tools/headertest.sh
+	@$(CONFIGURE) clang
+	@$(BUILD) build/clang -j $(JOBS) --target product
+	@find $(if $(LINT),$(LINT),src cmd) -name '*.c' -print0 | \
+	 xargs -0 -n 4 -P $(JOBS) clang-tidy -quiet -p build/clang
+
+format:
+	@find $(C_FOLDERS) -name '*.[ch]' -print0 | xargs -0 clang-format -i
+
+ci:
+	@.ci/run
+
+install: all
+	@cmake --install build --prefix "$(PREFIX)"
+
+clean:
+	@rm -rf build
+
+help:
+	@sed -n '4,/^$$/s/^#  *//p' Makefile
+
+deps-%:
+	@[ "$(DEPS)" = no ] || sh tools/install-deps.sh $*
+
+.PHONY: all test demo release-tests asan tsan clang debug bench fuzz lint format ci install clean help

@@ -1,0 +1,120 @@
+/* diagnostic.c - a user's mistake: recording it where it is found, rendering it for a person.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "expr/graph.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *diagnostic_format(btl_graph *g, const char *format, va_list args) {
+    char text[1200];
+    vsnprintf(text, sizeof text, format, args);
+    return btl_arena_strdup(&g->arena, text);
+}
+
+btl_status btl_fail(btl_graph *g, btl_status status, const char *format, ...) {
+    if (g->pending_message) return g->pending;
+    va_list args;
+    va_start(args, format);
+    g->pending_message = diagnostic_format(g, format, args);
+    va_end(args);
+    g->pending = status;
+    g->pending_label = g->pending_hint = NULL;
+    return status;
+}
+
+void btl_fail_label(btl_graph *g, const char *format, ...) {
+    if (g->pending_label) return;
+    va_list args;
+    va_start(args, format);
+    g->pending_label = diagnostic_format(g, format, args);
+    va_end(args);
+}
+
+void btl_fail_hint(btl_graph *g, const char *format, ...) {
+    if (g->pending_hint) return;
+    va_list args;
+    va_start(args, format);
+    g->pending_hint = diagnostic_format(g, format, args);
+    va_end(args);
+}
+
+/* The first error of a graph is also kept as a btl_error, which needs no memory to be read. */
+static void diagnostic_keep_first(btl_graph *g, const btl_diagnostic *d) {
+    btl_text t;
+    btl_text_init(&t, &g->arena);
+    btl_diagnostic_print(&t, d);
+    while (t.length && t.data[t.length - 1] == '\n') t.data[--t.length] = 0;
+    g->status = d->status;
+    btl_error_set(&g->error, d->status, "%s", t.data);
+    if (!d->places) return;
+    const btl_place *p = d->places->place;
+    g->error.line = p->line;
+    g->error.column = p->column;
+    size_t n = strlen(p->file), most = sizeof g->error.file - 1;
+    snprintf(g->error.file, sizeof g->error.file, "%s", n > most ? p->file + (n - most) : p->file);
+}
+
+void btl_fail_done(btl_graph *g, const char *prefix) {
+    if (!g->pending_message) btl_fail(g, BTL_EINTERNAL, "failed without a message");
+    btl_diagnostic *d = BTL_NEW(&g->arena, btl_diagnostic);
+    const char *message = g->pending_message;
+    if (prefix) message = btl_arena_printf(&g->arena, "%s: %s", prefix, message);
+    *d = (btl_diagnostic){ g->pending, g->here, message, g->pending_label, g->pending_hint, NULL };
+    g->pending_message = g->pending_label = g->pending_hint = NULL;
+    g->pending = BTL_OK;
+    *g->last_diagnostic = d;
+    g->last_diagnostic = &d->next;
+    g->ndiagnostics++;
+    if (g->status == BTL_OK) diagnostic_keep_first(g, d);
+}
+
+/* The source line with carets below; a tab of the source stays a tab in the line of carets. */
+static void diagnostic_print_source(btl_text *t, const btl_place *p, const char *label) {
+    btl_text_printf(t, "%5d | %s\n      | ", p->line, p->source);
+    for (int i = 0; i < p->column - 1 && p->source[i]; i++) btl_text_add(t, p->source[i] == '\t' ? "\t" : " ");
+    for (int i = 0; i < (p->length > 0 ? p->length : 1); i++) btl_text_add(t, i ? "~" : "^");
+    if (label) btl_text_printf(t, " %s", label);
+    btl_text_add(t, "\n");
+}
+
+void btl_diagnostic_print(btl_text *t, const btl_diagnostic *d) {
+    const btl_place *p = d->places ? d->places->place : NULL;
+    if (p) btl_text_printf(t, "%s:%d:", p->file, p->line);
+    if (p && p->column) btl_text_printf(t, "%d:", p->column);
+    btl_text_printf(t, "%serror: %s\n", p ? " " : "", d->message);
+    if (p && p->source && p->column) diagnostic_print_source(t, p, d->label);
+    else if (d->label) btl_text_printf(t, "      %s\n", d->label);
+    if (d->hint) btl_text_printf(t, "      hint: %s\n", d->hint);
+}
+
+/* ---- places ------------------------------------------------------------------------------ */
+
+enum { LARGEST_PLACES = 8 }; /* a fused node of a thousand lines names the first few */
+
+static bool diagnostic_place_equal(const btl_place *a, const btl_place *b) {
+    return a == b || (a->line == b->line && a->column == b->column && strcmp(a->file, b->file) == 0);
+}
+
+const btl_places *btl_places_add(btl_graph *g, const btl_places *set, const btl_place *place) {
+    int n = 0;
+    for (const btl_places *p = set; p; p = p->more, n++)
+        if (diagnostic_place_equal(p->place, place)) return set;
+    if (n >= LARGEST_PLACES) return set;
+    btl_places *p = btl_arena_alloc(&g->arena, sizeof *p);
+    if (!set) {
+        *p = (btl_places){ place, NULL };
+        return p;
+    }
+    /* the first place stays in front: it is the one that messages name */
+    btl_places *second = btl_arena_alloc(&g->arena, sizeof *second);
+    *second = (btl_places){ place, set->more };
+    *p = (btl_places){ set->place, second };
+    return p;
+}
+
+const btl_places *btl_places_union(btl_graph *g, const btl_places *a, const btl_places *b) {
+    if (!a || a == b) return a ? a : b;
+    for (; b; b = b->more) a = btl_places_add(g, a, b->place);
+    return a;
+}

@@ -1,0 +1,198 @@
+/* op.h - the op contract: everything that Bitale knows of an operation stands in one const struct.
+ *
+ * Later folders read it; only `ops/` fills it in. Nothing outside an op's file asks which op a
+ * node has, except through the flags and pointers here.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTL_EXPR_OP_H
+#define BTL_EXPR_OP_H
+
+#include "expr/graph.h"
+
+/* ---- infer: types and sizes; finds every user error -------------------------------------- */
+
+typedef struct btl_infer {
+    btl_graph *g;
+    const btl_op *op;
+    int nin;
+    btl_var *const *in;
+    const btl_param *params;
+    int nout;       /* preset to op->nout */
+    btl_type *out;  /* preset to an array of op->nout; replace both where the number varies */
+} btl_infer;
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+/* An array while it is computed with: strides count elements. */
+typedef struct btl_operand {
+    char *data;
+    btl_dtype dtype;
+    int rank;
+    const int64_t *dims;
+    int64_t *strides;
+} btl_operand;
+
+typedef struct btl_exec {
+    const btl_node *node;
+    const btl_param *params;
+    int nin, nout;
+    const btl_operand *in;  /* any strides (also 0) */
+    btl_operand *out;       /* row-major, allocated; for `view`: data and strides to be filled in */
+    int64_t *symbols;       /* values of the size symbols; `measure` fills in the late ones */
+    void *work;             /* op->workspace bytes, or NULL */
+    btl_context *ctx;
+    btl_error *err;         /* for btl_error_set; the caller adds the place */
+} btl_exec;
+
+/* ---- gradient ----------------------------------------------------------------------------- */
+
+typedef struct btl_vjp {
+    btl_graph *g;
+    const btl_node *node;
+    btl_var *const *in;    /* node->in */
+    btl_var *const *out;   /* the node's outputs */
+    btl_var *const *dout;  /* gradient by each output, NULL: nothing flows there (never all NULL) */
+    const bool *need;      /* which inputs' gradients are wanted */
+    btl_var **din;         /* to be filled: NULL stands for "not connected" or not wanted */
+} btl_vjp;
+
+/* ---- elementwise ops ---------------------------------------------------------------------- */
+
+/* The scalar function of an elementwise op. `code` is a C expression over $0 $1 $2 (the operands),
+ * in which $t is the operands' type name ("f32"), $T its C type, $f the suffix of C's functions
+ * ("f" for f32, "" for f64) and $r the result's type name; functions btl_… come from vecmath.inc.
+ * One text for all dtypes, or different ones for floats, signed, unsigned and bool (NULL: the op
+ * does not take that kind). f16 and bf16 compute in f32 and round each result.
+ * Strip kernels and generated C are both made of this text, hence the same bits. */
+typedef struct btl_elem {
+    const char *code_float, *code_signed, *code_unsigned, *code_bool;
+    /* The slow, obvious function: x[i] are operands. f32 is computed in it and rounded; f64 too. */
+    long double (*real)(const long double *x);
+    /* For integer and bool operands, on 64 bits: wrapped to the type afterwards. */
+    int64_t (*on_signed)(const int64_t *x);
+    uint64_t (*on_unsigned)(const uint64_t *x);
+    double max_ulp;     /* that the text promises for f32 and f64; 0: correctly rounded */
+    /* dtype of the result: as the (promoted) operands, or bool */
+    bool to_bool;
+    int cost;           /* in additions, for fusion and scheduling */
+} btl_elem;
+
+/* ---- reductions --------------------------------------------------------------------------- */
+
+/* A reduction over axes by an elementwise op of two operands, in the one order of docs/DESIGN.md. */
+typedef struct btl_reduction {
+    const btl_op *combine;
+    double identity_float;    /* x combined with it is x, bit for bit (-0.0 for a sum) */
+    int identity_kind;        /* for integers: 0, 1, or the type's least (-1) or largest (+2) value */
+    bool empty_is_error;      /* max and min of nothing */
+    double empty_float;       /* otherwise the value of an empty one (0.0 for a sum) */
+} btl_reduction;
+
+enum btl_identity_kind { IDENTITY_ZERO = 0, IDENTITY_ONE = 1, IDENTITY_LARGEST = 2, IDENTITY_LEAST = -1 };
+
+/* ---- the contract ------------------------------------------------------------------------- */
+
+/* How btl_build prepares the operands. */
+typedef enum btl_promote {
+    PROMOTE_NONE,     /* as they are */
+    PROMOTE_COMMON,   /* all to their common type */
+    PROMOTE_REAL,     /* all to their common type, integers and bool to f64 */
+    PROMOTE_DIVIDE,   /* like REAL: "/" */
+    PROMOTE_BITS,     /* to their common type, which must be an integer or bool */
+    PROMOTE_WHERE     /* operands 1 and 2 to their common type, operand 0 must be bool */
+} btl_promote;
+
+enum btl_op_flags {
+    OP_COMMUTATIVE = 1,      /* of its two operands */
+    OP_LEAF = 2,             /* input, shared, constant, param: computed by nobody */
+    OP_CAN_FAIL = 4,         /* at run time */
+    OP_IS_PURE_SHAPE = 8,    /* moves data, computes nothing: exact */
+    OP_HIDDEN = 16,          /* cannot be written by a person */
+    OP_NO_FOLD = 32,         /* never folded when its inputs are constant */
+    OP_MACRO = 64,           /* only `build` exists: never a node (mean, var, …) */
+    OP_BARRIER = 128         /* no gradient passes, no rule looks through (stop_gradient) */
+};
+
+typedef struct btl_param_spec {
+    const char *name;
+    btl_param_kind kind;
+    const char *fallback;    /* default in the notation ("none", "false", "0"), NULL: must be given */
+    bool positional;         /* may stand behind the operands without its name */
+    const char *doc;
+} btl_param_spec;
+
+typedef struct btl_alias { signed char out, in; } btl_alias; /* lists end with out = -1 */
+
+/* Inputs that test the op; see test/sweep. Text of the notation, one case a string:
+ * "x: f32[3, 0]" declares operands and their types, settings follow behind "|": "x: f32[2, 3] | axis=1". */
+typedef const char *const *btl_samples;
+
+struct btl_op {
+    const char *name;          /* also in the notation and, behind btl_, in C */
+    const char *doc;           /* one line for `bitale ops` */
+    const char *signature;     /* "softmax(x, axis=-1)" */
+    int version;
+    int min_in, max_in;        /* max_in -1: any number */
+    int nout;
+    unsigned flags;
+    btl_promote promote;
+    int nparams;
+    const btl_param_spec *params;
+
+    btl_status (*infer)(btl_infer *x);
+    /* Replaces the default way of btl_build (promotion, then apply). */
+    btl_var *(*build)(btl_graph *g, const btl_op *op, int nin, btl_var *const *in, const btl_param *params,
+                      btl_var **out);
+    /* A slow, obvious, accurate reference; must accept any strides. Missing: the op has `elem`,
+     * `reduction`, `view` or `body`, from which it follows. */
+    btl_status (*eval)(btl_exec *x);
+    /* Fills in the sizes that only a run can tell (x->symbols), before outputs are allocated. */
+    btl_status (*measure)(btl_exec *x);
+    /* Output 0 is a view of input 0: sets out[0].data and out[0].strides. */
+    btl_status (*view)(btl_exec *x);
+    /* A fast native version for functions that run without generated code; missing: eval. */
+    btl_status (*kernel)(btl_exec *x);
+    size_t (*workspace)(const btl_exec *x);   /* bytes; data pointers are not yet set */
+
+    btl_status (*vjp)(btl_vjp *v);
+    /* Output by input: does a gradient flow? Missing: everywhere. */
+    bool (*connected)(const btl_node *n, int out, int in);
+    /* The op said in other ops (output 0 only); vjp, eval and sizes follow from it. */
+    btl_var *(*body)(btl_graph *g, const btl_node *n, btl_var *const *in);
+
+    const btl_alias *views;    /* NULL: none */
+    const btl_alias *destroys;
+    const btl_elem *elem;
+    const btl_reduction *reduction;
+    btl_samples samples;       /* NULL-terminated, NULL: the family's */
+};
+
+/* The table of all ops (ops/ops.c), NULL-terminated, and the op of that name (NULL: none). */
+extern const btl_op *const btl_ops[];
+const btl_op *btl_op_find(const char *name, size_t length);
+
+/* Leaves (expr/leaf.c). */
+extern const btl_op btl_op_input, btl_op_shared, btl_op_constant, btl_op_param;
+/* size(dim): a size as a value of a dtype (ops/create.c); cast (ops/cast.c). */
+extern const btl_op btl_op_size, btl_op_cast;
+
+/* The value of a setting by name; asserts that the op has it. */
+const btl_param *btl_node_param(const btl_node *n, const char *name);
+const btl_param *btl_param_of(const btl_op *op, const btl_param *params, const char *name);
+
+/* ---- running one op anywhere (expr/eval.c) ----------------------------------------------- */
+
+/* Runs a node by its reference. in: operands; out: allocated row-major, sizes from symbols.
+ * Handles elem, reduction, view, body where op->eval is missing. */
+btl_status btl_exec_eval(btl_exec *x);
+/* Runs it by its kernel, or by its reference where it has none. */
+btl_status btl_exec_run(btl_exec *x);
+
+/* Evaluates variables of a graph by the reference of each node. `given` maps leaves to arrays
+ * (given_vars[i] has value given[i]); inputs, shared without one are an error. symbols: values of
+ * the graph's size symbols (those unset, -1, are bound by the given arrays' shapes). results: new
+ * arrays, to be freed. The oracle of every test, of constant folding, of first values. */
+btl_status btl_graph_eval(btl_graph *g, int ngiven, btl_var *const *given_vars, const btl_array *given,
+                          int64_t *symbols, int nresults, btl_var *const *results_vars, btl_array *results,
+                          btl_error *err);
+
+#endif

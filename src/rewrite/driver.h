@@ -1,0 +1,31 @@
+/* driver.h - runs rewrite rules over a graph until nothing changes.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTL_REWRITE_DRIVER_H
+#define BTL_REWRITE_DRIVER_H
+
+#include "rewrite/rules.h"
+
+/* Start from {0}; at least `phases` must be set. */
+typedef struct btl_rewrite_options {
+    unsigned phases;                   /* mask of btl_phase, run in their order */
+    int nwith, nwithout;               /* switches: names or tags of rules; without wins */
+    const char *const *with, *const *without;
+    int nbarriers;                     /* variables that are neither replaced nor looked through */
+    btl_var *const *barriers;
+    void (*trace)(void *user, const btl_rule *rule, const btl_var *before, const btl_var *after);
+    void *trace_user;
+    int max_passes;                    /* of a phase; 0: 32 */
+} btl_rewrite_options;
+
+/* Replaces roots[i] by their rewritten versions, variables of the same graph with the same types.
+ * Nodes are immutable: what changed is new, the rest is shared with the old graph. Must run under
+ * btl_graph_protect. BTL_ENAME for a switch that names no rule or tag (not recorded in the graph).
+ * Linear in the nodes that the roots depend on, for each pass. */
+btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewrite_options *options);
+
+/* Is a rule on under these switches? */
+bool btl_rule_is_on(const btl_rule *rule, const btl_rewrite_options *options);
+/* The first switch that names no rule and no tag, or NULL. */
+const char *btl_rewrite_unknown_switch(const btl_rewrite_options *options);
+
+#endif

@@ -1,0 +1,71 @@
+/* match.h - patterns: rules' texts as trees, matched against nodes and built into nodes.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTL_REWRITE_MATCH_H
+#define BTL_REWRITE_MATCH_H
+
+#include "rewrite/rules.h"
+
+typedef enum pattern_kind { PATTERN_VAR, PATTERN_NUMBER, PATTERN_CALL } pattern_kind;
+
+enum { PATTERN_KIDS = 4, PATTERN_SETTINGS = 4 };
+
+/* What a setting of an op must be (match) or is (result). */
+typedef struct pattern_setting {
+    int binding;      /* ?a: an index into btl_match.setting; -1: the value */
+    btl_param value;
+} pattern_setting;
+
+typedef struct btl_pattern btl_pattern;
+struct btl_pattern {
+    pattern_kind kind;
+    int binding;                      /* PATTERN_VAR */
+    double number;                    /* PATTERN_NUMBER */
+    const btl_op *op;                 /* PATTERN_CALL */
+    int nkids;
+    const btl_pattern *kids[PATTERN_KIDS];
+    const pattern_setting *settings;  /* one for each of op->nparams */
+};
+
+typedef struct btl_compiled_rule {
+    const btl_rule *rule;
+    int index;                 /* of btl_rule_at */
+    const btl_pattern *match;  /* NULL: apply alone */
+    const btl_pattern *result;
+    int nbindings;
+    char letters[BTL_RULE_BINDINGS];
+    uint64_t mask;             /* ops that must be among the root's operands, as btl_op_bit */
+    const char *broken;        /* why the rule cannot be used, or NULL */
+} btl_compiled_rule;
+
+/* The rules to try at a node, in order. */
+typedef struct btl_rule_list { const btl_op *op; int n; btl_compiled_rule **rules; } btl_rule_list;
+
+/* All rules, compiled; immutable once made. */
+typedef struct btl_rulebook {
+    btl_arena arena;
+    int nrules;
+    btl_compiled_rule *rules;
+    btl_table by_op;           /* of btl_rule_list */
+    btl_rule_list any;         /* for ops that no rule names */
+} btl_rulebook;
+
+/* The context's rule book, made at first use; NULL without memory. ctx may not be NULL. */
+const btl_rulebook *btl_rulebook_of(btl_context *ctx);
+/* The list for an op; never NULL. */
+const btl_rule_list *btl_rulebook_list(const btl_rulebook *book, const btl_op *op);
+
+/* One of 64 bits, by op: a node whose operands lack a bit of a rule's mask cannot match it. */
+static inline uint64_t btl_op_bit(const btl_op *op) {
+    return (uint64_t)1 << ((((uintptr_t)op >> 4) * 0x9e3779b97f4a7c15u) >> 58 & 63);
+}
+
+/* Does the rule's pattern (and condition) fit m->root? Fills in the bindings. A rule without a
+ * pattern fits. */
+bool btl_rule_matches(btl_match *m, const btl_compiled_rule *rule);
+/* What the rule makes of it: new nodes, or NULL where its code declines. */
+btl_var *btl_rule_build(btl_match *m, const btl_compiled_rule *rule);
+
+/* Compiles one rule into an arena (under its protection); the reason is in ->broken. */
+void btl_rule_compile(btl_arena *a, const btl_rule *rule, btl_compiled_rule *out);
+
+#endif

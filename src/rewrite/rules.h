@@ -1,0 +1,90 @@
+/* rules.h - what a rewrite rule is: data, one entry of a table.
+ *
+ * Most rules are two expressions of the notation, `match` and `result`, in which ?x stands for any
+ * variable (twice ?x: twice the same one). A rule that needs code has `apply`; everything else
+ * about it is the same. `bitale rules` prints these tables, the driver runs them, and one
+ * generated test goes through all of them.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTL_REWRITE_RULES_H
+#define BTL_REWRITE_RULES_H
+
+#include "expr/op.h"
+
+typedef enum btl_phase {
+    BTL_CANONICALIZE = 1, /* one form for what can be said in several; folding, merging */
+    BTL_STABILIZE = 2,    /* forms that neither overflow nor lose digits; before differentiation too */
+    BTL_SPECIALIZE = 4,   /* cheaper ops for special cases */
+    BTL_LOWER = 8         /* composite ops without a kernel become what they are made of */
+} btl_phase;
+
+typedef enum btl_rule_class {
+    BTL_EXACT,       /* the same bits, given what `needs` says */
+    BTL_WITHIN_ULP,  /* the mathematical value within `ulp` of the new form's last place */
+    BTL_REASSOCIATES /* other roundings of the same sum or product */
+} btl_rule_class;
+
+/* What a rule assumes of values: outside of it the two sides differ. */
+typedef enum btl_rule_needs {
+    BTL_FINITE = 1,         /* no infinity or NaN inside (where the old form makes NaN, the new may not) */
+    BTL_NO_SIGNED_ZERO = 2, /* -0 may become 0 */
+    BTL_NO_OVERFLOW = 4     /* where the old form overflows the new one is right */
+} btl_rule_needs;
+
+enum { BTL_RULE_BINDINGS = 8, BTL_RULE_CONSUMED = 16 };
+
+/* A match in progress: what ?x, ?y … and settings are bound to, and which nodes were looked at.
+ * Code of rules reads through it: btl_match_node gives the node behind a variable, or NULL where
+ * a rule must not look (a leaf, a barrier), and notes it as replaced. */
+typedef struct btl_match {
+    btl_graph *g;
+    btl_bits barriers;                    /* nodes behind which nothing is known */
+    const btl_node *root;
+    btl_var *bound[BTL_RULE_BINDINGS];    /* by letter in order of appearance in `match` */
+    const btl_param *setting[BTL_RULE_BINDINGS];
+    int nconsumed;
+    const btl_node *consumed[BTL_RULE_CONSUMED];
+} btl_match;
+
+typedef struct btl_rule {
+    const char *name;
+    const char *match;    /* NULL: `ops` says where apply is tried */
+    const char *result;   /* NULL: apply makes it */
+    const char *ops;      /* names of ops, "log sub"; "*": every op. Only without match */
+    bool (*when)(const btl_match *m);                     /* NULL: always */
+    btl_var *(*apply)(btl_match *m, const btl_node *n);   /* NULL result: does not fire */
+    const char *why;
+    const char *source;   /* a paper, a book, or NULL */
+    btl_phase phase;
+    const char *tags;     /* further words for --with/--without, "stability softmax" */
+    btl_rule_class exactness;
+    double ulp;           /* BTL_WITHIN_ULP */
+    unsigned needs;       /* btl_rule_needs */
+    bool opt_in;          /* only with --with */
+} btl_rule;
+
+/* All rules, in the order in which they are tried. */
+int btl_rules_count(void);
+const btl_rule *btl_rule_at(int i);
+const btl_rule *btl_rule_find(const char *name);
+
+/* The tables (rules_*.c, fold.c); each ends with a nameless entry. */
+extern const btl_rule btl_rules_canonical[], btl_rules_views[], btl_rules_stable[], btl_rules_special[],
+    btl_rules_fold[], btl_rules_lower[];
+
+/* ---- for the code of rules ---------------------------------------------------------------- */
+
+/* The node of v if it may be looked at and is of that op (NULL: of any), or NULL. */
+const btl_node *btl_match_node(btl_match *m, const btl_var *v, const btl_op *op);
+/* v is a constant (also cast or broadcast) all of whose elements are `value`. */
+bool btl_match_number(const btl_var *v, double value);
+/* A node with the settings of `like` on other operands; NULL on failure. */
+btl_var *btl_match_rebuild(btl_match *m, const btl_node *like, btl_var *first_operand);
+/* The op of a name that must exist (tests run through all of them); NULL if it does not. */
+const btl_op *btl_rule_op(const char *name);
+
+/* Conditions. */
+bool btl_when_float(const btl_match *m);      /* the root is f16 … f64 */
+bool btl_when_not_bool(const btl_match *m);
+bool btl_when_integer(const btl_match *m);
+
+#endif

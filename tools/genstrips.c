@@ -1,0 +1,246 @@
+/* genstrips.c - writes the strip kernels: `genstrips OUT.c`, run while Bitale is built.
+ *
+ * One C file with a static function for every elementwise op and dtype, every cast, and, for every
+ * reduction's op, the function that folds a run of elements into 32 lanes. The loops are made of
+ * the ops' own C text (btl_elem in expr/op.h), of which generated code is made too: one text, the
+ * same bits. The file needs no header; it is compiled once per instruction set, with
+ * BTL_STRIPS_TABLE as the name of its one exported table.
+ *
+ * f16 and bf16 are computed in f32. Only short texts get kernels of these types of their own: where
+ * a function of vecmath is called, the interpreter casts, runs the f32 kernel and casts back, which
+ * gives the same bits and halves the size of all kernels.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/text.h"
+#include "expr/op.h"
+#include "target/snippets.h"
+#include "vm/strips.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *btl_cast_code(btl_dtype from, btl_dtype to);
+
+typedef struct gen {
+    btl_arena *arena;
+    btl_text code, table;
+    const char *path;
+} gen;
+
+/* ---- types -------------------------------------------------------------------------------- */
+
+/* How an element lies in memory. */
+static const char *gen_storage(btl_dtype dtype) {
+    static const char *const names[BTL_NDTYPES] = {
+        [BTL_BOOL] = "uint8_t", [BTL_I8] = "int8_t",    [BTL_I16] = "int16_t",   [BTL_I32] = "int32_t",
+        [BTL_I64] = "int64_t",  [BTL_U8] = "uint8_t",   [BTL_U16] = "uint16_t",  [BTL_U32] = "uint32_t",
+        [BTL_U64] = "uint64_t", [BTL_F16] = "uint16_t", [BTL_BF16] = "uint16_t", [BTL_F32] = "float",
+        [BTL_F64] = "double",
+    };
+    return names[dtype];
+}
+
+static bool gen_is_half(btl_dtype dtype) { return dtype == BTL_F16 || dtype == BTL_BF16; }
+
+/* The dtype in which an op on `dtype` computes. */
+static btl_dtype gen_computed(btl_dtype dtype) { return gen_is_half(dtype) ? BTL_F32 : dtype; }
+
+static const char *gen_elem_code(const btl_elem *elem, btl_dtype dtype) {
+    switch (btl_dtype_kind(dtype)) {
+    case 'b': return elem->code_bool;
+    case 'i': return elem->code_signed;
+    case 'u': return elem->code_unsigned;
+    default: return elem->code_float;
+    }
+}
+
+/* ---- templates ---------------------------------------------------------------------------- */
+
+/* Expands a text: $0 $1 $2 are operand[i], the other letters as told at btl_elem. */
+static void gen_expand(btl_text *t, const char *code, const char *const *operand, btl_dtype dtype, btl_dtype to) {
+    for (const char *p = code; *p; p++) {
+        if (*p != '$') {
+            btl_text_addn(t, p, 1);
+            continue;
+        }
+        switch (*++p) {
+        case 't': btl_text_add(t, btl_dtype_name(dtype)); break;
+        case 'T': btl_text_add(t, gen_storage(dtype)); break;
+        case 'f': btl_text_add(t, dtype == BTL_F32 ? "f" : ""); break;
+        case 'r': btl_text_add(t, btl_dtype_name(to)); break;
+        default: btl_text_add(t, operand[*p - '0']);
+        }
+    }
+}
+
+/* The value `element` (an lvalue's text) of a dtype, converted to the dtype it is computed in. */
+static const char *gen_load(gen *g, btl_dtype dtype, const char *element) {
+    btl_text t;
+    btl_text_init(&t, g->arena);
+    if (gen_is_half(dtype)) gen_expand(&t, btl_cast_code(dtype, BTL_F32), &element, dtype, BTL_F32);
+    else btl_text_add(&t, element);
+    return t.data;
+}
+
+/* Adds "target = code(operands);": operands are lvalues of in[k], which are loaded once. */
+static void gen_statement(gen *g, const char *code, int nin, const btl_dtype *in, const char *const *element,
+                          btl_dtype to, const char *target) {
+    static const char *const locals[3] = { "x", "y", "z" };
+    btl_dtype dtype = gen_computed(in[nin - 1]);
+    btl_text t;
+    for (int k = 0; k < nin; k++)
+        btl_text_printf(&g->code, "const %s %s = %s; ", gen_storage(gen_computed(in[k])), locals[k],
+                        gen_load(g, in[k], element[k]));
+    btl_text_init(&t, g->arena);
+    btl_text_add(&t, "(");
+    gen_expand(&t, code, locals, dtype, gen_computed(to));
+    btl_text_add(&t, ")");
+    btl_text_printf(&g->code, "%s = ", target);
+    if (gen_is_half(to)) {
+        btl_text_printf(&g->code, "0; { const float r = %s; %s = ", t.data, target);
+        const char *r = "r";
+        gen_expand(&g->code, btl_cast_code(BTL_F32, to), &r, BTL_F32, to);
+        btl_text_add(&g->code, "; }");
+    } else {
+        btl_text_add(&g->code, t.data);
+        btl_text_add(&g->code, ";");
+    }
+}
+
+/* ---- kernels ------------------------------------------------------------------------------ */
+
+static void gen_entry(gen *g, const char *op, btl_dtype dtype, btl_dtype to, const char *function) {
+    btl_text_printf(&g->table, "    { \"%s\", %d, %d, %s },\n", op, (int)dtype, (int)to, function);
+}
+
+static void gen_loop(gen *g, const char *function, const char *code, int nin, const btl_dtype *in, btl_dtype to) {
+    static const char *const element[3] = { "a[i]", "b[i]", "c[i]" };
+    btl_text_printf(&g->code, "static void %s(int64_t n, const void *const *in, void *out) {\n", function);
+    for (int k = 0; k < nin; k++)
+        btl_text_printf(&g->code, "    const %s *%c = in[%d];\n", gen_storage(in[k]), 'a' + k, k);
+    btl_text_printf(&g->code, "    %s *o = out;\n    LOOP(n) { ", gen_storage(to));
+    gen_statement(g, code, nin, in, element, to, "o[i]");
+    btl_text_add(&g->code, " }\n}\n");
+}
+
+/* An op on operands of one dtype (where's condition is bool). */
+static void gen_elem_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
+    const char *code = gen_elem_code(op->elem, dtype);
+    btl_dtype in[3] = { dtype, dtype, dtype }, to = op->elem->to_bool ? BTL_BOOL : dtype;
+    if (!code || op->max_in > 3 || (gen_is_half(dtype) && strstr(code, "btl_"))) return;
+    if (op->promote == PROMOTE_WHERE) in[0] = BTL_BOOL;
+    const char *function = btl_arena_printf(g->arena, "%s_%s", op->name, btl_dtype_name(dtype));
+    gen_loop(g, function, code, op->max_in, in, to);
+    gen_entry(g, op->name, dtype, to, function);
+}
+
+static void gen_cast_kernel(gen *g, btl_dtype from, btl_dtype to) {
+    const char *element = "a[i]", *function;
+    function = btl_arena_printf(g->arena, "cast_%s_%s", btl_dtype_name(from), btl_dtype_name(to));
+    btl_text_printf(&g->code,
+                    "static void %s(int64_t n, const void *const *in, void *out) {\n"
+                    "    const %s *a = in[0];\n    %s *o = out;\n    LOOP(n) { const %s x = a[i]; o[i] = ",
+                    function, gen_storage(from), gen_storage(to), gen_storage(from));
+    element = "x";
+    gen_expand(&g->code, btl_cast_code(from, to), &element, from, to);
+    btl_text_add(&g->code, "; }\n}\n");
+    gen_entry(g, "cast", from, to, function);
+}
+
+/* Folds n elements into the lanes: lane i % 32 takes element i. */
+static void gen_lanes_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
+    static const char *const element[2] = { "o[i]", "a[i]" };
+    const char *code = gen_elem_code(op->elem, dtype), *type = gen_storage(dtype);
+    btl_dtype in[2] = { dtype, dtype };
+    if (!code) return;
+    const char *function = btl_arena_printf(g->arena, "%s_lanes_%s", op->name, btl_dtype_name(dtype));
+    btl_text_printf(&g->code,
+                    "static void %s(int64_t n, const void *const *in, void *out) {\n    const %s *a = in[0];\n"
+                    "    %s *o = out;\n    for (; n >= %d; n -= %d, a += %d)\n    LOOP(%d) { ",
+                    function, type, type, BTL_STRIP_LANES, BTL_STRIP_LANES, BTL_STRIP_LANES, BTL_STRIP_LANES);
+    gen_statement(g, code, 2, in, element, dtype, "o[i]");
+    btl_text_add(&g->code, " }\n    LOOP(n) { ");
+    gen_statement(g, code, 2, in, element, dtype, "o[i]");
+    btl_text_add(&g->code, " }\n}\n");
+    gen_entry(g, btl_arena_printf(g->arena, "%s.lanes", op->name), dtype, dtype, function);
+}
+
+static bool gen_combine_is_new(int i) {
+    for (int k = 0; k < i; k++)
+        if (btl_ops[k]->reduction && btl_ops[k]->reduction->combine == btl_ops[i]->reduction->combine) return false;
+    return true;
+}
+
+static bool gen_is_first(int i) {
+    for (int k = 0; k < i; k++)
+        if (btl_ops[k] == btl_ops[i]) return false;
+    return true;
+}
+
+/* ---- the file ----------------------------------------------------------------------------- */
+
+static const char gen_head[] =
+    "/* Strip kernels, written by tools/genstrips.c from the ops' texts. */\n"
+    "typedef __INT8_TYPE__ int8_t; typedef __INT16_TYPE__ int16_t; typedef __INT32_TYPE__ int32_t;\n"
+    "typedef __INT64_TYPE__ int64_t; typedef __UINT8_TYPE__ uint8_t; typedef __UINT16_TYPE__ uint16_t;\n"
+    "typedef __UINT32_TYPE__ uint32_t; typedef __UINT64_TYPE__ uint64_t;\n"
+    "#define LOOP(count) _Pragma(\"omp simd\") for (int64_t i = 0; i < (count); i++)\n\n";
+
+static const char gen_table_head[] =
+    "\ntypedef void (*btl_strip_fn)(int64_t, const void *const *, void *);\n"
+    "typedef struct btl_strip_kernel { const char *op; int dtype, to; btl_strip_fn fn; } btl_strip_kernel;\n"
+    "extern const btl_strip_kernel BTL_STRIPS_TABLE[];\n"
+    "const btl_strip_kernel BTL_STRIPS_TABLE[] = {\n";
+
+static void gen_kernels(gen *g) {
+    for (int i = 0; btl_ops[i]; i++) {
+        const btl_op *op = btl_ops[i];
+        for (int d = 0; op->elem && gen_is_first(i) && d < BTL_NDTYPES; d++) gen_elem_kernel(g, op, (btl_dtype)d);
+        for (int d = 0; op->reduction && gen_combine_is_new(i) && d < BTL_NDTYPES; d++)
+            gen_lanes_kernel(g, op->reduction->combine, (btl_dtype)d);
+    }
+    for (int from = 0; from < BTL_NDTYPES; from++)
+        for (int to = 0; to < BTL_NDTYPES; to++)
+            if (from != to && btl_cast_code((btl_dtype)from, (btl_dtype)to))
+                gen_cast_kernel(g, (btl_dtype)from, (btl_dtype)to);
+}
+
+static btl_status gen_write(const char *path, int n, const btl_text *parts) {
+    FILE *f = fopen(path, "w");
+    bool good = f != NULL;
+    for (int i = 0; good && i < n; i++)
+        good = fwrite(parts[i].data, 1, parts[i].length, f) == parts[i].length;
+    if (f && fclose(f) != 0) good = false;
+    if (good) return BTL_OK;
+    perror(path);
+    return BTL_EIO;
+}
+
+static btl_status gen_file(void *arg) {
+    gen *g = arg;
+    btl_snippets snippets;
+    btl_text head;
+    btl_text_init(&head, g->arena);
+    btl_text_init(&g->code, g->arena);
+    btl_text_init(&g->table, g->arena);
+    btl_text_add(&head, gen_head);
+    btl_text_add(&g->table, gen_table_head);
+    gen_kernels(g);
+    btl_text_add(&g->table, "    { 0, 0, 0, 0 }\n};\n");
+    btl_snippets_init(&snippets, g->arena, btl_vecmath_text);
+    btl_snippets_use(&snippets, g->code.data, g->code.length);
+    btl_snippets_print(&snippets, &head);
+    return gen_write(g->path, 3, (btl_text[]){ head, g->code, g->table });
+}
+
+int main(int argc, char **argv) {
+    btl_arena arena;
+    if (argc != 2) {
+        fprintf(stderr, "usage: genstrips OUT.c\n");
+        return 2;
+    }
+    btl_arena_init(&arena, NULL);
+    gen g = { .arena = &arena, .path = argv[1] };
+    btl_status status = btl_arena_protect(&arena, gen_file, &g);
+    btl_arena_deinit(&arena);
+    return status == BTL_OK ? 0 : 1;
+}
