@@ -10,7 +10,7 @@
 #   make debug      all tests with asserts and the graph checker
 #   make bench      the figures of docs/PERFORMANCE.md
 #   make fuzz       each fuzz target for FUZZ_SECONDS=60 (clang)
-#   make lint       layers, public headers, clang-tidy (LINT=path narrows it)
+#   make lint       layers, public headers, clang-tidy (F=path narrows it)
 #   make format     clang-format over our own C files
 #   make ci         what CI runs: .ci/run
 #   make install    to PREFIX=/usr/local (DESTDIR is honoured)
@@ -24,6 +24,7 @@ PREFIX ?= /usr/local
 WERROR ?= OFF
 DEPS   ?= yes
 T      ?=
+F      ?=
 FUZZ_SECONDS ?= 60
 DEMO_TEXT    ?= /usr/share/common-licenses/GPL-3
 
@@ -34,6 +35,7 @@ CTEST     = ctest --output-on-failure --no-tests=error -j $(JOBS) $(if $(T),-R '
 C_FOLDERS = src include cmd test examples bench tools
 
 all:
+	@command -v cmake > /dev/null || { echo "make: cmake is needed (3.21 or newer) and a C compiler; on Debian: apt-get install cmake gcc libc6-dev" >&2; exit 1; }
 	@$(CONFIGURE) release
 	@$(BUILD) build -j $(JOBS) --target product
 
@@ -68,8 +70,8 @@ lint:
 	@sh tools/headertest.sh
 	@$(CONFIGURE) clang
 	@$(BUILD) build/clang -j $(JOBS) --target product
-	@find $(if $(LINT),$(LINT),src cmd) -name '*.c' -print0 | \
-	 xargs -0 -n 4 -P $(JOBS) clang-tidy -quiet -p build/clang
+	@find $(if $(F),$(F),src cmd) -name '*.c' -print0 | \
+	 xargs -0 -n 4 -P $(JOBS) clang-tidy --quiet -p build/clang
 
 format:
 	@find $(C_FOLDERS) -name '*.[ch]' -print0 | xargs -0 clang-format -i
@@ -89,4 +91,5 @@ help:
 deps-%:
 	@[ "$(DEPS)" = no ] || sh tools/install-deps.sh $*
 
+.NOTPARALLEL:
 .PHONY: all test demo release-tests asan tsan clang debug bench fuzz lint format ci install clean help

@@ -12,13 +12,12 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/text.h"
 #include "expr/op.h"
+#include "ops/cast.h"
 #include "target/snippets.h"
 #include "vm/strips.h"
 
 #include <stdio.h>
 #include <string.h>
-
-const char *btl_cast_code(btl_dtype from, btl_dtype to);
 
 typedef struct gen {
     btl_arena *arena;

@@ -18,6 +18,7 @@ compile() {
         "$compiler" "$@" $warnings -Iinclude -x "$language" -fsyntax-only -; then
         echo "headertest: include/$header does not compile alone: $compiler $*" >&2
         bad=1
+        return 1
     fi
 }
 
@@ -26,9 +27,9 @@ command -v "$cxx" > /dev/null 2>&1 || have_cxx=
 for path in $(find include -name '*.h' | LC_ALL=C sort); do
     header=${path#include/}
     count=$((count + 1))
-    compile "$header" c "$cc" -std=c11 -Wstrict-prototypes
-    compile "$header" c "$cc" -std=c11 -DBTL_NO_SITES
-    [ -z "$have_cxx" ] || compile "$header" c++ "$cxx" -std=c++11
+    compile "$header" c "$cc" -std=c11 -Wstrict-prototypes || continue
+    compile "$header" c "$cc" -std=c11 -DBTL_NO_SITES || continue
+    [ -z "$have_cxx" ] || compile "$header" c++ "$cxx" -std=c++11 || continue
 done
 [ $bad = 0 ] || exit 1
 if [ -n "$have_cxx" ]; then

@@ -198,7 +198,7 @@ TABLE = {
     # erfcx(x) = g(q)/(x + K), q = (x - K)/(x + K)
     'erfc': (24, 53, q_of(0.46), q_of(27.4), erfcx_g, lambda q: 1 / erfcx_g(q)),
     # lgamma(2+u) = u s(u); lgamma(x) = Stirling + t(1/x^2)/x for x >= 7
-    'gammaln': (19, 53, -0.5, 0.5, lgam2, lambda u: 1 / lgam2(u)),
+    'gammaln': (23, 53, -0.75, 0.5, lgam2, lambda u: 1 / lgam2(u)),
     'gammaln_tail': (6, 53, mpf(1) / 10**9, mpf(1) / 49, stirling, lambda z: sqrt(z) / loggamma(1 / sqrt(z))),
     # psi(x) = (x - x0) r(x - 3/2); psi(x) = log x - 1/(2x) + t(1/x^2)/x^2 for x >= 6
     'digamma': (23, 53, -0.5, 0.5, lambda v: digamma(v + 1.5) / (v + 1.5 - PSI0),

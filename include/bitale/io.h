@@ -73,7 +73,8 @@ BTL_API btl_status btl_npz_list(btl_context *ctx, const char *path, bool (*visit
 /** Reads a table of numbers as f64 `[rows, columns]`; if one column was chosen, `[rows]`.
  *
  * The separator is found in the first line: comma, semicolon or tab, whichever occurs most;
- * otherwise blanks. The first line is a header if one of its fields is neither empty nor a number.
+ * otherwise blanks. The first line is a header if one of its fields is neither empty nor a number,
+ * or if it begins with "#", which is then no part of the first name.
  * Fields may be quoted. An empty field is NaN; empty lines are skipped. Lines end in LF or CRLF; a
  * UTF-8 byte order mark is skipped. The decimal point is a point in every locale.
  *

@@ -9,4 +9,8 @@
 uint64_t btl_body_hash(const btl_body *body);
 bool btl_body_equal(const btl_body *a, const btl_body *b);
 
+/* The nodes that the results depend on, parameters and constants included, in an order in which
+ * each stands behind its inputs (by id). Only under protection. */
+btl_node **btl_body_nodes(btl_arena *a, const btl_body *body, int *nnodes);
+
 #endif

@@ -99,6 +99,30 @@ static btl_status build_apply(void *arg) {
     return BTL_OK;
 }
 
+btl_node *btl_node_intern(btl_graph *g, btl_node *fresh) {
+    if (!g->intern || fresh->op->measure || ((fresh->op->flags & OP_LEAF) && fresh->op != &btl_op_constant)) return fresh;
+    build_args a = { .g = g, .op = fresh->op, .nin = fresh->nin, .in = fresh->in, .params = fresh->params };
+    uint64_t h = build_hash(&a);
+    btl_node *found = btl_table_find(&g->interned, h, build_equal, &a);
+    if (!found) {
+        btl_table_add(&g->interned, &g->arena, h, fresh);
+        return fresh;
+    }
+    found->places = btl_places_union(g, found->places, fresh->places);
+    g->nnodes--;
+    return found;
+}
+
+btl_node *btl_node_rebuild(btl_graph *g, const btl_node *n, btl_var *const *in) {
+    btl_type *types = BTL_ARRAY(&g->arena, btl_type, n->nout);
+    for (int i = 0; i < n->nout; i++) types[i] = n->out[i].type;
+    btl_node *copy = btl_node_new(g, n->op, n->nin, in, n->nout, types, n->params);
+    copy->places = n->places;
+    copy->checks = n->checks;
+    for (int i = 0; i < n->nout; i++) copy->out[i].name = n->out[i].name, copy->out[i].weak = n->out[i].weak;
+    return btl_node_intern(g, copy);
+}
+
 btl_node *btl_apply(btl_graph *g, const btl_op *op, int nin, btl_var *const *in, const btl_param *params) {
     if (g->status == BTL_ENOMEM || build_has_null(nin, in)) return NULL;
     build_args a = { .g = g, .op = op, .nin = nin, .in = in, .params = params };

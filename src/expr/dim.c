@@ -392,6 +392,15 @@ int btl_dim_symbol_index(const btl_dim *d) {
     return d->kind == DIM_SYMBOL ? d->symbol : -1;
 }
 
+bool btl_dim_uses(const btl_dim *d, int symbol) {
+    if (d->kind == DIM_SYMBOL) return d->symbol == symbol;
+    if (d->a) return btl_dim_uses(d->a, symbol) || btl_dim_uses(d->b, symbol);
+    for (int i = 0; i < d->nterms; i++)
+        for (int j = 0; j < d->terms[i].natoms; j++)
+            if (btl_dim_uses(d->terms[i].atoms[j], symbol)) return true;
+    return false;
+}
+
 static bool dim_eval_poly(const btl_dim *d, const int64_t *symbols, int64_t *value) {
     int64_t sum = d->constant;
     for (int i = 0; i < d->nterms; i++) {

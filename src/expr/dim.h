@@ -74,6 +74,8 @@ static inline bool btl_dim_is(const btl_dim *d, int64_t value) {
 bool btl_dim_differ(btl_graph *g, const btl_dim *a, const btl_dim *b);
 /* A bare symbol's index, or -1. */
 int btl_dim_symbol_index(const btl_dim *d);
+/* Does its value depend on symbol i? */
+bool btl_dim_uses(const btl_dim *d, int symbol);
 /* Its value; symbols[i] is the value of symbol i, -1 if unknown. False: unknown symbol or overflow. */
 bool btl_dim_eval(const btl_dim *d, const int64_t *symbols, int64_t *value);
 /* As the notation writes it: "n", "2*n + 1", "?". */

@@ -99,6 +99,7 @@ static const btl_size_check *import_checks(btl_graph *to, const btl_node *n, con
     return list;
 }
 
+/* In a graph that interns, a leaf stays itself and equal nodes become one. */
 static btl_node *import_node(btl_graph *to, const btl_graph *from, const btl_node *n, const btl_var_map *m) {
     bool same = to == from;
     btl_var **in = BTL_ARRAY(&to->arena, btl_var *, n->nin);
@@ -117,7 +118,7 @@ static btl_node *import_node(btl_graph *to, const btl_graph *from, const btl_nod
         copy->out[i].weak = n->out[i].weak;
         copy->out[i].name = n->out[i].name && !same ? btl_arena_strdup(&to->arena, n->out[i].name) : n->out[i].name;
     }
-    return copy;
+    return same ? copy : btl_node_intern(to, copy);
 }
 
 /* A result whose size is known only at run time gets a size of its own in the copy, too, when

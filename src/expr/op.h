@@ -109,7 +109,8 @@ enum btl_op_flags {
     OP_HIDDEN = 16,          /* cannot be written by a person */
     OP_NO_FOLD = 32,         /* never folded when its inputs are constant */
     OP_MACRO = 64,           /* only `build` exists: never a node (mean, var, …) */
-    OP_BARRIER = 128         /* no gradient passes, no rule looks through (stop_gradient) */
+    OP_BARRIER = 128,        /* no gradient passes, no rule looks through (stop_gradient) */
+    OP_ROW_MAJOR = 256       /* its view needs a row-major operand, and is row-major (reshape) */
 };
 
 typedef struct btl_param_spec {
@@ -174,6 +175,8 @@ const btl_op *btl_op_find(const char *name, size_t length);
 extern const btl_op btl_op_input, btl_op_shared, btl_op_constant, btl_op_param;
 /* size(dim): a size as a value of a dtype (ops/create.c); cast (ops/cast.c). */
 extern const btl_op btl_op_size, btl_op_cast;
+/* fused (ops/fused.c): a body over an iteration space; copy (ops/shape.c): row-major copy. */
+extern const btl_op btl_op_fused, btl_op_copy;
 
 /* The value of a setting by name; asserts that the op has it. */
 const btl_param *btl_node_param(const btl_node *n, const char *name);

@@ -25,7 +25,7 @@ enum {
     PARSE_DEPTH = 200,                /* brackets, unary operators, fn in fn … within each other */
     PARSE_FN_DEPTH = 60,              /* fn that use fn */
     PARSE_EXPANDED_TOKENS = 4000000,  /* read again for uses of fn, altogether */
-    PARSE_LARGEST_LITERAL = 1 << 26   /* elements of a list that becomes an array */
+    PARSE_LARGEST_LITERAL = 1 << 20   /* elements of a list that becomes an array, unless they were written one by one */
 };
 
 /* ---- names ------------------------------------------------------------------------------- */
@@ -81,6 +81,7 @@ typedef struct parser {
     btl_entry *entry;         /* of the function being read */
     btl_entry *main;          /* the implicit one */
     bool has_functions;
+    uint32_t part_bracket;    /* the '[' of the part that set_subtensor is about, 0: none */
     int nmistakes;
 } parser;
 
@@ -167,6 +168,7 @@ value call_op(parser *p, const btl_op *op, uint32_t first, uint32_t last, int n,
 bool parse_fn_params(parser *p, value_fn *fn);
 value fn_expand(parser *p, value_fn *fn, int n, const value *args, uint32_t call);
 void fn_check(parser *p, value_fn *fn);
+const btl_body *fn_to_body(parser *p, value_fn *fn, uint32_t token);
 
 /* settings.c */
 bool setting_from_value(parser *p, const btl_op *op, const btl_param_spec *spec, const value *v, btl_param *out);
@@ -174,11 +176,15 @@ bool setting_fallback(parser *p, const btl_op *op, const btl_param_spec *spec, b
 
 /* parse_index.c */
 value parse_index(parser *p, const value *base, uint32_t bracket);
-value call_assign_part(parser *p, bool increase, int n, const value *args, uint32_t first);
-struct value_part { btl_var *base; int n; struct btl_index_arg *items; uint32_t first, last; };
+/* What stands between the brackets, and the one that closes them; first..last: the place. */
+value parse_index_items(parser *p, const value *base, uint32_t first, uint32_t last, btl_token_kind close);
+struct value_part { btl_var *base; int n; const struct btl_index_arg *items; };
 
 /* parse_stmt.c */
 void parse_program(parser *p);
+/* Reads a type and holds v against it; false (reported) where it does not fit. A weak v becomes a
+ * variable of that type. */
+bool parse_assertion(parser *p, const char *name, value *v);
 /* The lines of a fn's block up to its `return`. */
 value parse_fn_block(parser *p);
 void parse_skip_line(parser *p);

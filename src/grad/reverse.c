@@ -151,10 +151,16 @@ static btl_status reverse_forward(reverse *r) {
     return BTL_OK;
 }
 
+/* "x (f32[n])" */
+static const char *reverse_text(btl_graph *g, const btl_var *v) {
+    const char *name = v->name ? v->name : btl_arena_printf(&g->arena, "a result of %s", v->node->op->name);
+    return btl_arena_printf(&g->arena, "%s (%s)", name, btl_type_text(g, &v->type));
+}
+
 /* ---- backward ----------------------------------------------------------------------------- */
 
 static btl_status reverse_fail_type(reverse *r, const btl_node *n, const btl_var *v, const btl_var *d) {
-    btl_fail(r->g, BTL_EINTERNAL, "the derivative of %s by %s has type %s", n->op->name, btl_var_text(r->g, v),
+    btl_fail(r->g, BTL_EINTERNAL, "the derivative of %s by %s has type %s", n->op->name, reverse_text(r->g, v),
              btl_type_text(r->g, &d->type));
     btl_fail_hint(r->g, "vjp must return gradients of the types of its node's inputs");
     btl_fail_done(r->g, "grad");
@@ -178,7 +184,7 @@ static btl_status reverse_add(reverse *r, const btl_node *n, const btl_var *v, b
 
 static btl_status reverse_fail_missing(reverse *r, const btl_node *n, const btl_var *v) {
     btl_fail(r->g, BTL_EGRAD, "%s has no derivative yet, and the cost depends on %s through it", n->op->name,
-             btl_var_text(r->g, v));
+             reverse_text(r->g, v));
     btl_fail_label(r->g, "no derivative");
     btl_fail_hint(r->g, "stop_gradient(…) around it makes it a constant of the gradient");
     btl_fail_done(r->g, "grad");
@@ -252,10 +258,10 @@ static btl_status reverse_backward(reverse *r) {
 
 static btl_status reverse_check_cost(btl_graph *g, const btl_var *cost) {
     if (!reverse_is_float(cost)) {
-        btl_fail(g, BTL_EDTYPE, "the cost must be a floating-point number, but is %s", btl_var_text(g, cost));
+        btl_fail(g, BTL_EDTYPE, "the cost must be a floating-point number, not %s", reverse_text(g, cost));
         btl_fail_hint(g, "an integer or bool has no derivative; cast what it is made of with f32(…)");
     } else if (cost->type.rank != 0) {
-        btl_fail(g, BTL_ESHAPE, "the cost must be a single number (0-d), but is %s", btl_var_text(g, cost));
+        btl_fail(g, BTL_ESHAPE, "the cost must be a single number (0-d), not %s", reverse_text(g, cost));
         btl_fail_hint(g, "reduce it with mean(…) or sum(…)");
     } else return BTL_OK;
     btl_status status = g->pending;
@@ -269,7 +275,7 @@ static btl_status reverse_disconnected(btl_graph *g, const btl_var *cost, btl_va
         *out = btl_zeros_of(g, &wrt->type);
         return *out ? BTL_OK : g->status;
     }
-    btl_fail(g, BTL_EGRAD, "the cost (%s) does not depend on %s%s", btl_var_text(g, cost), btl_var_text(g, wrt),
+    btl_fail(g, BTL_EGRAD, "the cost, %s, does not depend on %s%s", reverse_text(g, cost), reverse_text(g, wrt),
              reverse_is_float(wrt) ? "" : " in a way that has a derivative: it is no floating-point variable");
     btl_fail_hint(g, "leave it out of wrt, or ask for zeros where nothing flows");
     btl_fail_done(g, "grad");

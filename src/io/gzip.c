@@ -1,7 +1,8 @@
 /* gzip.c - a source that unpacks another: gzip (RFC 1952) by zlib.
  *
  * zlib is loaded when it is first needed, so that the library itself depends on nothing; BTL_HAVE_ZLIB
- * says that its header was there at build time. A file may consist of several gzip members.
+ * says that its header was there at build time. It stays loaded: unloading what other threads may be
+ * loading gains nothing and is where loaders have their bugs. A file may consist of several gzip members.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "io/source.h"
 
@@ -41,7 +42,6 @@ typedef struct gzip_stream {
 static void gzip_close(btl_source *s) {
     gzip_stream *g = s->inside;
     if (g->is_open) g->end(&g->z);
-    btl_os_close_library(g->library);
     btl_source_close(&g->packed);
     btl_free(s->ctx, g, sizeof *g);
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LONGEST_WORD = 200, LONGEST_LIST = 600 };
+enum { LONGEST_WORD = 200, LONGEST_LIST = 320 };
 
 /* The name without the suffix, made fit to print. */
 static char *names_show(const btl_names *names, const char *name, char *text, size_t size) {

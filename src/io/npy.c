@@ -209,7 +209,8 @@ static btl_status npy_read_preamble(btl_source *s, size_t *header_bytes, btl_err
         btl_source_quote(found, sizeof found, b, got < 6 ? got : 6);
         if (got < 6 && memcmp(b, npy_magic, got) == 0)
             return btl_source_fail(s, err, BTL_EFORMAT, got, "the file ends here; expected the rest of a .npy file");
-        return btl_source_fail(s, err, BTL_EFORMAT, 0, "found \"%s\", expected \"\\x93NUMPY\", with which every .npy file begins", found);
+        return btl_source_fail(s, err, BTL_EFORMAT, 0, "found \"%s\", expected \"\\x93NUMPY\", with which "
+                               "every .npy file begins", found);
     }
     if (got < 8) return btl_source_fail(s, err, BTL_EFORMAT, got, "the file ends here; expected the version");
     if (b[6] < 1 || b[6] > 3 || b[7] != 0)

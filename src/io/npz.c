@@ -1,8 +1,8 @@
 /* npz.c - NumPy's archive of arrays: a zip whose entries are NAME.npy (numpy.savez).
  *
  * The zip is read by libzip, which is loaded when it is first needed, so that the library itself
- * depends on nothing; BTL_HAVE_ZIP says that its header was there at build time. The array is
- * unpacked straight into its memory.
+ * depends on nothing, and stays loaded (see gzip.c); BTL_HAVE_ZIP says that its header was there at
+ * build time. The array is unpacked straight into its memory.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "bitale/io.h"
 #include "io/missing.h"
@@ -58,7 +58,6 @@ typedef struct npz_archive {
 
 static void npz_close(npz_archive *z) {
     if (z->zip) z->discard(z->zip);
-    btl_os_close_library(z->library);
 }
 
 static btl_status npz_load_library(npz_archive *z, btl_error *err) {

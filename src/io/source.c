@@ -134,7 +134,8 @@ btl_status btl_source_end(btl_source *s, btl_error *err) {
     uint64_t at = s->at;
     BTL_TRY(btl_source_read_some(s, &more, 1, &got, err));
     if (got == 0) return BTL_OK;
-    if (!s->exact) return btl_source_fail(s, err, BTL_EFORMAT, at, "more bytes follow; the end was expected here");
+    if (!s->exact || s->bytes <= at)
+        return btl_source_fail(s, err, BTL_EFORMAT, at, "more bytes follow; the end was expected here");
     return btl_source_fail(s, err, BTL_EFORMAT, at, "%llu more bytes follow; the end was expected here",
                            (unsigned long long)(s->bytes - at));
 }

@@ -106,7 +106,7 @@ ELEM_OP(div, 2, "div(x, y)", "x / y; of integers: f64", .promote = PROMOTE_DIVID
 ELEM_REAL2(floordiv, arith_floordiv(a, b))
 ELEM_INT2(floordiv, arith_floordiv_signed(a, b), b ? a / b : 0)
 ELEM_TEXT(floordiv, .code_float = "btl_floordiv$f($0, $1)", ELEM_CODE_BITS("btl_floordiv_$t($0, $1)"),
-          ELEM_REFS(floordiv), .cost = 12)
+          ELEM_REFS(floordiv), .max_ulp = 1, .cost = 12)
 ELEM_OP(floordiv, 2, "floordiv(x, y)", "x // y: floor(x / y); by integer 0: 0", .promote = PROMOTE_COMMON,
         .vjp = btl_vjp_zero, .samples = btl_samples_number_2)
 
@@ -151,7 +151,7 @@ ELEM_OP(sqr, 1, "sqr(x)", "x * x", .promote = PROMOTE_COMMON, .vjp = sqr_vjp, .s
 
 ELEM_REAL1(sqrt, arith_root(a))
 ELEM_VJP1(sqrt, btl_mul(g, dy, btl_div(g, NUM(0.5), y)))
-ELEM_REAL_OP(sqrt, "square root", "__builtin_sqrt$f($0)", 0, 5)
+ELEM_REAL_OP(sqrt, "square root", "btl_sqrt$f($0)", 0, 5)
 
 ELEM_REAL1(inv, arith_quotient(1, a))
 ELEM_VJP1(inv, btl_neg(g, btl_mul(g, dy, btl_sqr(g, y))))
@@ -196,11 +196,11 @@ ELEM_OP(identity, 1, "identity(x)", "x itself, in memory of its own", .promote =
     ELEM_TEXT(name, .code_float = text, ELEM_CODE_BITS("$0"), .code_bool = "$0", ELEM_REFS(name), .cost = 1) \
     ELEM_OP(name, 1, #name "(x)", doc_, .promote = PROMOTE_COMMON, .vjp = btl_vjp_zero, .samples = btl_samples_1)
 
-ARITH_ROUNDING(ceil, "least integer not below x", "__builtin_ceil$f($0)", ceill(a))
-ARITH_ROUNDING(floor, "greatest integer not above x", "__builtin_floor$f($0)", floorl(a))
-ARITH_ROUNDING(trunc, "x without its fraction", "__builtin_trunc$f($0)", truncl(a))
-ARITH_ROUNDING(round, "nearest integer, halves to the even one", "__builtin_rint$f($0)", rintl(a))
-ARITH_ROUNDING(round_half_away, "nearest integer, halves away from 0", "__builtin_round$f($0)", roundl(a))
+ARITH_ROUNDING(ceil, "least integer not below x", "btl_ceil$f($0)", ceill(a))
+ARITH_ROUNDING(floor, "greatest integer not above x", "btl_floor$f($0)", floorl(a))
+ARITH_ROUNDING(trunc, "x without its fraction", "btl_trunc$f($0)", truncl(a))
+ARITH_ROUNDING(round, "nearest integer, halves to the even one", "btl_round_even$f($0)", rintl(a))
+ARITH_ROUNDING(round_half_away, "nearest integer, halves away from 0", "btl_round_away$f($0)", roundl(a))
 
 /* ---- extremes ----------------------------------------------------------------------------- */
 

@@ -130,7 +130,7 @@ static btl_status elemwise_dtype(btl_infer *x, btl_dtype *out) {
 
 btl_status btl_elemwise_infer(btl_infer *x) {
     const btl_dim *dims[BTL_MAX_RANK];
-    btl_dtype dtype;
+    btl_dtype dtype = BTL_BOOL;
     int rank;
     BTL_TRY(elemwise_dtype(x, &dtype));
     BTL_TRY(btl_elemwise_dims(x->g, x->nin, x->in, &rank, dims));

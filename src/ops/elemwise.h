@@ -16,8 +16,12 @@
 #define BTL_OPS_ELEMWISE_H
 
 #include "ops/helpers.h"
+#include "ops/list_math.h"
 
 #include <math.h>
+
+#define ELEM_DECLARE(name) extern const btl_op btl_op_##name;
+BTL_OPS_MATH(ELEM_DECLARE)
 
 /* Types and sizes of every elementwise op: equal dtypes, NumPy's broadcasting over sizes known to
  * be 1, other pairs of sizes equal (checked at the call where it cannot be known yet). */

@@ -121,20 +121,3 @@ void btl_move(btl_move_run run, size_t bytes, int rank, const int64_t *dims, cha
         if (i < 0) return;
     }
 }
-
-int64_t btl_move_row_major(int rank, const int64_t *dims, int64_t *strides) {
-    int64_t n = 1;
-    for (int i = rank - 1; i >= 0; i--) strides[i] = n, n *= dims[i];
-    return n;
-}
-
-bool btl_move_is_row_major(int rank, const int64_t *dims, const int64_t *strides) {
-    int64_t n = 1;
-    bool fits = true;
-    for (int i = rank - 1; i >= 0; i--) {
-        if (dims[i] == 0) return true; /* nothing lies anywhere */
-        if (dims[i] != 1 && strides[i] != n) fits = false;
-        n *= dims[i];
-    }
-    return fits;
-}

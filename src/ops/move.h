@@ -17,8 +17,4 @@ btl_move_run btl_move_add(btl_dtype dtype);  /* to[i] += from[i]; integers wrap,
 void btl_move(btl_move_run run, size_t bytes, int rank, const int64_t *dims, char *to, const int64_t *to_strides,
               const char *from, const int64_t *from_strides);
 
-/* Strides of a row-major array, in elements. Returns the number of elements. */
-int64_t btl_move_row_major(int rank, const int64_t *dims, int64_t *strides);
-bool btl_move_is_row_major(int rank, const int64_t *dims, const int64_t *strides);
-
 #endif

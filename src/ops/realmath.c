@@ -177,15 +177,15 @@ static btl_var *one_plus_square(btl_graph *g, btl_var *x) {
 
 ELEM_REAL1(arcsin, asinl(a))
 ELEM_VJP1(arcsin, btl_div(g, dy, btl_sqrt(g, one_minus_square(g, x))))
-ELEM_REAL_OP(arcsin, "angle of that sine, in [-pi/2, pi/2]", "btl_arcsin$f($0)", 2.5, 25)
+ELEM_REAL_OP(arcsin, "angle of that sine, in [-pi/2, pi/2]", "btl_asin$f($0)", 2.5, 25)
 
 ELEM_REAL1(arccos, acosl(a))
 ELEM_VJP1(arccos, btl_neg(g, btl_div(g, dy, btl_sqrt(g, one_minus_square(g, x)))))
-ELEM_REAL_OP(arccos, "angle of that cosine, in [0, pi]", "btl_arccos$f($0)", 2.5, 25)
+ELEM_REAL_OP(arccos, "angle of that cosine, in [0, pi]", "btl_acos$f($0)", 2.5, 25)
 
 ELEM_REAL1(arctan, atanl(a))
 ELEM_VJP1(arctan, btl_div(g, dy, one_plus_square(g, x)))
-ELEM_REAL_OP(arctan, "angle of that tangent, in [-pi/2, pi/2]", "btl_arctan$f($0)", 2.5, 25)
+ELEM_REAL_OP(arctan, "angle of that tangent, in [-pi/2, pi/2]", "btl_atan$f($0)", 2.5, 25)
 
 /* a is the ordinate, b the abscissa. */
 static btl_var *arctan2_scale(btl_graph *g, btl_var *dy, btl_var *a, btl_var *b) {
@@ -194,7 +194,7 @@ static btl_var *arctan2_scale(btl_graph *g, btl_var *dy, btl_var *a, btl_var *b)
 
 ELEM_REAL2(arctan2, atan2l(a, b))
 ELEM_VJP2(arctan2, btl_mul(g, b, arctan2_scale(g, dy, a, b)), btl_neg(g, btl_mul(g, a, arctan2_scale(g, dy, a, b))))
-ELEM_TEXT(arctan2, .code_float = "btl_arctan2$f($0, $1)", .real = arctan2_real, .max_ulp = 2.5, .cost = 35)
+ELEM_TEXT(arctan2, .code_float = "btl_atan2$f($0, $1)", .real = arctan2_real, .max_ulp = 2.5, .cost = 35)
 ELEM_OP(arctan2, 2, "arctan2(y, x)", "angle of the point (x, y), in [-pi, pi]", .promote = PROMOTE_REAL,
         .vjp = arctan2_vjp, .samples = btl_samples_float_2)
 
@@ -222,15 +222,15 @@ ELEM_REAL_OP(tanh, "hyperbolic tangent", "btl_tanh$f($0)", 1.5, 20)
 
 ELEM_REAL1(arcsinh, asinhl(a))
 ELEM_VJP1(arcsinh, btl_div(g, dy, btl_sqrt(g, one_plus_square(g, x))))
-ELEM_REAL_OP(arcsinh, "inverse hyperbolic sine", "btl_arcsinh$f($0)", 2.5, 30)
+ELEM_REAL_OP(arcsinh, "inverse hyperbolic sine", "btl_asinh$f($0)", 2.5, 30)
 
 ELEM_REAL1(arccosh, acoshl(a))
 ELEM_VJP1(arccosh, btl_div(g, dy, btl_mul(g, btl_sqrt(g, btl_sub(g, x, NUM(1))), btl_sqrt(g, btl_add(g, x, NUM(1))))))
-ELEM_REAL_OP(arccosh, "inverse hyperbolic cosine", "btl_arccosh$f($0)", 2.5, 30)
+ELEM_REAL_OP(arccosh, "inverse hyperbolic cosine", "btl_acosh$f($0)", 2.5, 30)
 
 ELEM_REAL1(arctanh, atanhl(a))
 ELEM_VJP1(arctanh, btl_div(g, dy, one_minus_square(g, x)))
-ELEM_REAL_OP(arctanh, "inverse hyperbolic tangent", "btl_arctanh$f($0)", 2.5, 25)
+ELEM_REAL_OP(arctanh, "inverse hyperbolic tangent", "btl_atanh$f($0)", 2.5, 25)
 
 /* ---- error and gamma functions ------------------------------------------------------------ */
 

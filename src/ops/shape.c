@@ -5,6 +5,7 @@
  * that build these three, so that rules and schedulers know few kinds of node. `copy` makes a view
  * row-major; the compiler puts it in front of a reshape that needs it, a person never writes it.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "expr/operand.h"
 #include "ops/move.h"
 #include "ops/structure.h"
 
@@ -323,9 +324,9 @@ static btl_status reshape_infer(btl_infer *x) {
 
 /* The compiler sees to it that the operand is row-major (it inserts `copy`). */
 static btl_status reshape_view(btl_exec *x) {
-    assert(btl_move_is_row_major(x->in[0].rank, x->in[0].dims, x->in[0].strides));
+    assert(btl_operand_is_row_major(&x->in[0]));
     x->out[0].data = x->in[0].data;
-    btl_move_row_major(x->out[0].rank, x->out[0].dims, x->out[0].strides);
+    btl_strides_row_major(x->out[0].rank, x->out[0].dims, x->out[0].strides);
     return BTL_OK;
 }
 
@@ -333,7 +334,7 @@ static btl_status reshape_view(btl_exec *x) {
 static btl_status reshape_eval(btl_exec *x) {
     int64_t strides[BTL_MAX_RANK];
     const btl_operand *a = &x->in[0];
-    btl_move_row_major(a->rank, a->dims, strides);
+    btl_strides_row_major(a->rank, a->dims, strides);
     btl_move(btl_move_copy(a->dtype), btl_dtype_bytes(a->dtype), a->rank, a->dims, x->out[0].data, strides, a->data, a->strides);
     return BTL_OK;
 }

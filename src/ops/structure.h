@@ -32,4 +32,8 @@ btl_status btl_exec_sizes(btl_exec *x, int n, const btl_dim *const *dims, int64_
 btl_var *btl_build_shaped(btl_graph *g, const btl_op *op, int nin, btl_var *const *in, int n, const int64_t *sizes,
                           int nparams, const btl_param *params);
 
+/* Ops that files of this family build for each other. */
+extern const btl_op btl_op_copy, btl_op_dimshuffle, btl_op_reshape, btl_op_broadcast_to, btl_op_concatenate,
+    btl_op_arange, btl_op_random_bits;
+
 #endif

@@ -197,7 +197,6 @@ static btl_status driver_node(driver *d, btl_node *n) {
         d->changed = true;
         v = after->index == 0 && after->node->nout == 1 ? driver_merge(d, after->node)->out : after;
     }
-    if (v->node != n && v->node->id < n->id && made == v->node) d->changed = true; /* merged */
     if (v != n->out) d->map[n->id] = v;
     return BTL_OK;
 }
@@ -252,8 +251,7 @@ static btl_status driver_phase(driver *d, unsigned phase, int nroots, btl_var **
 btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewrite_options *options) {
     if (btl_rewrite_unknown_switch(options)) return BTL_ENAME;
     driver d = { .g = g, .options = options };
-    d.book = btl_rulebook_of(g->ctx);
-    if (!d.book) return BTL_ENOMEM;
+    d.book = btl_rulebook_of(g);
     const btl_places *here = g->here;
     d.on = BTL_ARRAY(&g->arena, bool, d.book->nrules);
     d.barriers = btl_bits_new(&g->arena, g->nnodes);

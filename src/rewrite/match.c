@@ -353,8 +353,15 @@ static void *match_new(btl_context *ctx) {
     return NULL;
 }
 
-const btl_rulebook *btl_rulebook_of(btl_context *ctx) {
-    return btl_context_slot(ctx, BTL_SLOT_RULES, match_new, match_destroy);
+static void match_free(void *book) {
+    match_destroy(((btl_rulebook *)book)->arena.ctx, book);
+}
+
+const btl_rulebook *btl_rulebook_of(btl_graph *g) {
+    btl_rulebook *book = g->ctx ? btl_context_slot(g->ctx, BTL_SLOT_RULES, match_new, match_destroy) : match_new(NULL);
+    if (!book) return btl_arena_alloc(&g->arena, SIZE_MAX); /* runs out, which ends this call */
+    if (!g->ctx) btl_arena_defer(&g->arena, match_free, book);
+    return book;
 }
 
 const btl_rule_list *btl_rulebook_list(const btl_rulebook *book, const btl_op *op) {

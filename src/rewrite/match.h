@@ -49,8 +49,9 @@ typedef struct btl_rulebook {
     btl_rule_list any;         /* for ops that no rule names */
 } btl_rulebook;
 
-/* The context's rule book, made at first use; NULL without memory. ctx may not be NULL. */
-const btl_rulebook *btl_rulebook_of(btl_context *ctx);
+/* The rule book of the graph's context, made at first use (each time for a graph without one). Under
+ * protection of the graph, whose memory runs out where there is none for the book. */
+const btl_rulebook *btl_rulebook_of(btl_graph *g);
 /* The list for an op; never NULL. */
 const btl_rule_list *btl_rulebook_list(const btl_rulebook *book, const btl_op *op);
 

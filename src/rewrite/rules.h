@@ -54,7 +54,7 @@ typedef struct btl_rule {
     btl_var *(*apply)(btl_match *m, const btl_node *n);   /* NULL result: does not fire */
     const char *why;
     const char *source;   /* a paper, a book, or NULL */
-    btl_phase phase;
+    unsigned phase;       /* mask of btl_phase */
     const char *tags;     /* further words for --with/--without, "stability softmax" */
     btl_rule_class exactness;
     double ulp;           /* BTL_WITHIN_ULP */

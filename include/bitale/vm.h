@@ -1,0 +1,117 @@
+/* vm.h - compiled functions, states, calls.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BITALE_VM_H
+#define BITALE_VM_H
+
+#include "bitale/expr.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A compiled function. Immutable: may be called from any number of threads at once. Independent of
+ * the graph it was made from, which may be freed. Must be freed before its context. */
+typedef struct btl_function btl_function;
+
+/** The buffers of shared variables. Any state that has the shared variables a function names, with
+ * the right types, runs with it: one function runs on many states.
+ * Thread rule: internally locked; many calls read it at once, one updates it. */
+typedef struct btl_state btl_state;
+
+/** How a function is compiled. Start from `{0}`. */
+typedef struct btl_function_options {
+    size_t struct_size;
+    const char *mode;         /**< "fast_run" (default), "fast_compile"; NULL: BITALE_MODE, then fast_run */
+    const char *without;      /**< names or tags of rewrites not to be used, separated by commas, or NULL */
+    int ngivens;              /**< variables of the graph to be replaced … */
+    btl_var *const *given_vars;
+    btl_var *const *given_values; /**< … by these, of the same types */
+} btl_function_options;
+
+/** Compiles an entry of a program. `options` may be NULL. Errors: EUSAGE (unknown mode), EDTYPE and
+ * ESHAPE (givens), EVALUE (an output depends on an input that is not an argument), ENOMEM. */
+BTL_API btl_status btl_function_new(btl_graph *g, btl_entry *e, const btl_function_options *options,
+                                    btl_function **out, btl_error *err);
+BTL_API void btl_function_free(btl_function *f);
+
+/** The passes that make a function, in order; NULL behind the last. */
+BTL_API const char *btl_pipeline_pass(int i, const char **doc);
+/** The program of an entry as it is after a pass: a new graph with that one entry, to be printed and
+ * freed. `pass` NULL: after all passes. EUSAGE for an unknown one. */
+BTL_API btl_status btl_pipeline_print(btl_graph *g, btl_entry *e, const btl_function_options *options, const char *pass,
+                                      btl_graph **out, btl_error *err);
+
+BTL_API const char *btl_function_name(const btl_function *f);
+BTL_API int btl_function_ninputs(const btl_function *f);
+BTL_API int btl_function_noutputs(const btl_function *f);
+/** Names and types ("f32[n, 784]") of arguments and results. Borrowed from the function. */
+BTL_API const char *btl_function_input_name(const btl_function *f, int i);
+BTL_API const char *btl_function_input_type(const btl_function *f, int i);
+BTL_API btl_dtype btl_function_input_dtype(const btl_function *f, int i);
+BTL_API int btl_function_input_rank(const btl_function *f, int i);
+/** The size of an axis if it is a number, -1 otherwise; and its name if it is a bare one, else NULL. */
+BTL_API int64_t btl_function_input_size(const btl_function *f, int i, int axis);
+BTL_API const char *btl_function_input_size_name(const btl_function *f, int i, int axis);
+BTL_API bool btl_function_input_has_default(const btl_function *f, int i);
+BTL_API const char *btl_function_output_name(const btl_function *f, int i);
+BTL_API const char *btl_function_output_type(const btl_function *f, int i);
+BTL_API btl_dtype btl_function_output_dtype(const btl_function *f, int i);
+BTL_API int btl_function_output_rank(const btl_function *f, int i);
+/** Number of shared variables that the function reads or updates, and whether it updates any. */
+BTL_API int btl_function_nshared(const btl_function *f);
+BTL_API const char *btl_function_shared_name(const btl_function *f, int i);
+BTL_API bool btl_function_updates(const btl_function *f);
+
+/** Settings of one call. Start from `{0}`; NULL stands for all zeros. */
+typedef struct btl_call_options {
+    size_t struct_size;
+    int threads;                 /**< reserved: calls run on the calling thread */
+    int nsizes;                  /**< sizes given by name, for those that no argument carries */
+    const char *const *size_names;
+    const int64_t *size_values;
+    const bool *wanted;          /**< noutputs flags: which results to compute; NULL: all. Updates are always made */
+} btl_call_options;
+
+/** Calls a function.
+ *
+ * @param s    its shared variables; NULL if it has none
+ * @param in   ninputs arrays, any strides; one with `data` NULL stands for the argument's default
+ * @param out  noutputs arrays: one with `data` set is the caller's buffer (row-major, of the right type
+ *             and shape); one with `data` NULL receives a new array, to be freed with btl_array_free.
+ *             On failure those stay as they were.
+ * @param err  may be NULL
+ * @return BTL_OK; EDTYPE, ESHAPE, EVALUE for arguments; EINDEX, EASSERT, EVALUE at run time, with the place
+ *         in the source; ENOMEM. A call that fails leaves the state as it was.
+ * Thread rule: any number of calls at once, also on one state. All expressions see the state from
+ * before the call; updates take effect together. Memory: a workspace is taken from the function's
+ * pool; with the caller's buffers and unchanged sizes nothing is allocated.
+ * Overlap: a result may overlap an argument; it is then computed aside and copied. */
+BTL_API btl_status btl_call(const btl_function *f, btl_state *s, const btl_array *in, btl_array *out,
+                            const btl_call_options *options, btl_error *err);
+
+/** Bytes of the memory that intermediate values took in the last sized workspace (the arena). */
+BTL_API size_t btl_function_arena_bytes(const btl_function *f);
+
+/** A state with the first values of all shared variables of the program. */
+BTL_API btl_status btl_state_new(btl_graph *g, btl_state **out, btl_error *err);
+/** An independent copy. */
+BTL_API btl_status btl_state_copy(const btl_state *s, btl_state **out, btl_error *err);
+BTL_API void btl_state_free(btl_state *s);
+/** Exchanges the contents of two states. */
+BTL_API void btl_state_swap(btl_state *a, btl_state *b);
+BTL_API int btl_state_nshared(const btl_state *s);
+BTL_API const char *btl_state_name(const btl_state *s, int i);
+/** A copy of a shared variable's value, to be freed with btl_array_free. ENAME if there is none. */
+BTL_API btl_status btl_state_get(const btl_state *s, const char *name, btl_array *out, btl_error *err);
+/** Sets a shared variable's value; dtype and shape must agree. ENAME, EDTYPE, ESHAPE. */
+BTL_API btl_status btl_state_set(btl_state *s, const char *name, const btl_array *value, btl_error *err);
+/** Saves all shared variables as safetensors; the file appears complete or not at all. */
+BTL_API btl_status btl_state_save(const btl_state *s, const char *path, btl_error *err);
+/** Loads every shared variable of the state from a file; names that the state lacks are ignored. A missing
+ * name, another type or shape: an error, and the state is as it was. */
+BTL_API btl_status btl_state_load(btl_state *s, const char *path, btl_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,109 @@
+/* slice.c - Python's slices, on symbolic sizes and on numbers.
+ *
+ * Python: a negative bound counts from the end, then bounds are clipped to the axis, and
+ *
+ *     count = max(0, ceil((stop - start) / step))
+ *
+ * Of a symbolic bound the sign must be known. A number has one; an expression whose interval lies on
+ * one side of 0 has one; of any other ("n - 16") we take it that it is not negative and record a
+ * check, so that x[:n - 16] has the size n - 16, and a call with n = 10 is refused, where NumPy would
+ * silently count from the end. (x[:n - 1] and x[:n - 2] of an axis of n mean x[:-1] and x[:-2] for
+ * every n, as in NumPy.)
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "ops/slice.h"
+
+#include <string.h>
+
+bool btl_slice_is_full(const btl_index_item *item) {
+    return item->kind == INDEX_SLICE && btl_bound_is_absent(&item->start) && btl_bound_is_absent(&item->stop) &&
+           (btl_bound_is_absent(&item->step) || (item->step.dim && btl_dim_is(item->step.dim, 1)));
+}
+
+bool btl_slice_is_late(const btl_index_item *item) {
+    int64_t step;
+    if (item->kind != INDEX_SLICE) return false;
+    if (item->start.input >= 0 || item->stop.input >= 0 || item->step.input >= 0) return true;
+    return item->step.dim && !btl_dim_is_const(item->step.dim, &step);
+}
+
+/* ---- symbolic ----------------------------------------------------------------------------- */
+
+/* A bound after counting from the end: either >= 0 (and perhaps beyond n) or <= n (and perhaps < 0). */
+typedef struct slice_bound { const btl_dim *at; bool absent, from_end; } slice_bound;
+
+static slice_bound slice_place(btl_graph *g, const btl_dim *n, const btl_bound *b) {
+    if (!b->dim) return (slice_bound){ NULL, true, false };
+    if (b->dim->lo >= 0) return (slice_bound){ b->dim, false, false };
+    if (b->dim->hi < 0) return (slice_bound){ btl_dim_add(g, n, b->dim), false, true };
+    int64_t below;
+    if (btl_dim_is_const(btl_dim_sub(g, n, b->dim), &below) && (below == 1 || below == 2)) return (slice_bound){ b->dim, false, true };
+    btl_dims_unify(g, b->dim, btl_dim_max(g, btl_dim_const(g, 0), b->dim), NULL);
+    return (slice_bound){ b->dim, false, false };
+}
+
+/* Step forward: max(0, min(stop, n) - max(start, 0)); a start beyond n makes that negative by itself. */
+static const btl_dim *slice_forward(btl_graph *g, const btl_dim *n, slice_bound start, slice_bound stop, int64_t step) {
+    const btl_dim *zero = btl_dim_const(g, 0);
+    const btl_dim *hi = stop.absent ? n : stop.from_end ? stop.at : btl_dim_min(g, stop.at, n);
+    const btl_dim *count = hi;
+    if (!start.absent) count = btl_dim_sub(g, hi, start.at);
+    if (start.from_end) count = btl_dim_min(g, hi, count); /* hi - max(0, s) = min(hi, hi - s) */
+    count = btl_dim_max(g, zero, count);
+    if (step == 1) return count;
+    return btl_dim_floordiv(g, btl_dim_add(g, count, btl_dim_const(g, step - 1)), btl_dim_const(g, step));
+}
+
+static const btl_dim *slice_backward(btl_graph *g, const btl_dim *n, slice_bound start, slice_bound stop, int64_t step) {
+    const btl_dim *before = btl_dim_const(g, -1), *last = btl_dim_add(g, n, before), *bound[2];
+    const slice_bound *b[2] = { &start, &stop };
+    for (int i = 0; i < 2; i++) {
+        if (b[i]->absent) bound[i] = i ? before : last;
+        else bound[i] = b[i]->from_end ? btl_dim_max(g, b[i]->at, before) : btl_dim_min(g, b[i]->at, last);
+    }
+    const btl_dim *span = btl_dim_add(g, btl_dim_sub(g, bound[0], bound[1]), btl_dim_const(g, step - 1));
+    return btl_dim_max(g, btl_dim_const(g, 0), btl_dim_floordiv(g, span, btl_dim_const(g, step)));
+}
+
+btl_status btl_slice_dim(btl_graph *g, const btl_dim *n, const btl_index_item *item, const btl_dim **out) {
+    int64_t step = 1;
+    *out = NULL;
+    if (btl_slice_is_late(item)) return BTL_OK;
+    if (item->step.dim) btl_dim_is_const(item->step.dim, &step);
+    if (step == 0) return btl_fail(g, BTL_EVALUE, "the step of a slice is 0");
+    if (step < -INT64_MAX) step = -INT64_MAX;
+    slice_bound start = slice_place(g, n, &item->start), stop = slice_place(g, n, &item->stop);
+    *out = step > 0 ? slice_forward(g, n, start, stop, step) : slice_backward(g, n, start, stop, -step);
+    return BTL_OK;
+}
+
+/* ---- in numbers --------------------------------------------------------------------------- */
+
+btl_status btl_bound_value(const btl_exec *x, const btl_bound *b, int64_t absent, int64_t *value) {
+    *value = absent;
+    if (b->input >= 0) memcpy(value, x->in[b->input].data, sizeof *value);
+    else if (b->dim && !btl_dim_eval(b->dim, x->symbols, value))
+        return btl_error_set(x->err, BTL_ESHAPE, "%s: a symbolic size has no value, or is too large", x->node->op->name);
+    return BTL_OK;
+}
+
+/* Counts a negative bound from the end, then clips: as Python's PySlice_AdjustIndices. */
+static int64_t slice_clip(int64_t at, int64_t n, bool forward) {
+    if (at < 0) at += n;
+    if (at < 0) return forward ? 0 : -1;
+    return at >= n ? forward ? n : n - 1 : at;
+}
+
+btl_status btl_slice_range(const btl_exec *x, const btl_index_item *item, int64_t n, btl_range *out) {
+    int64_t start, stop, step;
+    BTL_TRY(btl_bound_value(x, &item->step, 1, &step));
+    if (step == 0) return btl_error_set(x->err, BTL_EVALUE, "%s: the step of a slice is 0", x->node->op->name);
+    if (step < -INT64_MAX) step = -INT64_MAX;
+    bool forward = step > 0;
+    BTL_TRY(btl_bound_value(x, &item->start, forward ? 0 : INT64_MAX, &start));
+    BTL_TRY(btl_bound_value(x, &item->stop, forward ? INT64_MAX : INT64_MIN, &stop));
+    start = slice_clip(start, n, forward);
+    stop = btl_bound_is_absent(&item->stop) && !forward ? -1 : slice_clip(stop, n, forward);
+    int64_t span = forward ? stop - start : start - stop, k = forward ? step : -step;
+    *out = (btl_range){ start, step, span > 0 ? (span - 1) / k + 1 : 0 };
+    return BTL_OK;
+}

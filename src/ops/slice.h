@@ -1,0 +1,23 @@
+/* slice.h - what one item of x[…] means: Python's rules for slices, on symbolic sizes and on numbers.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTL_OPS_SLICE_H
+#define BTL_OPS_SLICE_H
+
+#include "expr/op.h"
+
+static inline bool btl_bound_is_absent(const btl_bound *b) { return !b->dim && b->input < 0; }
+/* True of `:`. */
+bool btl_slice_is_full(const btl_index_item *item);
+/* True where the number of elements depends on a variable: known only when the function runs. */
+bool btl_slice_is_late(const btl_index_item *item);
+/* The number of elements that a slice takes of an axis of n; *out NULL if it is late. May record a
+ * check (a size used as a bound must not turn negative). BTL_EVALUE for step 0. */
+btl_status btl_slice_dim(btl_graph *g, const btl_dim *n, const btl_index_item *item, const btl_dim **out);
+
+/* A slice of an axis of n elements, in numbers: first element, step, count. */
+typedef struct btl_range { int64_t start, step, count; } btl_range;
+btl_status btl_slice_range(const btl_exec *x, const btl_index_item *item, int64_t n, btl_range *out);
+/* The value of a bound; `absent` if there is none. */
+btl_status btl_bound_value(const btl_exec *x, const btl_bound *b, int64_t absent, int64_t *value);
+
+#endif

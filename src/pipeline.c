@@ -1,0 +1,413 @@
+/* pipeline.c - from an entry of a program to a function: the passes, read from top to bottom.
+ * The one file above all folders.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#define BTL_NO_SITES
+#include "base/context.h"
+#include "rewrite/driver.h"
+#include "schedule/fuse.h"
+#include "schedule/layout.h"
+#include "vm/compile.h"
+#include "vm/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- modes ------------------------------------------------------------------------------- */
+
+typedef struct pipeline_mode { const char *name; unsigned phases; } pipeline_mode;
+
+static const pipeline_mode pipeline_modes[] = {
+    { "fast_run", BTL_CANONICALIZE | BTL_STABILIZE | BTL_SPECIALIZE | BTL_LOWER },
+    { "fast_compile", BTL_STABILIZE | BTL_LOWER },
+};
+
+static const pipeline_mode *pipeline_find_mode(const char *name) {
+    for (size_t i = 0; i < sizeof pipeline_modes / sizeof *pipeline_modes; i++)
+        if (strcmp(pipeline_modes[i].name, name) == 0) return &pipeline_modes[i];
+    return NULL;
+}
+
+/* ---- what is being compiled -------------------------------------------------------------- */
+
+typedef struct pipeline {
+    btl_graph *from;
+    const btl_entry *entry;
+    const btl_function_options *options;
+    const pipeline_mode *mode;
+    btl_graph *g;            /* the function's private graph */
+    btl_function *f;
+    vm_program p;
+    int nroots;
+    btl_var **roots;         /* outputs, then updates, then assertions */
+    btl_error *err;
+    const char *stop_after;  /* for `print --after`: the pass after which to stop, or NULL */
+} pipeline;
+
+static btl_status pipeline_fail(pipeline *l, btl_status status, const btl_places *places, const char *format, const char *a, const char *b) {
+    btl_error_set(l->err, status, format, a, b);
+    return vm_place_error(places, NULL, status, l->err);
+}
+
+/* ---- pass 1: a private copy of what the entry needs ------------------------------------- */
+
+static bool pipeline_is_argument(const pipeline *l, const btl_var *v) {
+    for (int i = 0; i < l->entry->ninputs; i++)
+        if (l->entry->inputs[i].var == v) return true;
+    return false;
+}
+
+static btl_status pipeline_import_givens(pipeline *l, btl_var_map *m) {
+    const btl_function_options *o = l->options;
+    for (int i = 0; o && i < o->ngivens; i++) {
+        const btl_var *v = o->given_vars[i], *value = o->given_values[i];
+        if (!v || !value) return btl_error_set(l->err, BTL_EUSAGE, "given %d is NULL", i);
+        bool fits = v->type.dtype == value->type.dtype && v->type.rank == value->type.rank;
+        for (int k = 0; fits && k < v->type.rank; k++) fits = !btl_dim_differ(l->from, v->type.dims[k], value->type.dims[k]);
+        if (!fits)
+            return pipeline_fail(l, BTL_EDTYPE, NULL, "givens: %s cannot be replaced by %s", btl_var_text(l->from, v), btl_var_text(l->from, value));
+    }
+    for (int i = 0; o && i < o->ngivens; i++) {
+        btl_graph_import(l->g, l->from, m, 1, &o->given_values[i]);
+        btl_var_map_set(&l->g->arena, m, o->given_vars[i], btl_var_map_get(m, o->given_values[i]));
+    }
+    return BTL_OK;
+}
+
+static btl_var *pipeline_take(pipeline *l, btl_var_map *m, btl_var *v) {
+    btl_graph_import(l->g, l->from, m, 1, &v);
+    return btl_var_map_get(m, v);
+}
+
+/* The symbols of a replaced input's sizes are those of its replacement: told by a check at the call. */
+static void pipeline_given_checks(pipeline *l) {
+    const btl_function_options *o = l->options;
+    l->from->checks = NULL;
+    for (int i = 0; o && i < o->ngivens; i++)
+        for (int k = 0; k < o->given_vars[i]->type.rank; k++)
+            btl_dims_unify(l->from, o->given_vars[i]->type.dims[k], o->given_values[i]->type.dims[k], NULL);
+}
+
+static btl_status pipeline_fallback(pipeline *l, int i) {
+    btl_var *value = l->entry->inputs[i].value;
+    if (!value) return BTL_OK;
+    btl_array result;
+    BTL_TRY(btl_graph_eval(l->from, 0, NULL, NULL, NULL, 1, &value, &result, l->err));
+    const btl_type *type = &l->entry->inputs[i].var->type;
+    btl_array *copy = BTL_NEW(&l->g->arena, btl_array);
+    int64_t *shape = btl_arena_copy(&l->g->arena, result.shape, (size_t)result.ndim * sizeof *shape + 1);
+    *copy = btl_array_wrap(type->dtype, result.ndim, shape, NULL);
+    copy->data = btl_arena_zalloc(&l->g->arena, (size_t)btl_array_elems(&result) * btl_dtype_bytes(type->dtype) + 1);
+    btl_array_convert(copy, &result);
+    btl_array_free(&result);
+    l->p.fallbacks[i] = copy;
+    return BTL_OK;
+}
+
+static btl_status pipeline_import(pipeline *l) {
+    const btl_entry *e = l->entry;
+    btl_arena *a = &l->g->arena;
+    pipeline_given_checks(l);
+    btl_dims_import(l->g, l->from);
+    l->g->intern = true;
+    btl_var_map m = btl_var_map_new(a, l->from);
+    BTL_TRY(pipeline_import_givens(l, &m));
+    vm_program *p = &l->p;
+    p->ninputs = e->ninputs, p->noutputs = e->noutputs, p->nupdates = e->nupdates, p->nasserts = e->nasserts;
+    p->inputs = BTL_ARRAY(a, btl_var *, e->ninputs);
+    p->input_names = BTL_ARRAY(a, const char *, e->ninputs);
+    p->fallbacks = BTL_ARRAY(a, const btl_array *, e->ninputs);
+    p->output_names = BTL_ARRAY(a, const char *, e->noutputs);
+    p->asserts = BTL_ARRAY(a, btl_entry_assert, e->nasserts);
+    p->shared = BTL_ARRAY(a, btl_var *, l->from->nshared + 1);
+    p->update_shared = BTL_ARRAY(a, int, e->nupdates);
+    l->nroots = e->noutputs + e->nupdates + e->nasserts;
+    l->roots = BTL_ARRAY(a, btl_var *, l->nroots + 1);
+    l->f->name = btl_arena_strdup(a, e->name);
+    for (int i = 0; i < e->ninputs; i++) {
+        /* an argument keeps its place even where a given replaced its value */
+        btl_var_map arguments = btl_var_map_new(a, l->from);
+        btl_var *v = btl_var_map_get(&m, e->inputs[i].var);
+        p->inputs[i] = v && btl_var_is_input(v) ? v : pipeline_take(l, v ? &arguments : &m, e->inputs[i].var);
+        p->input_names[i] = btl_arena_strdup(a, e->inputs[i].var->name ? e->inputs[i].var->name : "?");
+        BTL_TRY(pipeline_fallback(l, i));
+    }
+    for (int i = 0; i < e->noutputs; i++) {
+        p->output_names[i] = btl_arena_strdup(a, e->outputs[i].name);
+        l->roots[i] = pipeline_take(l, &m, e->outputs[i].var);
+    }
+    for (int i = 0; i < e->nupdates; i++) l->roots[e->noutputs + i] = pipeline_take(l, &m, e->updates[i].value);
+    for (int i = 0; i < e->nasserts; i++) {
+        btl_var *condition = pipeline_take(l, &m, e->asserts[i].condition);
+        p->asserts[i] = (btl_entry_assert){ condition, btl_arena_strdup(a, e->asserts[i].text), condition->node->places };
+        l->roots[e->noutputs + e->nupdates + i] = condition;
+    }
+    for (int i = 0; i < l->from->nshared; i++) {
+        btl_var *from = l->from->shared[i]->var, *v = btl_var_map_get(&m, from);
+        bool updated = false;
+        for (int k = 0; k < e->nupdates; k++)
+            if (e->updates[k].shared == from) p->update_shared[k] = p->nshared, updated = true;
+        if (!v && !updated) continue;
+        p->shared[p->nshared++] = v && btl_var_is_shared(v) ? v : pipeline_take(l, &m, from);
+    }
+    return BTL_OK;
+}
+
+/* ---- pass 2: what must be equal at the call, before rewriting drops nodes ---------------- */
+
+static void pipeline_add_check(pipeline *l, const btl_size_check *c, const btl_node *node) {
+    for (int i = 0; i < l->f->nchecks && i < 1000; i++)
+        if (l->f->checks[i].a == c->a && l->f->checks[i].b == c->b) return;
+    vm_size_check *checks = l->f->checks;
+    static const int step = 64;
+    if (l->f->nchecks % step == 0) {
+        checks = BTL_ARRAY(&l->g->arena, vm_size_check, l->f->nchecks + step);
+        if (l->f->nchecks) memcpy(checks, l->f->checks, (size_t)l->f->nchecks * sizeof *checks);
+        l->f->checks = checks;
+    }
+    checks[l->f->nchecks++] = (vm_size_check){ c->a, c->b, node, c->message, c->a->late || c->b->late };
+}
+
+static btl_status pipeline_checks(pipeline *l) {
+    btl_bits needed = btl_graph_reach(l->g, l->nroots, l->roots);
+    for (int id = 0; id < needed.n; id++) {
+        if (!btl_bits_get(needed, id)) continue;
+        const btl_node *n = l->g->nodes[id];
+        for (const btl_size_check *c = n->checks; c; c = c->next) pipeline_add_check(l, c, n);
+        if ((n->op->flags & OP_LEAF) && btl_var_is_input(n->out) && n->out->name) {
+            bool argument = false;
+            for (int i = 0; i < l->p.ninputs; i++) argument |= l->p.inputs[i] == n->out;
+            if (!argument)
+                return pipeline_fail(l, BTL_EVALUE, n->places, "function %s depends on the input %s, which is not among its arguments", l->entry->name, n->out->name);
+        }
+    }
+    for (const btl_size_check *c = l->from->checks; c; c = c->next) {
+        btl_size_check mine = { btl_dim_import(l->g, c->a), btl_dim_import(l->g, c->b), NULL, c->message, NULL };
+        pipeline_add_check(l, &mine, c->node);
+    }
+    return BTL_OK;
+}
+
+/* ---- the other passes -------------------------------------------------------------------- */
+
+static btl_status pipeline_rewrite(pipeline *l, unsigned phases) {
+    if (!(l->mode->phases & phases)) return BTL_OK;
+    btl_rewrite_options o = { .phases = l->mode->phases & phases };
+    const char *without[64];
+    char *list = l->options && l->options->without ? btl_arena_strdup(&l->g->arena, l->options->without) : NULL;
+    for (char *word = list ? strtok_r(list, ",", &list) : NULL; word && o.nwithout < 64; word = strtok_r(NULL, ",", &list))
+        without[o.nwithout++] = word;
+    o.without = without;
+    const char *unknown = btl_rewrite_unknown_switch(&o);
+    if (unknown && strcmp(unknown, "fuse") != 0) return btl_error_set(l->err, BTL_EUSAGE, "no rewrite and no tag is named %s; `bitale rules` lists them", unknown);
+    return btl_rewrite(l->g, l->nroots, l->roots, &o);
+}
+
+static btl_status pipeline_canonicalize(pipeline *l) { return pipeline_rewrite(l, BTL_CANONICALIZE | BTL_STABILIZE); }
+static btl_status pipeline_lower(pipeline *l) { return pipeline_rewrite(l, BTL_SPECIALIZE | BTL_LOWER); }
+static btl_status pipeline_fuse(pipeline *l) { return btl_fuse(l->g, l->nroots, l->roots); }
+
+/* New values of shared variables need memory of their own: a view of a variable that is updated, too,
+ * would change under our hands. */
+static btl_status pipeline_layout(pipeline *l) {
+    for (int i = 0; i < l->p.nupdates; i++) {
+        btl_var **root = &l->roots[l->p.noutputs + i];
+        *root = btl_layout_own(l->g, *root);
+        if (!*root) return l->g->status;
+    }
+    return btl_layout_insert_copies(l->g, l->nroots, l->roots);
+}
+
+static btl_status pipeline_compile(pipeline *l) {
+    l->p.outputs = l->roots;
+    l->p.update_values = l->roots + l->p.noutputs;
+    for (int i = 0; i < l->p.nasserts; i++) l->p.asserts[i].condition = l->roots[l->p.noutputs + l->p.nupdates + i];
+    return btl_vm_compile(l->f, &l->p);
+}
+
+typedef struct pipeline_pass { const char *name; btl_status (*run)(pipeline *l); const char *doc; } pipeline_pass;
+
+static const pipeline_pass pipeline_passes[] = {
+    { "import", pipeline_import, "a private copy of what the function needs, equal nodes made one" },
+    { "checks", pipeline_checks, "the sizes that must be equal at a call" },
+    { "canonicalize", pipeline_canonicalize, "rules that bring expressions to one form, and to their stable one" },
+    { "lower", pipeline_lower, "rules for speed; composite ops replaced by their bodies" },
+    { "fuse", pipeline_fuse, "elementwise chains and their reductions become one kernel each" },
+    { "layout", pipeline_layout, "copies where a row-major operand is needed" },
+    { "compile", pipeline_compile, "storage, lives, kernels" },
+};
+
+
+const char *btl_pipeline_pass(int i, const char **doc) {
+    if (i < 0 || i >= (int)(sizeof pipeline_passes / sizeof *pipeline_passes)) return NULL;
+    if (doc) *doc = pipeline_passes[i].doc;
+    return pipeline_passes[i].name;
+}
+
+static btl_status pipeline_run(void *arg) {
+    pipeline *l = arg;
+    for (size_t i = 0; i < sizeof pipeline_passes / sizeof *pipeline_passes; i++) {
+        BTL_TRY(pipeline_passes[i].run(l));
+#ifndef NDEBUG
+        if (!btl_graph_check(l->g)) return BTL_EINTERNAL;
+#endif
+        if (l->stop_after && strcmp(l->stop_after, pipeline_passes[i].name) == 0) break;
+    }
+    return BTL_OK;
+}
+
+/* Memory may run out in either graph: what is allocated in the program's own is guarded here. */
+static btl_status pipeline_run_guarded(void *arg) {
+    pipeline *l = arg;
+    return btl_graph_protect(l->g, pipeline_run, l);
+}
+
+/* ---- public ------------------------------------------------------------------------------ */
+
+static btl_status pipeline_prepare(pipeline *l) {
+    const btl_function_options *o = l->options;
+    const char *mode = o && o->mode ? o->mode : getenv("BITALE_MODE");
+    if (!mode || !*mode) mode = "fast_run";
+    l->mode = pipeline_find_mode(mode);
+    if (!l->mode) return btl_error_set(l->err, BTL_EUSAGE, "there is no mode %s; fast_run and fast_compile are the modes", mode);
+    if (!l->entry) return btl_error_set(l->err, BTL_EUSAGE, "no function is given");
+    if (l->from->status != BTL_OK) return btl_error_set(l->err, l->from->status, "%s", l->from->error.message);
+    return BTL_OK;
+}
+
+static btl_status pipeline_finish(pipeline *l, btl_status status) {
+    if (status == BTL_OK) return BTL_OK;
+    if (l->err && l->err->status == BTL_OK) {
+        if (l->g->status != BTL_OK && l->g->error.status != BTL_OK) *l->err = l->g->error;
+        else btl_error_set(l->err, status, "%s: %s while it was compiled", l->entry ? l->entry->name : "?", btl_status_text(status));
+    }
+    return status;
+}
+
+btl_status btl_function_new(btl_graph *g, btl_entry *e, const btl_function_options *options, btl_function **out, btl_error *err) {
+    btl_error ignored = { 0 };
+    pipeline l = { .from = g, .entry = e, .options = options, .err = err ? err : &ignored };
+    *out = NULL;
+    BTL_TRY(pipeline_prepare(&l));
+    l.f = btl_alloc(g->ctx, sizeof *l.f);
+    if (!l.f) return btl_error_set(err, BTL_ENOMEM, "no memory for a function");
+    memset(l.f, 0, sizeof *l.f);
+    l.f->ctx = g->ctx;
+    btl_status status = btl_graph_new(g->ctx, &l.g);
+    if (status == BTL_OK) {
+        l.f->graph = l.g;
+        /* the status and messages of the program's graph stay its own */
+        status = btl_arena_protect(&g->arena, pipeline_run_guarded, &l);
+        status = pipeline_finish(&l, status);
+    }
+    if (status != BTL_OK) {
+        btl_function_free(l.f);
+        return status;
+    }
+    *out = l.f;
+    return BTL_OK;
+}
+
+btl_status btl_pipeline_print(btl_graph *g, btl_entry *e, const btl_function_options *options, const char *pass, btl_graph **out, btl_error *err) {
+    pipeline l = { .from = g, .entry = e, .options = options, .err = err, .stop_after = pass };
+    *out = NULL;
+    BTL_TRY(pipeline_prepare(&l));
+    bool known = !pass;
+    for (size_t i = 0; !known && i < sizeof pipeline_passes / sizeof *pipeline_passes; i++) known = strcmp(pipeline_passes[i].name, pass) == 0;
+    if (!known) return btl_error_set(err, BTL_EUSAGE, "there is no pass %s", pass);
+    btl_function f = { .ctx = g->ctx };
+    l.f = &f;
+    BTL_TRY(btl_graph_new(g->ctx, &l.g));
+    f.graph = l.g;
+    btl_status status = btl_arena_protect(&g->arena, pipeline_run_guarded, &l);
+    status = pipeline_finish(&l, status);
+    if (status == BTL_OK) {
+        btl_entry *copy = btl_entry_new(l.g, e->name);
+        if (copy) copy->is_explicit = e->is_explicit;
+        for (int i = 0; copy && i < l.p.ninputs; i++) btl_entry_add_input(l.g, copy, l.p.inputs[i], NULL);
+        for (int i = 0; copy && i < e->noutputs; i++) btl_entry_add_output(l.g, copy, e->outputs[i].name, l.roots[i]);
+        for (int i = 0; copy && i < e->nupdates; i++) btl_entry_add_update(l.g, copy, l.p.shared[l.p.update_shared[i]], l.roots[e->noutputs + i]);
+        for (int i = 0; copy && i < e->nasserts; i++) btl_entry_add_assert(l.g, copy, l.roots[e->noutputs + e->nupdates + i], e->asserts[i].text);
+        status = copy ? l.g->status : BTL_ENOMEM;
+        if (status != BTL_OK) pipeline_finish(&l, status);
+    }
+    if (status != BTL_OK) btl_graph_free(l.g), l.g = NULL;
+    *out = l.g;
+    return status;
+}
+
+void btl_function_free(btl_function *f) {
+    if (!f) return;
+    for (int i = 0; i < POOL_SLOTS; i++) vm_workspace_free(atomic_load(&f->pool[i]));
+    btl_graph_free(f->graph);
+    btl_free(f->ctx, f, sizeof *f);
+}
+
+/* ---- states ------------------------------------------------------------------------------ */
+
+/* First values are computed by a function of their own: fast, and with the same rules as any other. */
+typedef struct pipeline_state_args { btl_graph *g; btl_entry *entry; int *output; int noutputs; } pipeline_state_args;
+
+static btl_status pipeline_init_entry(void *arg) {
+    pipeline_state_args *a = arg;
+    btl_graph *g = a->g;
+    a->output = BTL_ARRAY(&g->arena, int, g->nshared + 1);
+    btl_entry *e = BTL_NEW(&g->arena, btl_entry); /* not among the program's entries */
+    e->name = "the first values of shared variables";
+    for (int i = 0; i < g->nshared; i++) {
+        a->output[i] = -1;
+        if (!g->shared[i]->init) continue;
+        a->output[i] = e->noutputs;
+        BTL_TRY(btl_entry_add_output(g, e, g->shared[i]->name, g->shared[i]->init));
+    }
+    a->noutputs = e->noutputs;
+    a->entry = e;
+    return BTL_OK;
+}
+
+static btl_status pipeline_first_value(btl_graph *g, int i, const btl_array *value, btl_array *out, btl_error *err) {
+    const btl_shared_def *s = g->shared[i];
+    int64_t shape[BTL_MAX_RANK];
+    for (int k = 0; k < s->var->type.rank; k++) btl_dim_is_const(s->var->type.dims[k], &shape[k]);
+    btl_status status = btl_array_new(g->ctx, s->var->type.dtype, s->var->type.rank, shape, out);
+    if (status != BTL_OK) return btl_error_set(err, status, "no memory for shared variable %s", s->name);
+    if (!value) return BTL_OK;
+    btl_array stretched = *value; /* broadcast to the type by strides of 0 */
+    int64_t strides[BTL_MAX_RANK] = { 0 }, step = 1;
+    for (int k = s->var->type.rank - 1, v = value->ndim - 1; k >= 0 && v >= 0; k--, v--) {
+        if (value->shape[v] != shape[k] && value->shape[v] != 1)
+            return btl_error_set(err, BTL_ESHAPE, "shared %s is %s: its first value has size %lld in axis %d", s->name, btl_var_type(g, s->var), (long long)value->shape[v], v);
+        strides[k] = value->shape[v] == 1 ? 0 : step;
+        step *= value->shape[v];
+    }
+    if (value->ndim > s->var->type.rank)
+        return btl_error_set(err, BTL_ESHAPE, "shared %s is %s: its first value has %d axes", s->name, btl_var_type(g, s->var), value->ndim);
+    stretched.ndim = s->var->type.rank, stretched.shape = shape, stretched.strides = strides;
+    return btl_array_convert(out, &stretched);
+}
+
+btl_status btl_state_new(btl_graph *g, btl_state **out, btl_error *err) {
+    *out = NULL;
+    if (g->status != BTL_OK) return btl_error_set(err, g->status, "%s", g->error.message);
+    pipeline_state_args a = { .g = g };
+    btl_status status = btl_graph_protect(g, pipeline_init_entry, &a);
+    if (status != BTL_OK) return btl_error_set(err, status, "%s", g->status ? g->error.message : btl_status_text(status));
+    size_t bytes = (size_t)(a.noutputs + 1) * sizeof(btl_array);
+    btl_array *values = btl_alloc(g->ctx, bytes);
+    if (!values) return btl_error_set(err, BTL_ENOMEM, "no memory for a state");
+    memset(values, 0, bytes);
+    btl_function *f = NULL;
+    status = btl_function_new(g, a.entry, NULL, &f, err);
+    if (status == BTL_OK) status = btl_call(f, NULL, NULL, values, NULL, err);
+    btl_function_free(f);
+    if (status == BTL_OK && (status = vm_state_alloc(g->ctx, g->nshared, out)) != BTL_OK) btl_error_set(err, status, "no memory for a state");
+    for (int i = 0; i < g->nshared && status == BTL_OK; i++) {
+        btl_array value = { 0 };
+        status = pipeline_first_value(g, i, a.output[i] < 0 ? NULL : &values[a.output[i]], &value, err);
+        if (status == BTL_OK && (status = vm_state_set_buffer(*out, i, g->shared[i]->name, &value)) != BTL_OK) btl_error_set(err, status, "no memory for a state");
+        btl_array_free(&value);
+    }
+    for (int i = 0; i < a.noutputs; i++) btl_array_free(&values[i]);
+    btl_free(g->ctx, values, bytes);
+    if (status != BTL_OK) btl_state_free(*out), *out = NULL;
+    return status;
+}

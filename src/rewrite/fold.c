@@ -1,0 +1,70 @@
+/* fold.c - what is known when the program is compiled: constants folded, equal nodes merged.
+ *
+ * A node whose operands are all constants is computed by the reference evaluator, which is at
+ * least as accurate as any kernel. Not folded: what may fail (the error belongs to the call), what
+ * op->flags forbid (random numbers made on purpose), what would become larger than a constant
+ * should be, and pure repetition (broadcast_to of 0 to a million zeros).
+ * SPDX-License-Identifier: BSD-3-Clause */
+#define BTL_NO_SITES
+#include "rewrite/rules.h"
+
+#include "expr/operand.h"
+
+enum { FOLD_BYTES = 1 << 20 }; /* the largest constant made */
+
+static bool fold_dims(const btl_type *type, int64_t *dims, int64_t *elems) {
+    *elems = 1;
+    for (int i = 0; i < type->rank; i++)
+        if (!btl_dim_is_const(type->dims[i], &dims[i]) || dims[i] < 0 || !btl_mul_i64(*elems, dims[i], elems)) return false;
+    return *elems <= FOLD_BYTES / (int64_t)btl_dtype_bytes(type->dtype);
+}
+
+static bool fold_wants(const btl_node *n, int64_t elems) {
+    if (!n->nin || n->nout != 1 || (n->op->flags & (OP_NO_FOLD | OP_CAN_FAIL | OP_BARRIER | OP_HIDDEN))) return false;
+    int64_t given = 0;
+    for (int i = 0; i < n->nin; i++) {
+        if (!btl_var_is_constant(n->in[i])) return false;
+        given += btl_array_elems(btl_var_constant_array(n->in[i]));
+    }
+    return !(n->op->flags & OP_IS_PURE_SHAPE) || elems <= given;
+}
+
+static btl_var *fold_node(btl_match *m, const btl_node *n) {
+    btl_graph *g = m->g;
+    int64_t dims[BTL_MAX_RANK], strides[BTL_MAX_RANK], elems;
+    if (!fold_dims(&n->out[0].type, dims, &elems) || !fold_wants(n, elems)) return NULL;
+    btl_operand *in = BTL_ARRAY(&g->arena, btl_operand, n->nin);
+    for (int i = 0; i < n->nin; i++) {
+        const btl_array *a = btl_var_constant_array(n->in[i]);
+        in[i] = btl_operand_of_array(a, BTL_ARRAY(&g->arena, int64_t, a->ndim + 1));
+    }
+    const btl_type *type = &n->out[0].type;
+    size_t bytes = (size_t)elems * btl_dtype_bytes(type->dtype);
+    btl_operand out = { .data = btl_arena_zalloc(&g->arena, bytes + 1), .dtype = type->dtype, .rank = type->rank,
+                        .dims = dims, .strides = strides };
+    btl_strides_row_major(type->rank, dims, strides);
+    int64_t *symbols = BTL_ARRAY(&g->arena, int64_t, g->dims.nsymbols + 1);
+    for (int i = 0; i < g->dims.nsymbols; i++) symbols[i] = -1;
+    btl_error err = { 0 };
+    btl_exec x = { .node = n, .params = n->params, .nin = n->nin, .nout = 1, .in = in, .out = &out,
+                   .symbols = symbols, .ctx = g->ctx, .err = &err };
+    if (n->op->workspace) x.work = btl_arena_alloc(&g->arena, n->op->workspace(&x) + 1);
+    if (btl_exec_eval(&x) != BTL_OK) return NULL;
+    btl_array value = btl_array_wrap(type->dtype, type->rank, dims, out.data);
+    return btl_graph_constant(g, &value);
+}
+
+/* Merging is the driver's own work; its entry is here to be listed and switched. */
+static btl_var *fold_nothing(btl_match *m, const btl_node *n) {
+    (void)m, (void)n;
+    return NULL;
+}
+
+const btl_rule btl_rules_fold[] = {
+    { .name = "merge_equal", .ops = "", .apply = fold_nothing,
+      .why = "two nodes of one op, equal settings and the same operands have the same value",
+      .phase = BTL_CANONICALIZE, .tags = "merge" },
+    { .name = "fold_constants", .ops = "*", .apply = fold_node, .why = "what does not change from call to call is computed once",
+      .phase = BTL_CANONICALIZE, .exactness = BTL_WITHIN_ULP, .ulp = 4, .tags = "fold" },
+    { .name = NULL },
+};

@@ -1,0 +1,349 @@
+/* call.c - one call of a function: arguments, sizes, the run, assertions, results, updates.
+ *
+ * Everything that can fail comes before the first byte of the state changes: new values of shared
+ * variables are computed beside the old ones and copied over at the very end.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/context.h"
+#include "vm/size.h"
+#include "vm/state.h"
+
+#include <string.h>
+
+typedef struct call {
+    const btl_function *f;
+    btl_state *state;
+    const btl_array *in;
+    btl_array *out;
+    const btl_call_options *options;
+    btl_error *err;
+    vm_workspace *w;
+    uint64_t need;      /* bits of the results, updates and assertions to be computed */
+} call;
+
+static bool call_wants(const call *c, int output) {
+    return !c->options || !c->options->wanted || c->options->wanted[output];
+}
+
+/* ---- arguments --------------------------------------------------------------------------- */
+
+static btl_status call_pack(call *c, int i) {
+    vm_workspace *w = c->w;
+    btl_array *packed = &w->packed[i];
+    btl_dtype dtype = w->operands[c->f->inputs[i].slot].dtype;
+    btl_status status = btl_array_new(w->ctx, dtype, w->given[i]->ndim, w->given[i]->shape, packed);
+    if (status != BTL_OK) return btl_error_set(c->err, status, "argument %s: no memory for a row-major copy", c->f->inputs[i].name);
+    btl_array_copy(packed, w->given[i]);
+    w->given[i] = packed;
+    return BTL_OK;
+}
+
+static btl_status call_wrong_type(const call *c, int i, const btl_array *a) {
+    const vm_input *input = &c->f->inputs[i];
+    btl_dtype dtype;
+    bool known = btl_array_dtype(a, &dtype);
+    const btl_operand *o = &c->w->operands[input->slot];
+    if (a->device.type > 1) return btl_error_set(c->err, BTL_EVALUE, "argument %s lies on device type %d; this function runs on the CPU", input->name, a->device.type);
+    if (!known || dtype != o->dtype)
+        return btl_error_set(c->err, BTL_EDTYPE, "argument %s is %s, found %s", input->name, input->type, known ? btl_dtype_name(dtype) : "a type that Bitale does not have");
+    if (a->ndim != o->rank)
+        return btl_error_set(c->err, BTL_ESHAPE, "argument %s is %s: %d axes expected, found %d", input->name, input->type, o->rank, a->ndim);
+    return btl_error_set(c->err, BTL_EVALUE, "argument %s has no data", input->name);
+}
+
+/* One argument; *resize is set where its shape is not that of the call before. */
+static btl_status call_argument(call *c, int i, bool *resize) {
+    vm_workspace *w = c->w;
+    const vm_input *input = &c->f->inputs[i];
+    btl_operand *o = &w->operands[input->slot];
+    const btl_array *a = &c->in[i];
+    if (!a->data && a->ndim == 0) {
+        if (!input->fallback) return btl_error_set(c->err, BTL_EVALUE, "argument %s (%s) is missing", input->name, input->type);
+        a = input->fallback;
+    }
+    w->given[i] = a;
+    btl_dtype dtype;
+    if (!btl_array_dtype(a, &dtype) || dtype != o->dtype || a->ndim != o->rank || a->device.type > 1) return call_wrong_type(c, i, a);
+    int64_t elems = 1;
+    for (int k = 0; k < o->rank; k++) {
+        if (a->shape[k] < 0) return btl_error_set(c->err, BTL_ESHAPE, "argument %s: axis %d has the negative size %lld", input->name, k, (long long)a->shape[k]);
+        *resize |= a->shape[k] != o->dims[k];
+        if (!btl_mul_i64(elems, a->shape[k], &elems)) return btl_error_set(c->err, BTL_ESHAPE, "argument %s: its sizes multiply up to more than can be addressed", input->name);
+    }
+    if (!a->data && elems) return call_wrong_type(c, i, a);
+    if (a->strides && !btl_array_is_contiguous(a)) BTL_TRY(call_pack(c, i));
+    o->data = btl_array_data(w->given[i]);
+    return BTL_OK;
+}
+
+static btl_status call_arguments(call *c) {
+    bool resize = !c->w->sized || (c->options && c->options->nsizes);
+    for (int i = 0; i < c->f->ninputs; i++) BTL_TRY(call_argument(c, i, &resize));
+    return resize ? vm_size(c->w, c->options, c->err) : BTL_OK;
+}
+
+/* ---- state ------------------------------------------------------------------------------- */
+
+static btl_status call_map_state(call *c) {
+    vm_workspace *w = c->w;
+    const btl_function *f = c->f;
+    for (int i = 0; i < f->nshared; i++) {
+        int k = vm_state_find(c->state, f->shared[i].name);
+        if (k < 0) return btl_error_set(c->err, BTL_ENAME, "%s: the state has no shared variable %s", f->name, f->shared[i].name);
+        const vm_buffer *b = &c->state->buffers[k];
+        const btl_type *t = &f->shared[i].type;
+        bool fits = b->dtype == t->dtype && b->array.ndim == t->rank;
+        for (int axis = 0; fits && axis < t->rank; axis++) fits = btl_dim_is(t->dims[axis], b->array.shape[axis]);
+        if (!fits) return btl_error_set(c->err, BTL_EDTYPE, "%s: shared variable %s of the state is of another type than the function's", f->name, f->shared[i].name);
+        w->shared_index[i] = k;
+    }
+    w->layout = c->state->layout;
+    return BTL_OK;
+}
+
+static btl_status call_state(call *c) {
+    if (c->f->nshared == 0) return BTL_OK;
+    if (c->w->layout != c->state->layout) {
+        c->w->layout = 0;
+        BTL_TRY(call_map_state(c));
+    }
+    for (int i = 0; i < c->f->nshared; i++)
+        c->w->operands[c->f->shared[i].slot].data = btl_array_data(&c->state->buffers[c->w->shared_index[i]].array);
+    return BTL_OK;
+}
+
+/* ---- results ----------------------------------------------------------------------------- */
+
+static btl_status call_check_buffer(const call *c, int i, const btl_array *a) {
+    const btl_operand *o = &c->w->operands[c->f->outputs[i].slot];
+    const char *name = c->f->outputs[i].name;
+    btl_dtype dtype;
+    if (!btl_array_dtype(a, &dtype) || dtype != o->dtype)
+        return btl_error_set(c->err, BTL_EDTYPE, "result %s is %s: the buffer given for it is of another type", name, btl_dtype_name(o->dtype));
+    if (a->ndim != o->rank) return btl_error_set(c->err, BTL_ESHAPE, "result %s has %d axes, the buffer given for it %d", name, o->rank, a->ndim);
+    for (int k = 0; k < o->rank; k++)
+        if (a->shape[k] != o->dims[k])
+            return btl_error_set(c->err, BTL_ESHAPE, "result %s: axis %d has size %lld, the buffer given for it %lld", name, k, (long long)o->dims[k], (long long)a->shape[k]);
+    if (!btl_array_is_contiguous(a)) return btl_error_set(c->err, BTL_EVALUE, "result %s: the buffer given for it is not row-major", name);
+    return BTL_OK;
+}
+
+static btl_status call_make(call *c, int i) {
+    const btl_operand *o = &c->w->operands[c->f->outputs[i].slot];
+    btl_status status = btl_array_new(c->w->ctx, o->dtype, o->rank, o->dims, &c->w->made[i]);
+    return status == BTL_OK ? BTL_OK : btl_error_set(c->err, status, "no memory for result %s", c->f->outputs[i].name);
+}
+
+static bool call_overlaps(const call *c, const btl_array *a) {
+    const char *p = btl_array_data(a);
+    btl_dtype dtype = BTL_BOOL;
+    btl_array_dtype(a, &dtype);
+    size_t bytes = (size_t)btl_array_elems(a) * btl_dtype_bytes(dtype);
+    for (int i = 0; i < c->f->ninputs; i++) {
+        const btl_operand *o = &c->w->operands[c->f->inputs[i].slot];
+        size_t n = (size_t)btl_operand_elems(o) * btl_dtype_bytes(o->dtype);
+        if (p < o->data + n && o->data < p + bytes) return true;
+    }
+    for (const btl_array *b = c->out; b < a; b++) /* two results in one buffer */
+        if (b->data == a->data && bytes) return true;
+    return false;
+}
+
+/* Where the results that an instruction writes straight are to lie. */
+static btl_status call_place_outputs(call *c) {
+    for (int i = 0; i < c->f->noutputs; i++) {
+        const vm_output *output = &c->f->outputs[i];
+        btl_operand *o = &c->w->operands[output->slot];
+        bool wanted = call_wants(c, i), callers = wanted && c->out[i].data;
+        if (callers && !c->f->slots[output->slot].late) BTL_TRY(call_check_buffer(c, i, &c->out[i]));
+        if (output->copy) continue;
+        if (callers && !call_overlaps(c, &c->out[i])) {
+            o->data = btl_array_data(&c->out[i]);
+            continue;
+        }
+        BTL_TRY(call_make(c, i));
+        o->data = btl_array_data(&c->w->made[i]);
+    }
+    return BTL_OK;
+}
+
+/* Results that are views, leaves, or stand twice; and those computed aside. */
+static btl_status call_copy_outputs(call *c) {
+    for (int i = 0; i < c->f->noutputs; i++) {
+        const vm_output *output = &c->f->outputs[i];
+        if (!call_wants(c, i) || !output->copy) continue;
+        bool late = c->f->slots[output->slot].late;
+        if (!c->out[i].data) BTL_TRY(call_make(c, i));
+        else if (late) BTL_TRY(call_check_buffer(c, i, &c->out[i]));
+    }
+    return BTL_OK;
+}
+
+static void call_deliver(call *c) {
+    for (int i = 0; i < c->f->noutputs; i++) {
+        const vm_output *output = &c->f->outputs[i];
+        btl_array *made = &c->w->made[i];
+        if (!call_wants(c, i)) continue;
+        bool callers = c->out[i].data != NULL;
+        if (output->copy || (callers && made->data)) {
+            int64_t strides[BTL_MAX_RANK];
+            btl_operand to = btl_operand_of_array(callers ? &c->out[i] : made, strides);
+            btl_operand_copy(&to, &c->w->operands[output->slot]);
+        }
+        if (callers) continue;
+        c->out[i] = *made;
+        *made = (btl_array){ 0 };
+    }
+}
+
+/* ---- the run ----------------------------------------------------------------------------- */
+
+static btl_status call_own_memory(call *c, int slot) {
+    vm_workspace *w = c->w;
+    int own = c->f->slots[slot].index;
+    btl_operand *o = &w->operands[slot];
+    size_t bytes = (size_t)btl_operand_elems(o) * btl_dtype_bytes(o->dtype) + 1;
+    if (bytes > w->own_bytes[own]) {
+        btl_free(w->ctx, w->own[own], w->own_bytes[own]);
+        w->own_bytes[own] = 0;
+        w->own[own] = btl_alloc(w->ctx, bytes);
+        if (!w->own[own]) return btl_error_set(c->err, BTL_ENOMEM, "no memory for %zu bytes", bytes);
+        w->own_bytes[own] = bytes;
+    }
+    o->data = w->own[own];
+    return BTL_OK;
+}
+
+static btl_status call_scratch(call *c, size_t bytes) {
+    vm_workspace *w = c->w;
+    if (bytes <= w->scratch_bytes) return BTL_OK;
+    btl_free(w->ctx, w->scratch, w->scratch_bytes);
+    w->scratch_bytes = 0;
+    w->scratch = btl_alloc(w->ctx, bytes + VM_ALIGN);
+    if (!w->scratch) return btl_error_set(c->err, BTL_ENOMEM, "no memory for %zu bytes of scratch", bytes);
+    w->scratch_bytes = bytes + VM_ALIGN;
+    return BTL_OK;
+}
+
+static void *call_scratch_at(const vm_workspace *w) {
+    return (void *)(((uintptr_t)w->scratch + VM_ALIGN - 1) & ~(uintptr_t)(VM_ALIGN - 1));
+}
+
+static btl_status call_late(call *c, const vm_instr *instr, btl_exec *x) {
+    if (instr->node->op->measure) {
+        BTL_TRY(instr->node->op->measure(x));
+        BTL_TRY(vm_size_late_checks(c->w, c->err));
+    }
+    for (int k = 0; k < instr->nout; k++) {
+        if (!c->f->slots[instr->out[k]].late) continue;
+        BTL_TRY(vm_size_slot(c->w, instr->out[k], c->err));
+        if (c->f->slots[instr->out[k]].storage == STORE_OWN) BTL_TRY(call_own_memory(c, instr->out[k]));
+        x->out[k] = c->w->operands[instr->out[k]];
+    }
+    return BTL_OK;
+}
+
+static btl_status call_strips(call *c, const vm_instr *instr, btl_exec *x) {
+    const btl_param *shape = &instr->node->params[1];
+    int64_t dims[BTL_MAX_RANK];
+    for (int k = 0; k < shape->shape.n; k++)
+        if (!btl_dim_eval(shape->shape.v[k], c->w->symbols, &dims[k])) return btl_error_set(c->err, BTL_ESHAPE, "a size is not known");
+    return btl_strips_run(instr->strips, x->nin, x->in, x->nout, x->out, dims, shape->shape.n, call_scratch_at(c->w), c->err);
+}
+
+static btl_status call_instr(call *c, const vm_instr *instr) {
+    vm_workspace *w = c->w;
+    btl_exec x = { .node = instr->node, .params = instr->node->params, .nin = instr->nin, .nout = instr->nout, .in = w->exec_in,
+                   .out = w->exec_out, .symbols = w->symbols, .ctx = w->ctx, .err = c->err };
+    for (int k = 0; k < instr->nin; k++) w->exec_in[k] = w->operands[instr->in[k]];
+    for (int k = 0; k < instr->nout; k++) w->exec_out[k] = w->operands[instr->out[k]];
+    if (instr->late) BTL_TRY(call_late(c, instr, &x));
+    if (instr->kind == VM_STRIPS) return call_strips(c, instr, &x);
+    if (instr->kind == VM_VIEW) {
+        BTL_TRY(instr->node->op->view(&x));
+        w->operands[instr->out[0]].data = x.out[0].data; /* strides: written in place */
+        return BTL_OK;
+    }
+    if (instr->node->op->workspace) {
+        BTL_TRY(call_scratch(c, instr->node->op->workspace(&x)));
+        x.work = call_scratch_at(w);
+    }
+    return btl_exec_run(&x);
+}
+
+static btl_status call_run(call *c) {
+    const btl_function *f = c->f;
+    if (f->any_late)
+        for (int k = 0; k < f->graph->dims.nsymbols; k++)
+            if (f->graph->dims.symbols[k]->late) c->w->symbols[k] = -1;
+    BTL_TRY(call_scratch(c, f->strips_scratch));
+    for (int i = 0; i < f->ninstrs; i++) {
+        const vm_instr *instr = &f->instrs[i];
+        if (!(instr->needed_by & c->need)) continue;
+        btl_status status = call_instr(c, instr);
+        if (status != BTL_OK) return vm_place_error(instr->node->places, instr->kind == VM_STRIPS ? NULL : instr->node->op->name, status, c->err);
+    }
+    return BTL_OK;
+}
+
+/* ---- the end ----------------------------------------------------------------------------- */
+
+static btl_status call_asserts(call *c) {
+    for (int i = 0; i < c->f->nasserts; i++) {
+        const vm_assert *a = &c->f->asserts[i];
+        if (btl_operand_signed(&c->w->operands[a->slot], 0)) continue;
+        return vm_place_error(a->places, "assert", btl_error_set(c->err, BTL_EASSERT, "%s", a->text), c->err);
+    }
+    return BTL_OK;
+}
+
+static void call_commit(call *c) {
+    for (int i = 0; i < c->f->nupdates; i++) {
+        const btl_operand *value = &c->w->operands[c->f->updates[i].slot];
+        btl_array *to = &c->state->buffers[c->w->shared_index[c->f->updates[i].shared]].array;
+        memcpy(btl_array_data(to), value->data, (size_t)btl_array_elems(to) * btl_dtype_bytes(value->dtype));
+    }
+}
+
+static btl_status call_locked(call *c) {
+    BTL_TRY(call_state(c));
+    BTL_TRY(call_place_outputs(c));
+    BTL_TRY(call_run(c));
+    BTL_TRY(call_asserts(c));
+    BTL_TRY(call_copy_outputs(c));
+    call_deliver(c);
+    call_commit(c);
+    return BTL_OK;
+}
+
+static btl_status call_with_state(call *c) {
+    if (c->f->nshared == 0) return call_locked(c);
+    if (!c->state) return btl_error_set(c->err, BTL_EUSAGE, "%s has shared variables: a state is needed", c->f->name);
+    if (c->f->nupdates) pthread_rwlock_wrlock(&c->state->lock);
+    else pthread_rwlock_rdlock(&c->state->lock);
+    btl_status status = call_locked(c);
+    pthread_rwlock_unlock(&c->state->lock);
+    return status;
+}
+
+static void call_clean(call *c) {
+    vm_workspace *w = c->w;
+    for (int i = 0; i < c->f->noutputs; i++)
+        if (w->made[i].data) btl_array_free(&w->made[i]);
+    for (int i = 0; i < c->f->ninputs; i++)
+        if (w->packed[i].data) btl_array_free(&w->packed[i]);
+}
+
+btl_status btl_call(const btl_function *f, btl_state *s, const btl_array *in, btl_array *out, const btl_call_options *options, btl_error *err) {
+    btl_error ignored;
+    if (!err) ignored.status = BTL_OK, err = &ignored;
+    call c = { .f = f, .state = s, .in = in, .out = out, .options = options, .err = err, .need = f->always };
+    for (int i = 0; i < f->noutputs; i++)
+        if (call_wants(&c, i)) c.need |= vm_need_bit(i);
+    btl_status status = vm_workspace_take(f, &c.w);
+    if (status != BTL_OK) return btl_error_set(err, status, "%s: no memory for a workspace", f->name);
+    status = call_arguments(&c);
+    if (status == BTL_OK) status = call_with_state(&c);
+    call_clean(&c);
+    vm_workspace_give(f, c.w);
+    return status;
+}

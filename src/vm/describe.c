@@ -1,0 +1,39 @@
+/* describe.c - what a compiled function says of itself.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "vm/function.h"
+
+static const btl_type *describe_input(const btl_function *f, int i) {
+    return &f->slots[f->inputs[i].slot].var->type;
+}
+
+const char *btl_function_name(const btl_function *f) { return f->name; }
+int btl_function_ninputs(const btl_function *f) { return f->ninputs; }
+int btl_function_noutputs(const btl_function *f) { return f->noutputs; }
+const char *btl_function_input_name(const btl_function *f, int i) { return f->inputs[i].name; }
+const char *btl_function_input_type(const btl_function *f, int i) { return f->inputs[i].type; }
+btl_dtype btl_function_input_dtype(const btl_function *f, int i) { return describe_input(f, i)->dtype; }
+int btl_function_input_rank(const btl_function *f, int i) { return describe_input(f, i)->rank; }
+bool btl_function_input_has_default(const btl_function *f, int i) { return f->inputs[i].fallback != NULL; }
+
+int64_t btl_function_input_size(const btl_function *f, int i, int axis) {
+    int64_t value;
+    return btl_dim_is_const(describe_input(f, i)->dims[axis], &value) ? value : -1;
+}
+
+const char *btl_function_input_size_name(const btl_function *f, int i, int axis) {
+    int symbol = btl_dim_symbol_index(describe_input(f, i)->dims[axis]);
+    return symbol >= 0 ? f->graph->dims.symbols[symbol]->name : NULL;
+}
+
+const char *btl_function_output_name(const btl_function *f, int i) { return f->outputs[i].name; }
+const char *btl_function_output_type(const btl_function *f, int i) { return f->output_types[i]; }
+btl_dtype btl_function_output_dtype(const btl_function *f, int i) { return f->slots[f->outputs[i].slot].var->type.dtype; }
+int btl_function_output_rank(const btl_function *f, int i) { return f->slots[f->outputs[i].slot].var->type.rank; }
+
+int btl_function_nshared(const btl_function *f) { return f->nshared; }
+const char *btl_function_shared_name(const btl_function *f, int i) { return f->shared[i].name; }
+bool btl_function_updates(const btl_function *f) { return f->nupdates > 0; }
+
+size_t btl_function_arena_bytes(const btl_function *f) {
+    return atomic_load_explicit(&((btl_function *)f)->arena_bytes, memory_order_relaxed);
+}

@@ -1,0 +1,126 @@
+/* function.h - the inside of a compiled function: a table of instructions over slots.
+ *
+ * A slot is a variable of the final graph. An instruction runs a kernel on slots. Both are immutable;
+ * everything that changes during a call lies in a workspace, of which each call takes one from the
+ * function's pool.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTL_VM_FUNCTION_H
+#define BTL_VM_FUNCTION_H
+
+#include "bitale/vm.h"
+#include "expr/operand.h"
+#include "schedule/offsets.h"
+#include "vm/strips.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+typedef enum vm_storage {
+    STORE_INPUT,    /* the caller's argument `index` */
+    STORE_SHARED,   /* the state's buffer of shared variable `index` */
+    STORE_CONSTANT,
+    STORE_OUTPUT,   /* the buffer of result `index` */
+    STORE_ARENA,    /* buffer `index` of the plan */
+    STORE_OWN,      /* memory of its own, grown when its size is known at run time; `index` counts them */
+    STORE_VIEW      /* made by its instruction from slot `root`'s memory */
+} vm_storage;
+
+typedef struct vm_slot {
+    const btl_var *var;     /* in the function's graph: type, name, places */
+    vm_storage storage;
+    int index;
+    int root;               /* slot in whose memory it lies (itself if no view) */
+    int shape_at;           /* its dims and strides in the workspace's tables */
+    bool late;              /* has a size that is known at run time only */
+} vm_slot;
+
+typedef enum vm_kind { VM_STRIPS, VM_VIEW, VM_RUN } vm_kind;
+
+typedef struct vm_instr {
+    vm_kind kind;
+    const btl_node *node;
+    const btl_strips *strips;
+    int nin, nout;
+    const int *in, *out;    /* slots */
+    uint64_t needed_by;     /* bit i: result i; the last bits: updates and assertions; see vm_need_bit */
+    bool late;              /* reads or makes slots with late sizes */
+} vm_instr;
+
+/* A size that must be equal to another; tested when sizes are bound, or (late) after a measure. */
+typedef struct vm_size_check {
+    const btl_dim *a, *b;
+    const btl_node *node;
+    const char *message;
+    bool late;
+} vm_size_check;
+
+typedef struct vm_output { const char *name; int slot; bool copy; bool scalar; } vm_output;
+typedef struct vm_update { int shared; int slot; } vm_update;
+typedef struct vm_assert { int slot; const char *text; const btl_places *places; } vm_assert;
+typedef struct vm_input { const char *name, *type; int slot; const btl_array *fallback; } vm_input;
+typedef struct vm_shared { const char *name; int slot; btl_type type; } vm_shared;
+
+typedef struct vm_workspace vm_workspace;
+enum { POOL_SLOTS = 8 };
+
+struct btl_function {
+    btl_context *ctx;
+    btl_graph *graph;       /* private: nodes, sizes, places, constants */
+    const char *name;
+    int ninputs, noutputs, nshared, nupdates, nasserts, nslots, ninstrs, nchecks, nconstants;
+    int nbuffers, nown, shape_total;
+    vm_input *inputs;
+    vm_output *outputs;
+    const char **output_types;
+    vm_shared *shared;
+    vm_update *updates;
+    vm_assert *asserts;
+    vm_slot *slots;
+    vm_instr *instrs;
+    vm_size_check *checks;
+    const btl_buffer *lives; /* of the buffers: first, last (bytes depend on the sizes) */
+    const int *buffer_slot;  /* whose memory a buffer is */
+    size_t strips_scratch;
+    uint64_t always;         /* need bits of updates and assertions */
+    bool any_late;
+    _Atomic(vm_workspace *) pool[POOL_SLOTS];
+    _Atomic(size_t) arena_bytes;
+};
+
+/* Bit of result i in vm_instr.needed_by: results from 61 on share a bit. */
+static inline uint64_t vm_need_bit(int output) { return (uint64_t)1 << (output < 61 ? output : 61); }
+#define VM_NEED_UPDATE ((uint64_t)1 << 62)
+#define VM_NEED_ASSERT ((uint64_t)1 << 63)
+
+/* What one call changes. */
+struct vm_workspace {
+    btl_context *ctx;
+    const btl_function *f;
+    bool sized;
+    int64_t *symbols;        /* values of the size symbols, -1 unknown */
+    btl_operand *operands;   /* by slot */
+    int64_t *shapes;         /* dims, then strides, of all slots */
+    btl_buffer *buffers;
+    char *arena;
+    size_t arena_bytes;
+    char *scratch;
+    size_t scratch_bytes;
+    char **own;              /* STORE_OWN memory */
+    size_t *own_bytes;
+    int *shared_index;       /* of the function's shared variables in the state `layout` */
+    uint64_t layout;
+    btl_array *made;         /* results allocated by this call; owned by it until it succeeds */
+    btl_array *packed;       /* row-major copies of strided arguments */
+    const btl_array **given; /* the arguments, defaults filled in */
+    btl_operand *exec_in, *exec_out;
+    size_t block_bytes;      /* of the one block that this and its tables are */
+};
+
+btl_status vm_workspace_take(const btl_function *f, vm_workspace **out);
+void vm_workspace_give(const btl_function *f, vm_workspace *w);
+void vm_workspace_free(vm_workspace *w);
+
+/* err's message gets the place of the node in front and its source line behind. */
+btl_status vm_place_error(const btl_places *places, const char *op, btl_status status, btl_error *err);
+
+#endif

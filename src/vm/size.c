@@ -1,0 +1,225 @@
+/* size.c - see size.h. SPDX-License-Identifier: BSD-3-Clause */
+#include "vm/size.h"
+
+#include "base/context.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *size_name(const btl_graph *g, int symbol) {
+    return g->dims.symbols[symbol]->name ? g->dims.symbols[symbol]->name : "?";
+}
+
+/* A size as text, in the caller's few bytes. */
+static const char *size_text(const btl_graph *g, const btl_dim *d, char *text, size_t bytes) {
+    int symbol = btl_dim_symbol_index(d);
+    int64_t value;
+    if (symbol >= 0) snprintf(text, bytes, "%s", size_name(g, symbol));
+    else if (btl_dim_is_const(d, &value)) snprintf(text, bytes, "%lld", (long long)value);
+    else snprintf(text, bytes, "an expression of sizes");
+    return text;
+}
+
+/* ---- binding ----------------------------------------------------------------------------- */
+
+static btl_status size_bind_given(vm_workspace *w, const btl_call_options *o, btl_error *err) {
+    const btl_graph *g = w->f->graph;
+    for (int i = 0; o && i < o->nsizes; i++) {
+        if (o->size_values[i] < 0)
+            return btl_error_set(err, BTL_ESHAPE, "%s: size %s = %lld is negative", w->f->name, o->size_names[i], (long long)o->size_values[i]);
+        bool found = false;
+        for (int k = 0; k < g->dims.nsymbols && !found; k++)
+            if (g->dims.symbols[k]->name && strcmp(g->dims.symbols[k]->name, o->size_names[i]) == 0)
+                w->symbols[k] = o->size_values[i], found = true;
+        if (!found) return btl_error_set(err, BTL_ENAME, "%s: no size of this function is named %s", w->f->name, o->size_names[i]);
+    }
+    return BTL_OK;
+}
+
+/* Which argument bound a symbol, for the message when another one disagrees. */
+static const char *size_binder(const btl_function *f, int symbol, int *axis) {
+    for (int i = 0; i < f->ninputs; i++) {
+        const btl_type *t = &f->slots[f->inputs[i].slot].var->type;
+        for (int k = 0; k < t->rank; k++)
+            if (btl_dim_symbol_index(t->dims[k]) == symbol) {
+                *axis = k;
+                return f->inputs[i].name;
+            }
+    }
+    *axis = 0;
+    return "the call";
+}
+
+static btl_status size_mismatch(vm_workspace *w, int input, int axis, int64_t found, int64_t expected, btl_error *err) {
+    const btl_function *f = w->f;
+    const vm_slot *slot = &f->slots[f->inputs[input].slot];
+    const btl_dim *d = slot->var->type.dims[axis];
+    int symbol = btl_dim_symbol_index(d), other_axis = 0;
+    char size[80];
+    size_text(f->graph, d, size, sizeof size);
+    btl_status status;
+    if (symbol >= 0) {
+        const char *other = size_binder(f, symbol, &other_axis);
+        status = btl_error_set(err, BTL_ESHAPE, "argument %s: axis %d has size %lld, but %s is %lld (axis %d of %s); %s is %s", f->inputs[input].name,
+                               axis, (long long)found, size, (long long)expected, other_axis, other, f->inputs[input].name, f->inputs[input].type);
+    } else {
+        status = btl_error_set(err, BTL_ESHAPE, "argument %s: axis %d has size %lld, %lld expected; %s is %s", f->inputs[input].name, axis,
+                               (long long)found, (long long)expected, f->inputs[input].name, f->inputs[input].type);
+    }
+    return vm_place_error(slot->var->node->places, NULL, status, err);
+}
+
+static btl_status size_bind_inputs(vm_workspace *w, btl_error *err) {
+    const btl_function *f = w->f;
+    for (int i = 0; i < f->ninputs; i++) {
+        const btl_type *t = &f->slots[f->inputs[i].slot].var->type;
+        for (int k = 0; k < t->rank; k++) {
+            int symbol = btl_dim_symbol_index(t->dims[k]);
+            if (symbol >= 0 && w->symbols[symbol] < 0) w->symbols[symbol] = w->given[i]->shape[k];
+        }
+    }
+    for (int i = 0; i < f->ninputs; i++) {
+        const btl_type *t = &f->slots[f->inputs[i].slot].var->type;
+        for (int k = 0; k < t->rank; k++) {
+            int64_t expected, found = w->given[i]->shape[k];
+            int symbol = btl_dim_symbol_index(t->dims[k]);
+            if (!btl_dim_eval(t->dims[k], w->symbols, &expected)) continue; /* reported where it is needed */
+            if (expected != found) return size_mismatch(w, i, k, found, expected, err);
+            const btl_dim *bound = symbol >= 0 ? f->graph->dims.symbols[symbol]->bound : NULL;
+            if (bound && btl_dim_eval(bound, w->symbols, &expected) && found > expected)
+                return btl_error_set(err, BTL_ESHAPE, "argument %s: axis %d has size %lld, above its bound %lld", f->inputs[i].name, k, (long long)found, (long long)expected);
+        }
+    }
+    return BTL_OK;
+}
+
+/* ---- checks ------------------------------------------------------------------------------ */
+
+static btl_status size_run_check(const vm_workspace *w, const vm_size_check *c, btl_error *err) {
+    int64_t a, b;
+    char x[80], y[80];
+    const btl_graph *g = w->f->graph;
+    if (!btl_dim_eval(c->a, w->symbols, &a) || !btl_dim_eval(c->b, w->symbols, &b) || a == b) return BTL_OK;
+    btl_status status = btl_error_set(err, BTL_ESHAPE, "sizes that must be equal differ: %s is %lld, %s is %lld%s%s", size_text(g, c->a, x, sizeof x), (long long)a,
+                                      size_text(g, c->b, y, sizeof y), (long long)b, c->message && *c->message ? "; " : "", c->message ? c->message : "");
+    return c->node ? vm_place_error(c->node->places, c->node->op->name, status, err) : status;
+}
+
+btl_status vm_size_late_checks(vm_workspace *w, btl_error *err) {
+    for (int i = 0; i < w->f->nchecks; i++)
+        if (w->f->checks[i].late) BTL_TRY(size_run_check(w, &w->f->checks[i], err));
+    return BTL_OK;
+}
+
+/* ---- slots ------------------------------------------------------------------------------- */
+
+static btl_status size_unknown(const vm_workspace *w, const vm_slot *s, const btl_dim *d, btl_error *err) {
+    const btl_graph *g = w->f->graph;
+    btl_status status = BTL_OK;
+    for (int k = 0; k < g->dims.nsymbols && status == BTL_OK; k++)
+        if (w->symbols[k] < 0 && g->dims.symbols[k]->name && !g->dims.symbols[k]->late && btl_dim_uses(d, k))
+            status = btl_error_set(err, BTL_ESHAPE, "%s: the value of size %s is not known: no argument carries it; give it (%s=…)", w->f->name,
+                                   g->dims.symbols[k]->name, g->dims.symbols[k]->name);
+    if (status == BTL_OK) status = btl_error_set(err, BTL_ESHAPE, "a size is too large or unknown");
+    return vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
+}
+
+btl_status vm_size_slot(vm_workspace *w, int slot, btl_error *err) {
+    const vm_slot *s = &w->f->slots[slot];
+    btl_operand *o = &w->operands[slot];
+    int64_t *dims = w->shapes + s->shape_at, bytes = (int64_t)btl_dtype_bytes(o->dtype);
+    for (int k = 0; k < o->rank; k++) {
+        if (!btl_dim_eval(s->var->type.dims[k], w->symbols, &dims[k])) return size_unknown(w, s, s->var->type.dims[k], err);
+        if (dims[k] < 0) {
+            btl_status status = btl_error_set(err, BTL_ESHAPE, "axis %d would have the negative size %lld", k, (long long)dims[k]);
+            return vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
+        }
+        if (dims[k] && !btl_mul_i64(bytes, dims[k], &bytes)) {
+            btl_status status = btl_error_set(err, BTL_ESHAPE, "the sizes of an array multiply up to more bytes than can be addressed");
+            return vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
+        }
+    }
+    btl_strides_row_major(o->rank, dims, o->strides);
+    return BTL_OK;
+}
+
+static size_t size_bytes(const btl_operand *o) {
+    size_t bytes = btl_dtype_bytes(o->dtype);
+    for (int k = 0; k < o->rank; k++) bytes *= (size_t)o->dims[k];
+    return bytes;
+}
+
+/* Late sizes stand at their bounds while memory is planned. */
+static btl_status size_at_bounds(vm_workspace *w, btl_error *err) {
+    const btl_graph *g = w->f->graph;
+    for (int k = 0; k < g->dims.nsymbols; k++) {
+        const btl_symbol *s = g->dims.symbols[k];
+        if (s->late && s->bound && !btl_dim_eval(s->bound, w->symbols, &w->symbols[k])) w->symbols[k] = -1;
+    }
+    btl_status status = BTL_OK;
+    for (int i = 0; i < w->f->nbuffers && status == BTL_OK; i++) {
+        int slot = w->f->buffer_slot[i];
+        if (w->f->slots[slot].late) status = vm_size_slot(w, slot, err);
+    }
+    for (int k = 0; k < g->dims.nsymbols; k++)
+        if (g->dims.symbols[k]->late) w->symbols[k] = -1;
+    return status;
+}
+
+/* ---- memory ------------------------------------------------------------------------------ */
+
+typedef struct size_plan_args { vm_workspace *w; btl_arena *scratch; size_t bytes; } size_plan_args;
+
+static btl_status size_plan(void *arg) {
+    size_plan_args *a = arg;
+    vm_workspace *w = a->w;
+    for (int i = 0; i < w->f->nbuffers; i++) {
+        w->buffers[i] = w->f->lives[i];
+        w->buffers[i].bytes = size_bytes(&w->operands[w->f->buffer_slot[i]]);
+    }
+    a->bytes = btl_plan_offsets(a->scratch, w->f->nbuffers, w->buffers, VM_ALIGN);
+    return BTL_OK;
+}
+
+static btl_status size_memory(vm_workspace *w, btl_error *err) {
+    const btl_function *f = w->f;
+    btl_arena scratch;
+    btl_arena_init(&scratch, w->ctx);
+    size_plan_args a = { w, &scratch, 0 };
+    btl_status status = btl_arena_protect(&scratch, size_plan, &a);
+    btl_arena_deinit(&scratch);
+    if (status == BTL_OK && a.bytes + VM_ALIGN > w->arena_bytes) {
+        btl_free(w->ctx, w->arena, w->arena_bytes);
+        w->arena_bytes = 0;
+        w->arena = btl_alloc(w->ctx, a.bytes + VM_ALIGN);
+        if (w->arena) w->arena_bytes = a.bytes + VM_ALIGN;
+        else status = BTL_ENOMEM;
+    }
+    if (status != BTL_OK) return btl_error_set(err, status, "%s: no memory for intermediate values: %zu bytes", f->name, a.bytes);
+    atomic_store_explicit(&((btl_function *)f)->arena_bytes, a.bytes, memory_order_relaxed);
+    char *base = (char *)(((uintptr_t)w->arena + VM_ALIGN - 1) & ~(uintptr_t)(VM_ALIGN - 1));
+    for (int i = 0; i < f->nbuffers; i++) w->operands[f->buffer_slot[i]].data = base + w->buffers[i].offset;
+    return BTL_OK;
+}
+
+static void size_constants(vm_workspace *w) {
+    for (int i = 0; i < w->f->nslots; i++)
+        if (w->f->slots[i].storage == STORE_CONSTANT) w->operands[i].data = btl_array_data(btl_var_constant_array(w->f->slots[i].var));
+}
+
+btl_status vm_size(vm_workspace *w, const btl_call_options *options, btl_error *err) {
+    const btl_function *f = w->f;
+    w->sized = false;
+    for (int k = 0; k < f->graph->dims.nsymbols; k++) w->symbols[k] = -1;
+    BTL_TRY(size_bind_given(w, options, err));
+    BTL_TRY(size_bind_inputs(w, err));
+    for (int i = 0; i < f->nchecks; i++)
+        if (!f->checks[i].late) BTL_TRY(size_run_check(w, &f->checks[i], err));
+    for (int i = 0; i < f->nslots; i++)
+        if (!f->slots[i].late) BTL_TRY(vm_size_slot(w, i, err));
+    if (f->any_late) BTL_TRY(size_at_bounds(w, err));
+    BTL_TRY(size_memory(w, err));
+    size_constants(w);
+    w->sized = true;
+    return BTL_OK;
+}

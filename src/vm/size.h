@@ -1,0 +1,18 @@
+/* size.h - from the shapes of the arguments to all sizes of a call, and to its memory.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTL_VM_SIZE_H
+#define BTL_VM_SIZE_H
+
+#include "vm/function.h"
+
+enum { VM_ALIGN = 64 };
+
+/* Binds the size symbols by w->given and the call's named sizes, evaluates every size that is known
+ * before the run, tests what must be equal, plans and allocates the arena. */
+btl_status vm_size(vm_workspace *w, const btl_call_options *options, btl_error *err);
+/* Evaluates the sizes of a slot now (late ones). */
+btl_status vm_size_slot(vm_workspace *w, int slot, btl_error *err);
+/* Tests the late checks whose sizes are known by now. */
+btl_status vm_size_late_checks(vm_workspace *w, btl_error *err);
+
+#endif
