@@ -6,7 +6,6 @@
  * (docs/GRADIENT.md shows it in numbers). This file stands above grad/ and rewrite/, which do not
  * know of each other.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "bitale/grad.h"
 
 #include "grad/reverse.h"

@@ -1,7 +1,6 @@
 /* pipeline.c - from an entry of a program to a function: the passes, read from top to bottom.
  * The one file above all folders.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "base/context.h"
 #include "rewrite/driver.h"
 #include "schedule/fuse.h"
@@ -43,18 +42,7 @@ typedef struct pipeline {
     const char *stop_after;  /* for `print --after`: the pass after which to stop, or NULL */
 } pipeline;
 
-static btl_status pipeline_fail(pipeline *l, btl_status status, const btl_places *places, const char *format, const char *a, const char *b) {
-    btl_error_set(l->err, status, format, a, b);
-    return vm_place_error(places, NULL, status, l->err);
-}
-
 /* ---- pass 1: a private copy of what the entry needs ------------------------------------- */
-
-static bool pipeline_is_argument(const pipeline *l, const btl_var *v) {
-    for (int i = 0; i < l->entry->ninputs; i++)
-        if (l->entry->inputs[i].var == v) return true;
-    return false;
-}
 
 static btl_status pipeline_import_givens(pipeline *l, btl_var_map *m) {
     const btl_function_options *o = l->options;
@@ -64,7 +52,7 @@ static btl_status pipeline_import_givens(pipeline *l, btl_var_map *m) {
         bool fits = v->type.dtype == value->type.dtype && v->type.rank == value->type.rank;
         for (int k = 0; fits && k < v->type.rank; k++) fits = !btl_dim_differ(l->from, v->type.dims[k], value->type.dims[k]);
         if (!fits)
-            return pipeline_fail(l, BTL_EDTYPE, NULL, "givens: %s cannot be replaced by %s", btl_var_text(l->from, v), btl_var_text(l->from, value));
+            return btl_error_set(l->err, BTL_EDTYPE, "givens: %s; it cannot be replaced by what %s", btl_var_text(l->from, v), btl_var_text(l->from, value));
     }
     for (int i = 0; o && i < o->ngivens; i++) {
         btl_graph_import(l->g, l->from, m, 1, &o->given_values[i]);
@@ -177,7 +165,9 @@ static btl_status pipeline_checks(pipeline *l) {
             bool argument = false;
             for (int i = 0; i < l->p.ninputs; i++) argument |= l->p.inputs[i] == n->out;
             if (!argument)
-                return pipeline_fail(l, BTL_EVALUE, n->places, "function %s depends on the input %s, which is not among its arguments", l->entry->name, n->out->name);
+                return vm_place_error(n->places, NULL,
+                                      btl_error_set(l->err, BTL_EVALUE, "function %s depends on the input %s, which is not among its arguments",
+                                                    l->entry->name, n->out->name), l->err);
         }
     }
     for (const btl_size_check *c = l->from->checks; c; c = c->next) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: BSD-3-Clause
 """Coefficients of the polynomials in src/ops/vecmath.inc.
 
 Every polynomial there comes from this file: a row of TABLE names it, says which function it approximates, on which
@@ -17,7 +17,7 @@ made good by the others.  Nothing is random: the same mpmath gives the same digi
 """
 import sys
 from mpmath import (mp, mpf, sqrt, exp, expm1, log, log1p, sin, cos, tanh, sinh, asin, atan, atanh, erf, erfc,
-                    loggamma, digamma, pi, findroot, cosh)
+                    loggamma, digamma, pi, findroot)
 
 mp.prec = 320
 
@@ -245,8 +245,8 @@ def main(names):
     if not names or 'constants' in names:
         for name, (x, bits, *parts) in CONSTANTS.items():
             print('%-22s' % name, ' '.join(hexfloat(p, bits) for p in split(x, *parts)))
-        print('2/pi, 29-bit pieces:', *['0x%x' % c for c in chunks_of_two_over_pi(29, 8)])
-        print('2/pi, 26-bit pieces:', *['0x%x' % c for c in chunks_of_two_over_pi(26, 50)])
+        print('2/pi, 32-bit pieces:', *['0x%x' % c for c in chunks_of_two_over_pi(32, 7)])
+        print('2/pi, 26-bit pieces:', *['0x%x' % c for c in chunks_of_two_over_pi(26, 48)])
     for name in names or TABLE:
         if name in TABLE:
             coef, worst = fit(name)

@@ -36,7 +36,7 @@ BTL_API btl_var *btl_mul(btl_graph *g, btl_var *x, btl_var *y);
 BTL_API btl_var *btl_div(btl_graph *g, btl_var *x, btl_var *y);
 
 /** floor(x / y), `x // y`, as Python's. By integer 0: 0. Floats as NumPy's floor_divide.
- * Gradient:    zeros.   Error: 1 ulp; exact for quotients below 2^53 (f32: 2^24). */
+ * Gradient:    zeros.   Error: 2 ulp; exact for quotients below 2^51 (f32: 2^24). */
 BTL_API btl_var *btl_floordiv(btl_graph *g, btl_var *x, btl_var *y);
 
 /** x - y * floor(x / y), `x % y`: what // leaves, with y's sign. By integer 0: 0.

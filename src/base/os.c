@@ -68,26 +68,41 @@ btl_status btl_os_read_file(btl_context *ctx, const char *path, char **data, siz
     return status;
 }
 
+/* A name beside the file that nobody else has; opened with the permissions that a new file would get. */
+static int os_open_temporary(char *temporary, size_t bytes, const char *path) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    uint64_t unique = (uint64_t)t.tv_nsec ^ (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)temporary;
+    for (int attempt = 0; attempt < 100; attempt++, unique = unique * 6364136223846793005u + 1442695040888963407u) {
+        snprintf(temporary, bytes, "%s.tmp-%012llx", path, (unsigned long long)(unique >> 16));
+        int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST) return fd;
+    }
+    return -1;
+}
+
+/* What is no regular file (a device, a pipe) is written directly: it must not be replaced by one. */
 btl_status btl_os_write_begin(btl_os_writer *w, const char *path, btl_error *err) {
+    struct stat st;
+    bool direct = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
     *w = (btl_os_writer){ .path = strdup(path) };
-    size_t n = strlen(path) + 16;
-    w->temporary = malloc(n);
-    if (!w->path || !w->temporary) {
+    size_t n = strlen(path) + 32;
+    w->temporary = direct ? NULL : malloc(n);
+    if (!w->path || (!direct && !w->temporary)) {
         btl_os_write_abandon(w);
         return btl_error_set(err, BTL_ENOMEM, "%s: out of memory while writing", path);
     }
-    snprintf(w->temporary, n, "%s.tmp-XXXXXX", path);
-    int fd = mkostemp(w->temporary, O_CLOEXEC);
+    int fd = direct ? open(path, O_WRONLY | O_CLOEXEC) : os_open_temporary(w->temporary, n, path);
     if (fd >= 0) {
-        mode_t mask = umask(0);
-        umask(mask);
-        (void)fchmod(fd, 0666 & ~mask);
         w->stream = fdopen(fd, "wb");
-        if (!w->stream) close(fd), unlink(w->temporary);
+        if (!w->stream) {
+            close(fd);
+            if (w->temporary) unlink(w->temporary);
+        }
     }
     if (!w->stream) {
         btl_status status = btl_error_set(err, BTL_EIO, "%s: cannot be written: %s", path, strerror(errno));
-        free(w->temporary), w->temporary = NULL;
+        free(w->temporary), w->temporary = NULL; /* there is nothing to remove */
         btl_os_write_abandon(w);
         return status;
     }
@@ -101,14 +116,14 @@ void btl_os_write(btl_os_writer *w, const void *data, size_t bytes) {
 }
 
 btl_status btl_os_write_commit(btl_os_writer *w, btl_error *err) {
-    if (!w->failed && (fflush(w->stream) || fsync(fileno(w->stream))) && errno != EINVAL) w->failed = errno;
+    if (!w->failed && (fflush(w->stream) || (w->temporary && fsync(fileno(w->stream))))) w->failed = errno;
     if (fclose(w->stream) && !w->failed) w->failed = errno;
     w->stream = NULL;
-    if (!w->failed && rename(w->temporary, w->path)) w->failed = errno;
+    if (!w->failed && w->temporary && rename(w->temporary, w->path)) w->failed = errno;
     btl_status status = BTL_OK;
     if (w->failed)
-        status = btl_error_set(err, BTL_EIO, "%s: cannot be written: %s; what stood there before is unchanged",
-                               w->path, strerror(w->failed));
+        status = btl_error_set(err, BTL_EIO, "%s: cannot be written: %s%s", w->path, strerror(w->failed),
+                               w->temporary ? "; what stood there before is unchanged" : "");
     else
         free(w->temporary), w->temporary = NULL;
     btl_os_write_abandon(w);

@@ -10,7 +10,8 @@
 btl_status btl_os_read_file(btl_context *ctx, const char *path, char **data, size_t *bytes, btl_error *err);
 
 /* A file that appears complete or not at all: written as a temporary beside `path`, renamed by
- * commit; abandoning removes it. Errors (full disk) are kept and returned by commit. */
+ * commit; abandoning removes it. Errors (full disk) are kept and returned by commit. A device or a pipe is
+ * written directly. */
 typedef struct btl_os_writer {
     void *stream;
     char *path, *temporary;

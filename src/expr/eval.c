@@ -1,7 +1,6 @@
 /* eval.c - the reference: every op in its slow, obvious form, elementwise functions and reductions in
  * long double. The oracle of the tests and of debug mode, constant folding, first values.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "expr/operand.h"
 
 #include <math.h>

@@ -1,6 +1,5 @@
 /* graph.c - graphs, their entries and their traversal; the public face of expr.h.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "expr/leaf.h"
 #include "expr/parser.h"
 

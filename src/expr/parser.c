@@ -1,6 +1,5 @@
 /* parser.c - the parser's entry points, its cursor, and how it reports mistakes. See parse.h.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "expr/parse.h"
 #include "expr/parser.h"
 

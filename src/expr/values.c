@@ -318,14 +318,29 @@ static btl_var *list_constant(parser *p, const value *list, list_shape *s, btl_d
     return v;
 }
 
+/* The common dtype of the variables in a list: what its literals become. */
+static void list_dtype(const value *v, bool *found, btl_dtype *dtype) {
+    if (v->kind == VALUE_LIST)
+        for (int i = 0; i < v->list->n; i++) list_dtype(&v->list->v[i], found, dtype);
+    if (v->kind != VALUE_VAR || v->var->weak) return;
+    *dtype = *found ? btl_dtype_promote(*dtype, v->var->type.dtype) : v->var->type.dtype;
+    *found = true;
+}
+
+/* A literal in a list takes the variables' dtype unless it is a float among integers. */
+static btl_var *list_element(parser *p, const value *v, bool found, btl_dtype dtype) {
+    bool fits = found && (v->kind == VALUE_VAR || v->kind == VALUE_DIM || v->kind == VALUE_INT || btl_dtype_kind(dtype) == 'f');
+    return fits ? value_to_dtype(p, v, dtype) : value_to_var(p, v);
+}
+
 /* A list with variables in it: its rows stacked. */
-static btl_var *list_stack(parser *p, const value *list, const btl_type *type) {
+static btl_var *list_stack(parser *p, const value *list, bool found, btl_dtype dtype) {
     const btl_op *stack = btl_op_find("stack", 5);
     int n = list->list->n;
     value *rows = BTL_ARRAY(p->scratch, value, n);
     for (int i = 0; i < n; i++) {
         const value *v = &list->list->v[i];
-        btl_var *row = v->kind == VALUE_LIST ? list_stack(p, v, type) : type ? value_to_dtype(p, v, type->dtype) : value_to_var(p, v);
+        btl_var *row = v->kind == VALUE_LIST ? list_stack(p, v, found, dtype) : list_element(p, v, found, dtype);
         if (!row) return NULL;
         rows[i] = (value){ .kind = VALUE_VAR, .var = row, .token = v->token };
     }
@@ -376,7 +391,10 @@ btl_var *value_list_to_var(parser *p, const value *list, const btl_type *type) {
     btl_var *v;
     parse_here(p, list->token);
     if (s.has_var) {
-        v = list_stack(p, list, type);
+        bool found = type != NULL;
+        btl_dtype dtype = type ? type->dtype : BTL_I64;
+        if (!type) list_dtype(list, &found, &dtype);
+        v = list_stack(p, list, found, dtype);
     } else {
         list_take_empty_shape(&s, type);
         btl_dtype own = s.has_bool ? BTL_BOOL : s.has_float || (!s.has_int && !s.has_big) ? BTL_F64 : s.has_big ? BTL_U64 : BTL_I64;

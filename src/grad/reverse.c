@@ -17,7 +17,6 @@
  * they arrive (readers latest first), so that at run time each dies at once in the sum, which can
  * then be kept in one place. Source: Griewank & Walther, Evaluating Derivatives, 2008, ch. 3.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "grad/reverse.h"
 
 #include "bitale/ops.h"

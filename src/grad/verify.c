@@ -9,7 +9,6 @@
  * graph is evaluated as it is, with steps large enough for its precision. Central differences
  * leave an error of e^2, where Theano's one-sided ones leave e.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "bitale/grad.h"
 
 #include "bitale/ops.h"

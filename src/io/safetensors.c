@@ -382,8 +382,8 @@ static btl_status plan_header(safetensors_plan *p) {
     return plan_by_width(p, plan_place, NULL);
 }
 
-static btl_status safetensors_write_file(safetensors_plan *p, const char *text) {
-    size_t length = strlen(text), padding = (DATA_ALIGN - length % DATA_ALIGN) % DATA_ALIGN;
+static btl_status safetensors_write_file(safetensors_plan *p, const char *text, size_t length) {
+    size_t padding = (DATA_ALIGN - length % DATA_ALIGN) % DATA_ALIGN;
     unsigned char head[LENGTH_BYTES];
     btl_sink k;
     BTL_TRY(btl_sink_begin(&k, p->path, p->err));
@@ -397,13 +397,14 @@ static btl_status safetensors_write_file(safetensors_plan *p, const char *text) 
 
 btl_status btl_safetensors_write(btl_context *ctx, const char *path, int n, const char *const *names,
                                  const btl_array *arrays, btl_error *err) {
-    (void)ctx; /* all that is allocated is Jansson's */
     safetensors_plan p = { .path = path, .n = n, .names = names, .arrays = arrays, .header = json_object(), .err = err };
     btl_status status = p.header ? plan_header(&p) : plan_out_of_memory(&p);
     if (status == BTL_OK) {
-        char *text = json_dumps(p.header, JSON_COMPACT);
-        status = text ? safetensors_write_file(&p, text) : plan_out_of_memory(&p);
-        free(text);
+        size_t length = json_dumpb(p.header, NULL, 0, JSON_COMPACT);
+        char *text = length ? btl_alloc(ctx, length) : NULL;
+        bool dumped = text && json_dumpb(p.header, text, length, JSON_COMPACT) == length;
+        status = dumped ? safetensors_write_file(&p, text, length) : plan_out_of_memory(&p);
+        btl_free(ctx, text, length);
     }
     json_decref(p.header);
     return status;

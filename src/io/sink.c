@@ -4,26 +4,12 @@
 #include "base/array.h"
 #include "io/bytes.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { SINK_CHUNK_BYTES = 16384 };
 
-static btl_status sink_fail(const char *path, int error, btl_error *err) {
-    return btl_error_set(err, BTL_EIO, "%.500s: cannot be written: %s", path, strerror(error ? error : EIO));
-}
-
 btl_status btl_sink_begin(btl_sink *k, const char *path, btl_error *err) {
-    *k = (btl_sink){ .path = path };
-    struct stat st;
-    if (stat(path, &st) || S_ISREG(st.st_mode)) return btl_os_write_begin(&k->writer, path, err);
-    if (S_ISDIR(st.st_mode)) return sink_fail(path, EISDIR, err);
-    k->is_device = true;
-    errno = 0;
-    k->writer.stream = fopen(path, "wb");
-    return k->writer.stream ? BTL_OK : sink_fail(path, errno, err);
+    return btl_os_write_begin(&k->writer, path, err);
 }
 
 void btl_sink_write(btl_sink *k, const void *data, size_t bytes) {
@@ -57,10 +43,5 @@ void btl_sink_write_array(btl_sink *k, const btl_array *array) {
 }
 
 btl_status btl_sink_commit(btl_sink *k, btl_error *err) {
-    if (!k->is_device) return btl_os_write_commit(&k->writer, err);
-    int failed = k->writer.failed;
-    errno = 0;
-    if (fclose(k->writer.stream) && !failed) failed = errno ? errno : EIO;
-    k->writer.stream = NULL;
-    return failed ? sink_fail(k->path, failed, err) : BTL_OK;
+    return btl_os_write_commit(&k->writer, err);
 }

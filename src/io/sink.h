@@ -5,11 +5,7 @@
 
 #include "base/os.h"
 
-typedef struct btl_sink {
-    btl_os_writer writer;
-    const char *path; /* borrowed */
-    bool is_device;   /* written directly: a device or a pipe must not be replaced by a file */
-} btl_sink;
+typedef struct btl_sink { btl_os_writer writer; } btl_sink;
 
 btl_status btl_sink_begin(btl_sink *k, const char *path, btl_error *err);
 /* Failures are kept and told by btl_sink_commit. */

@@ -70,7 +70,8 @@ static btl_status argreduce_each(btl_exec *x, argreduce_one one) {
         empty |= in->dims[i] == 0;
         dims[i] = 1;
     }
-    if (empty && n) return btl_error_set(x->err, BTL_EVALUE, "%s of an empty array: there is no such element", x->node->op->name);
+    if (empty && n)
+        return btl_error_set(x->err, BTL_EVALUE, "%s of an empty array: there is no such element", x->node->op->name);
     const int64_t *strides[1] = { in->strides };
     btl_walk w;
     for (btl_walk_begin(&w, in->rank, dims, 1, strides); w.more && n; btl_walk_next(&w)) {
@@ -161,7 +162,8 @@ static int64_t argreduce_fast(const argreduce_line *line, bool max) {
     argreduce_run run = argreduce_find_run(line->x->dtype, max);
     int64_t n = 1, stride = line->rank == 1 ? line->strides[0] : 1;
     for (int i = 0; i < line->rank; i++) n *= line->dims[i];
-    if (!run || n == 0 || (line->rank > 1 && !btl_operand_is_row_major(line->x))) return argreduce_search(line, max ? 1 : -1);
+    if (!run || n == 0 || (line->rank > 1 && !btl_operand_is_row_major(line->x)))
+        return argreduce_search(line, max ? 1 : -1);
     return run(line->x->data + line->from * (int64_t)btl_dtype_bytes(line->x->dtype), n, stride);
 }
 
@@ -184,7 +186,8 @@ static btl_status argmin_kernel(btl_exec *x) {
 /* ---- the ops ------------------------------------------------------------------------------ */
 
 static const char *const argreduce_samples[] = {
-    "x: f32", "x: f32[1]", "x: f32[5000]", "x: f32[3, 5, 7]", "x: f32[3, 5, 7] | axis=1", "x: f32[3, 5] | axis=-1, keepdims=true",
+    "x: f32", "x: f32[1]", "x: f32[5000]", "x: f32[3, 5, 7]", "x: f32[3, 5, 7] | axis=1",
+    "x: f32[3, 5] | axis=-1, keepdims=true",
     "x: f32[2, 0, 3] | axis=0", "x: f64[40, 3] | axis=0", "x: f16[300]", "x: bf16[300]", "x: bool[9]", "x: i8[300]",
     "x: i16[30]", "x: i32[300]", "x: i64[300]", "x: u8[300]", "x: u16[30]", "x: u32[30]", "x: u64[300]", NULL
 };

@@ -106,7 +106,7 @@ ELEM_OP(div, 2, "div(x, y)", "x / y; of integers: f64", .promote = PROMOTE_DIVID
 ELEM_REAL2(floordiv, arith_floordiv(a, b))
 ELEM_INT2(floordiv, arith_floordiv_signed(a, b), b ? a / b : 0)
 ELEM_TEXT(floordiv, .code_float = "btl_floordiv$f($0, $1)", ELEM_CODE_BITS("btl_floordiv_$t($0, $1)"),
-          ELEM_REFS(floordiv), .max_ulp = 1, .cost = 12)
+          ELEM_REFS(floordiv), .max_ulp = 2, .cost = 12)
 ELEM_OP(floordiv, 2, "floordiv(x, y)", "x // y: floor(x / y); by integer 0: 0", .promote = PROMOTE_COMMON,
         .vjp = btl_vjp_zero, .samples = btl_samples_number_2)
 

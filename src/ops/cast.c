@@ -124,8 +124,8 @@ static const char *const cast_samples[] = {
 };
 
 const btl_op btl_op_cast = {
-    .name = "cast", .doc = "x as another element type; a float saturates into an integer", .signature = "cast(x, dtype)",
-    .version = 1, .min_in = 1, .max_in = 1, .nout = 1, .promote = PROMOTE_NONE, .nparams = 1, .params = cast_params,
+    .name = "cast", .doc = "x as another element type; a float saturates into an integer",
+    .signature = "cast(x, dtype)", .version = 1, .min_in = 1, .max_in = 1, .nout = 1, .promote = PROMOTE_NONE, .nparams = 1, .params = cast_params,
     .infer = cast_infer, .build = cast_build, .eval = cast_eval, .vjp = cast_vjp, .connected = cast_connected,
     .samples = cast_samples,
 };

@@ -79,7 +79,8 @@ static bool where_connected(const btl_node *n, int out, int in) {
 
 static const char *const where_samples[] = {
     "c: bool, x: f32, y: f32", "c: bool[0], x: f32[0], y: f32", "c: bool[1000], x: f32[1000], y: f32[1000]",
-    "c: bool[3, 1], x: f32[1, 4], y: f32", "c: bool[300], x: f64[300], y: f64", "c: bool[300], x: f16[300], y: f16[300]",
+    "c: bool[3, 1], x: f32[1, 4], y: f32", "c: bool[300], x: f64[300], y: f64",
+    "c: bool[300], x: f16[300], y: f16[300]",
     "c: bool[300], x: bf16[300], y: bf16[300]", "c: bool, x: i8[7], y: i8[7]", "c: bool[7], x: i32, y: i32[2, 7]",
     "c: bool[7], x: u64[7], y: u64", "c: bool[7], x: bool[7], y: bool", "c: bool[5], x: i32[5], y: f32[5]", NULL
 };

@@ -253,7 +253,7 @@ const btl_op btl_op_ones = {
     .nparams = 2, .params = zeros_params, .build = ones_build, .samples = zeros_samples,
 };
 const btl_op btl_op_full = {
-    .name = "full", .doc = "one value everywhere", .signature = "full(shape, value)", .version = 1, .min_in = 1, .max_in = 1,
+    .name = "full", .doc = "one value everywhere", .signature = "full(value, shape)", .version = 1, .min_in = 1, .max_in = 1,
     .nout = 1, .flags = OP_MACRO, .nparams = 1, .params = zeros_params, .build = full_build, .samples = full_samples,
 };
 

@@ -225,11 +225,17 @@ static bool index_write_connected(const btl_node *n, int out, int in) {
 
 static const btl_alias subtensor_views[] = { { 0, 0 }, { -1, -1 } };
 
+static const char *const subtensor_samples[] = {
+    "x: f32[5, 4] | = x[1:, ::-2]", "x: i32[6] | = x[-2]", "x: f64[3, 4, 2] | = x[..., newaxis, 0]", "x: f32[0, 3] | = x[::-1]",
+    "x: f32[7] | = x[5:1]", "x: bool[7] | = x[-100:100:3]", "x: f32[4, 4], i: i64 | = x[i, 1:]", "x: f64[7], i: i64 | = x[i:]", NULL,
+};
+
 const btl_op btl_op_subtensor = {
     .name = "subtensor", .doc = "x[ints, slices, newaxis]; a view", .signature = "x[...]", .version = 1, .min_in = 1,
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL | OP_IS_PURE_SHAPE, .nparams = 1, .params = index_params,
     .infer = subtensor_infer, .measure = subtensor_measure, .view = subtensor_view, .views = subtensor_views,
     .vjp = subtensor_vjp, .connected = subtensor_connected,
+    .samples = subtensor_samples,
 };
 
 /* ---- advanced: what goes where ------------------------------------------------------------ */
@@ -518,11 +524,17 @@ static btl_status advanced_kernel(btl_exec *x) {
     return BTL_OK;
 }
 
+static const char *const advanced_subtensor_samples[] = {
+    "x: f32[5, 4], i: i64[3] | = x[i]", "x: f32[5, 4], i: i32[3], j: i64[3] | = x[i, j]", "x: i8[6], i: i64[0] | = x[i]",
+    "x: f64[3, 4, 2], i: i64[2, 1], j: i64[3] | = x[i, :, j]", "x: f32[3, 4], i: u8[2] | = x[1:, i]", NULL,
+};
+
 const btl_op btl_op_advanced_subtensor = {
     .name = "advanced_subtensor", .doc = "x[integer arrays]", .signature = "x[i, ...]", .version = 1, .min_in = 2,
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL, .nparams = 1, .params = index_params, .infer = advanced_infer,
     .eval = advanced_eval, .kernel = advanced_kernel, .workspace = index_workspace, .vjp = subtensor_vjp,
     .connected = subtensor_connected,
+    .samples = advanced_subtensor_samples,
 };
 
 /* ---- set_subtensor, inc_subtensor --------------------------------------------------------- */
@@ -630,11 +642,24 @@ static btl_status set_subtensor_kernel(btl_exec *x) { return index_write_kernel(
 static btl_status inc_subtensor_eval(btl_exec *x) { return index_write_eval(x, btl_move_add(x->out[0].dtype)); }
 static btl_status inc_subtensor_kernel(btl_exec *x) { return index_write_kernel(x, btl_move_add(x->out[0].dtype)); }
 
+static const char *const set_subtensor_samples[] = {
+    "x: f32[5, 4], y: f32[4] | = set_subtensor(x[1], y)", "x: f64[6], y: f64[3] | = set_subtensor(x[::-2], y)",
+    "x: f32[5, 4], y: f32[3, 4], i: i64[3] | = set_subtensor(x[i], y)", "x: i32[3, 0], y: i32 | = set_subtensor(x[1:], y)",
+    "x: f32[5, 4], y: f32, i: i64[3] | = set_subtensor(x[1:, i], y)", "x: f32[5], y: f32, i: i64 | = set_subtensor(x[i], y)", NULL,
+};
+
 const btl_op btl_op_set_subtensor = {
     .name = "set_subtensor", .doc = "x with a part replaced; of repeated indices the last wins",
     .signature = "set_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = set_subtensor_eval,
     .kernel = set_subtensor_kernel, .workspace = index_workspace, .vjp = set_subtensor_vjp, .connected = index_write_connected,
+    .samples = set_subtensor_samples,
+};
+
+static const char *const inc_subtensor_samples[] = {
+    "x: f32[5, 4], y: f32[4] | = inc_subtensor(x[1], y)", "x: f64[6], y: f64[3] | = inc_subtensor(x[::-2], y)",
+    "x: f32[5, 4], y: f32[9, 4], i: i64[9] | = inc_subtensor(x[i], y)", "x: i32[3, 0], y: i32 | = inc_subtensor(x[1:], y)",
+    "x: f32[5, 4], y: f32, i: i64[3] | = inc_subtensor(x[1:, i], y)", "x: f32[5], y: f32, i: i64 | = inc_subtensor(x[i], y)", NULL,
 };
 
 const btl_op btl_op_inc_subtensor = {
@@ -642,6 +667,7 @@ const btl_op btl_op_inc_subtensor = {
     .signature = "inc_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = inc_subtensor_eval,
     .kernel = inc_subtensor_kernel, .workspace = index_workspace, .vjp = inc_subtensor_vjp, .connected = index_write_connected,
+    .samples = inc_subtensor_samples,
 };
 
 /* ---- from brackets to nodes --------------------------------------------------------------- */
@@ -865,9 +891,14 @@ static btl_var *take_build(btl_graph *g, const btl_op *op, int nin, btl_var *con
     return v;
 }
 
+static const char *const take_samples[] = {
+    "x: f32[5, 4], i: i64[3] | axis=0", "x: f32[5, 4], i: i32[2, 2]", "x: i32[5, 4], i: i64 | axis=-1", "x: f64[3], i: u8[0] | axis=0", NULL,
+};
+
 const btl_op btl_op_take = {
     .name = "take", .doc = "the slices of x that indices name", .signature = "take(x, indices, axis=none)", .version = 1,
     .min_in = 2, .max_in = 2, .nout = 1, .flags = OP_MACRO, .nparams = 1, .params = take_params, .build = take_build,
+    .samples = take_samples,
 };
 
 btl_var *btl_take(btl_graph *g, btl_var *x, btl_var *indices, int axis) {

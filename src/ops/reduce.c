@@ -18,7 +18,8 @@
 
 btl_status btl_axis_resolve(btl_graph *g, int64_t axis, int rank, int *out) {
     if (axis < -rank || axis >= rank) {
-        btl_status status = btl_fail(g, BTL_ESHAPE, "axis %lld is outside an operand of rank %d", (long long)axis, rank);
+        btl_status status =
+            btl_fail(g, BTL_ESHAPE, "axis %lld is outside an operand of rank %d", (long long)axis, rank);
         if (rank == 0) btl_fail_hint(g, "the operand has no axes: it is one number");
         else btl_fail_hint(g, "axes count from 0 or, backwards, from -1: here %d … %d", -rank, rank - 1);
         return status;
@@ -218,7 +219,8 @@ static bool reduce_never_connected(const btl_node *n, int out, int in) {
 
 #define REDUCE_SAMPLES(t) "x: " t "[0]", "x: " t "[1]", "x: " t "[5000]", "x: " t "[3, 5, 7] | axis=1", \
     "x: " t "[3, 5, 7] | axis=[0, -1], keepdims=true"
-#define REDUCE_SHAPES "x: f32", "x: f32[2, 0, 3] | axis=0", "x: f32[2, 3] | axis=[]", "x: f32[2, 2, 2, 2] | axis=[3, 1]", \
+#define REDUCE_SHAPES "x: f32", "x: f32[2, 0, 3] | axis=0", "x: f32[2, 3] | axis=[]", \
+    "x: f32[2, 2, 2, 2] | axis=[3, 1]", \
     "x: f32[300, 40] | axis=0", "x: f32[9000, 3] | axis=0, keepdims=true", "x: f32[20000]"
 static const char *const reduce_samples[] = {
     REDUCE_SHAPES, "x: f32[2, 0, 3] | axis=1", REDUCE_SAMPLES("f32"), REDUCE_SAMPLES("f64"), REDUCE_SAMPLES("f16"),
@@ -229,8 +231,8 @@ static const char *const reduce_samples[] = {
     "x: " t "[3, 5, 7] | axis=[0, -1], keepdims=true"
 static const char *const extreme_samples[] = {
     REDUCE_SHAPES, EXTREME_SAMPLES("f32"), EXTREME_SAMPLES("f64"), EXTREME_SAMPLES("f16"), EXTREME_SAMPLES("bf16"),
-    EXTREME_SAMPLES("i8"), EXTREME_SAMPLES("i16"), EXTREME_SAMPLES("i32"), EXTREME_SAMPLES("i64"), EXTREME_SAMPLES("u8"),
-    EXTREME_SAMPLES("u16"), EXTREME_SAMPLES("u32"), EXTREME_SAMPLES("u64"), EXTREME_SAMPLES("bool"), NULL
+    EXTREME_SAMPLES("i8"), EXTREME_SAMPLES("i16"), EXTREME_SAMPLES("i32"), EXTREME_SAMPLES("i64"),
+    EXTREME_SAMPLES("u8"), EXTREME_SAMPLES("u16"), EXTREME_SAMPLES("u32"), EXTREME_SAMPLES("u64"), EXTREME_SAMPLES("bool"), NULL
 };
 
 #define REDUCE_OP(name_, doc_, build_, samples_, ...)                                             \

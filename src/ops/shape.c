@@ -34,14 +34,6 @@ const btl_dim *const *btl_const_dims(btl_graph *g, int n, const int64_t *sizes) 
     return dims;
 }
 
-btl_status btl_exec_sizes(btl_exec *x, int n, const btl_dim *const *dims, int64_t *values) {
-    for (int i = 0; i < n; i++)
-        if (!btl_dim_eval(dims[i], x->symbols, &values[i]) || values[i] < 0)
-            return btl_error_set(x->err, BTL_ESHAPE, "%s: size %d of the shape is negative, unknown or too large",
-                                 x->node->op->name, i);
-    return BTL_OK;
-}
-
 /* A macro's or builder's result, handed back both ways. */
 static btl_var *shape_result(btl_var *v, btl_var **out) {
     if (out) *out = v;
@@ -598,7 +590,7 @@ static btl_status shape_build_body(void *arg) {
     btl_param params[8];
     assert(s->nparams <= 8);
     if (s->nparams) memcpy(params, s->params, (size_t)s->nparams * sizeof *params);
-    params[0] = (btl_param){ .shape = { s->n, btl_const_dims(s->g, s->n, s->sizes) } };
+    params[0] = (btl_param){ .shape = { s->n, s->n > 0 ? btl_const_dims(s->g, s->n, s->sizes) : NULL } };
     s->result = btl_build(s->g, s->op, s->nin, s->in, params, NULL);
     return s->result ? BTL_OK : s->g->status;
 }

@@ -83,7 +83,7 @@ STATS_BUILD(norm) {
     btl_var *y;
     if (ord == 2) y = btl_sqrt(g, btl_sum(g, btl_sqr(g, s.x), s.naxes, s.axes, s.keepdims));
     else if (ord == 1) y = btl_sum(g, btl_abs(g, s.x), s.naxes, s.axes, s.keepdims);
-    else if (ord == 0) y = btl_sum(g, btl_cast_to(g, btl_ne(g, s.x, btl_number(g, 0)), s.x->type.dtype), s.naxes, s.axes, s.keepdims);
+    else if (ord == 0) y = btl_cast_to(g, btl_count_nonzero(g, s.x, s.naxes, s.axes, s.keepdims), s.x->type.dtype);
     else if (isinf(ord)) y = (ord > 0 ? btl_max : btl_min)(g, btl_abs(g, s.x), s.naxes, s.axes, s.keepdims);
     else {
         btl_var *power = btl_pow(g, btl_abs(g, s.x), btl_number(g, ord));
@@ -124,8 +124,8 @@ static const btl_param_spec norm_params[] = {
 };
 
 static const char *const stats_samples[] = {
-    "x: f32[5000]", "x: f32[1]", "x: f32[3, 4] | axis=0", "x: f32[3, 4] | axis=[-1], keepdims=true", "x: f64[50, 3] | axis=0",
-    "x: f16[500]", "x: bf16[500]", "x: i8[300]", "x: u64[7]", "x: bool[9]", NULL
+    "x: f32[5000]", "x: f32[1]", "x: f32[3, 4] | axis=0", "x: f32[3, 4] | axis=[-1], keepdims=true",
+    "x: f64[50, 3] | axis=0", "x: f16[500]", "x: bf16[500]", "x: i8[300]", "x: u64[7]", "x: bool[9]", NULL
 };
 
 #define STATS_OP(name_, doc_, signature_, params_)                                                \
@@ -136,11 +136,13 @@ static const char *const stats_samples[] = {
 STATS_OP(mean, "arithmetic mean over axes", "(x, axis=none, keepdims=false)", btl_reduce_params)
 STATS_OP(var, "variance over axes", "(x, axis=none, keepdims=false, ddof=0)", var_params)
 STATS_OP(std, "standard deviation over axes", "(x, axis=none, keepdims=false, ddof=0)", var_params)
-STATS_OP(norm, "(sum |x|^ord)^(1/ord) over axes, taken as one vector", "(x, axis=none, keepdims=false, ord=2)", norm_params)
+STATS_OP(norm, "(sum |x|^ord)^(1/ord) over axes, taken as one vector",
+         "(x, axis=none, keepdims=false, ord=2)", norm_params)
 STATS_OP(ptp, "max - min over axes", "(x, axis=none, keepdims=false)", btl_reduce_params)
 STATS_OP(count_nonzero, "how many are not 0", "(x, axis=none, keepdims=false)", btl_reduce_params)
 
-static btl_var *stats_make(btl_graph *g, const btl_op *op, btl_var *x, int naxes, const int *axes, bool keepdims, btl_param third) {
+static btl_var *stats_make(btl_graph *g, const btl_op *op, btl_var *x, int naxes, const int *axes, bool keepdims,
+                           btl_param third) {
     const btl_param params[3] = { { .axes = { naxes, axes } }, { .i = keepdims }, third };
     return btl_build(g, op, 1, &x, params, NULL);
 }

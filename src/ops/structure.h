@@ -24,9 +24,6 @@ btl_param btl_param_axes(btl_graph *g, int n, const int *axes);
 btl_param btl_param_shape(btl_graph *g, int n, const btl_dim *const *dims);
 /* Sizes given as numbers. */
 const btl_dim *const *btl_const_dims(btl_graph *g, int n, const int64_t *sizes);
-/* The values of a list of sizes while a function runs. BTL_ESHAPE where one is unknown or negative. */
-btl_status btl_exec_sizes(btl_exec *x, int n, const btl_dim *const *dims, int64_t *values);
-
 /* Builds op(in…) whose one setting is a shape of numbers: for public builders, which start outside
  * the graph's protection. */
 btl_var *btl_build_shaped(btl_graph *g, const btl_op *op, int nin, btl_var *const *in, int n, const int64_t *sizes,

@@ -5,7 +5,6 @@
  * op->flags forbid (random numbers made on purpose), what would become larger than a constant
  * should be, and pure repetition (broadcast_to of 0 to a million zeros).
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "rewrite/rules.h"
 
 #include "expr/operand.h"

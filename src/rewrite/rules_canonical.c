@@ -4,7 +4,6 @@
  * included, unless its `needs` says otherwise. Hence some that one would expect are missing:
  * x + 0 is not x (-0 + 0 is 0), 0 * x is not 0 (x may be infinite), x / x is not 1.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "rewrite/rules.h"
 
 #include "base/array.h"
@@ -28,6 +27,10 @@ static bool canonical_minus_plus_zero(const btl_match *m) {
 
 static bool canonical_plus_minus_zero(const btl_match *m) {
     return canonical_zero_is(m->root->in[0], true) || canonical_zero_is(m->root->in[1], true);
+}
+
+static bool canonical_signed(const btl_match *m) {
+    return btl_dtype_kind(m->root->out[0].type.dtype) != 'u';
 }
 
 static bool canonical_named(const btl_var *v, const char *const *names) {
@@ -106,7 +109,8 @@ const btl_rule btl_rules_canonical[] = {
       .phase = BTL_CANONICALIZE, .tags = "arithmetic" },
     { .name = "sqr_abs", .match = "sqr(abs(?x))", .result = "sqr(?x)", .why = "a square has no sign",
       .phase = BTL_CANONICALIZE, .tags = "arithmetic" },
-    { .name = "abs_neg", .match = "abs(-?x)", .result = "abs(?x)", .why = "a magnitude has no sign",
+    { .name = "abs_neg", .match = "abs(-?x)", .result = "abs(?x)", .when = canonical_signed,
+      .why = "a magnitude has no sign (an unsigned -x has wrapped)",
       .phase = BTL_CANONICALIZE, .tags = "arithmetic" },
     { .name = "abs_abs", .match = "abs(abs(?x))", .result = "abs(?x)", .why = "the inner one has done it",
       .phase = BTL_CANONICALIZE, .tags = "arithmetic" },

@@ -1,7 +1,6 @@
 /* rules_special.c - cheaper ops for special cases, and the last step: composite ops that have no
  * kernel become what they are made of.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "rewrite/rules.h"
 
 #include "ops/helpers.h"

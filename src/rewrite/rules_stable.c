@@ -4,7 +4,6 @@
  * the derivative is then that of log_softmax. Each new form is accurate to its op's few ulp where
  * the old one is; where the old one overflows, divides 0 by 0 or cancels, the new one is right.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "rewrite/rules.h"
 
 #include "ops/helpers.h"
@@ -87,26 +86,39 @@ static bool stable_when_positive(const btl_match *m) {
     return stable_is_positive(m->bound[1]);
 }
 
-/* The index that picks y out of inc_subtensor's or subtensor's operand is the same. */
+/* (a / p) * p = a, stretched to the product's shape. */
+static btl_var *stable_cancel(btl_match *m, const btl_node *n) {
+    return btl_broadcast_to_dims(m->g, m->bound[0], n->out[0].type.rank, n->out[0].type.dims);
+}
+
+/* Does inc_subtensor(x, y, …) write where subtensor(x, …) reads? It has one operand more, y, so that
+ * the settings number the indices one further. */
 static bool stable_same_index(const btl_node *inc, const btl_node *sub) {
-    if (inc->nin != sub->nin + 1) return false;
+    const btl_param *to = btl_node_param(inc, "index"), *from = btl_node_param(sub, "index");
+    if (inc->nin != sub->nin + 1 || to->index.n != from->index.n) return false;
     for (int i = 1; i < sub->nin; i++)
         if (inc->in[i + 1] != sub->in[i]) return false;
-    for (int k = 0; k < inc->op->nparams; k++) {
-        if (inc->op->params[k].kind != PARAM_INDEX) continue;
-        const btl_param *index = btl_param_of(sub->op, sub->params, inc->op->params[k].name);
-        if (index->index.n != inc->params[k].index.n) return false;
-        for (int i = 0; i < index->index.n; i++) { /* inputs are numbered one further in inc */
-            btl_index_item a = inc->params[k].index.v[i];
-            const btl_index_item *b = &index->index.v[i];
-            btl_bound *bounds[3] = { &a.start, &a.stop, &a.step };
-            for (int j = 0; j < 3; j++)
-                if (bounds[j]->input >= 0) bounds[j]->input--;
-            if (!btl_param_equal(PARAM_INDEX, &(btl_param){ .index = { 1, &a } }, &(btl_param){ .index = { 1, b } }))
-                return false;
-        }
+    for (int i = 0; i < from->index.n; i++) {
+        btl_index_item item = to->index.v[i];
+        btl_bound *bounds[] = { &item.start, &item.stop, &item.step };
+        for (int k = 0; k < 3; k++)
+            if (bounds[k]->input > 0) bounds[k]->input--;
+        btl_param a = { .index = { 1, &item } }, b = { .index = { 1, &from->index.v[i] } };
+        if (!btl_param_equal(PARAM_INDEX, &a, &b)) return false;
     }
     return true;
+}
+
+/* d where v is d / p[the part that inc writes to], or -(d / p[…]); stretched to v's shape. */
+static btl_var *stable_without_divisor(btl_match *m, const btl_node *inc, const btl_var *p, const btl_var *v) {
+    const btl_node *neg = btl_match_node(m, v, btl_rule_op("neg"));
+    const btl_node *div = btl_match_node(m, neg ? neg->in[0] : v, btl_rule_op("div"));
+    const btl_node *sub = div ? btl_match_node(m, div->in[1], NULL) : NULL;
+    if (!sub || sub->in[0] != p) return NULL;
+    if (strcmp(sub->op->name, "subtensor") != 0 && strcmp(sub->op->name, "advanced_subtensor") != 0) return NULL;
+    if (!stable_same_index(inc, sub)) return NULL;
+    btl_var *d = btl_broadcast_to_dims(m->g, div->in[0], v->type.rank, v->type.dims);
+    return neg ? btl_neg(m->g, d) : d;
 }
 
 /* p * inc_subtensor(0, i, d / p[i]) = inc_subtensor(0, i, d): the gradient of log(p[i]) arriving at
@@ -114,17 +126,12 @@ static bool stable_same_index(const btl_node *inc, const btl_node *sub) {
 static btl_var *stable_scatter(btl_match *m, const btl_node *n) {
     for (int side = 0; side < 2; side++) {
         btl_var *p = n->in[side], *other = n->in[1 - side];
-        const char *name = other->node->op->name;
-        bool advanced = strcmp(name, "advanced_inc_subtensor") == 0;
-        if (!stable_is_positive(p) || (!advanced && strcmp(name, "inc_subtensor") != 0)) continue;
+        if (!stable_is_positive(p) || strcmp(other->node->op->name, "inc_subtensor") != 0) continue;
         const btl_node *inc = btl_match_node(m, other, NULL);
-        if (!inc || !btl_match_number(inc->in[0], 0)) continue;
-        const btl_node *div = btl_match_node(m, inc->in[1], btl_rule_op("div"));
-        const btl_node *sub = div ? btl_match_node(m, div->in[1], NULL) : NULL;
-        if (!sub || sub->in[0] != p || strcmp(sub->op->name, advanced ? "advanced_subtensor" : "subtensor") != 0) continue;
-        if (!stable_same_index(inc, sub) || !btl_type_equal(&div->in[0]->type, &div->out[0].type)) continue;
+        btl_var *d = inc && btl_match_number(inc->in[0], 0) ? stable_without_divisor(m, inc, p, inc->in[1]) : NULL;
+        if (!d) continue;
         btl_var **in = btl_arena_copy(&m->g->arena, inc->in, (size_t)inc->nin * sizeof *in);
-        in[1] = div->in[0];
+        in[1] = d;
         btl_node *made = btl_apply(m->g, inc->op, inc->nin, in, inc->params);
         return made ? made->out : NULL;
     }
@@ -200,7 +207,7 @@ const btl_rule btl_rules_stable[] = {
       .why = "x*x overflows or underflows, and the derivative at 0 is 0/0", STABLE, .ulp = 1, .tags = "stability" },
 
     /* gradients written or derived before a stable form was seen */
-    { .name = "positive_cancels", .match = "(?a / ?p) * ?p", .result = "?a", .when = stable_when_positive,
+    { .name = "positive_cancels", .match = "(?a / ?p) * ?p", .apply = stable_cancel, .when = stable_when_positive,
       .why = "p > 0 (softmax, sigmoid, exp) may have underflowed: 0 * (a / 0)", STABLE, .ulp = 1, .tags = "stability gradient" },
     { .name = "positive_cancels_in_part", .ops = "mul", .apply = stable_scatter,
       .why = "p * inc_subtensor(0, i, a / p[i]): the gradient of log(p[i]) arriving at p = softmax(x)",

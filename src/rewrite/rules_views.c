@@ -2,7 +2,6 @@
  * nothing. All exact: no element is computed with. Sizes are compared as expressions, so a rule
  * fires only where they are equal for every call.
  * SPDX-License-Identifier: BSD-3-Clause */
-#define BTL_NO_SITES
 #include "rewrite/rules.h"
 
 #include "bitale/ops.h"
@@ -42,7 +41,11 @@ static btl_var *views_broadcast(btl_match *m, const btl_node *n) {
     const btl_type *type = &n->out[0].type;
     if (btl_type_equal(type, &n->in[0]->type)) return n->in[0];
     const btl_node *inner = views_inner(m, n, "broadcast_to");
-    return inner ? btl_broadcast_to_dims(m->g, inner->in[0], type->rank, type->dims) : NULL;
+    if (inner) return btl_broadcast_to_dims(m->g, inner->in[0], type->rank, type->dims);
+    inner = views_inner(m, n, "reshape");
+    if (!inner) inner = views_inner(m, n, "dimshuffle");
+    if (!inner || inner->in[0]->type.rank != 0) return NULL; /* a number with axes of size 1 */
+    return btl_broadcast_to_dims(m->g, inner->in[0], type->rank, type->dims);
 }
 
 /* All elements of a stretched scalar are one: any order or shape of them is a stretched scalar. */

@@ -230,6 +230,7 @@ static void fuse_resolve_axes(fuse *f, const fuse_group *s, btl_param *axes) {
 static btl_body *fuse_make_body(fuse *f, fuse_group *s, fuse_body *b, btl_var **results, const btl_places **places) {
     btl_arena *a = &f->g->arena;
     btl_body *body = BTL_NEW(a, btl_body);
+    body->graph = f->g;
     body->results = BTL_ARRAY(a, btl_var *, s->nmembers + 1);
     for (fuse_member *m = s->members; m; m = m->next) {
         *places = btl_places_union(f->g, *places, m->node->places);

@@ -242,10 +242,9 @@ static void reduce_tile_rows(const reduce_fold *f, const char *x, int64_t n, int
 }
 
 /* Rows of a tile for one strip: a power of two, so that no strip goes round the lanes or over a
- * block's end. Wide tiles that are a part of wider rows go one row at a time, read in place. */
-static int64_t reduce_tile_height(int64_t width, bool whole) {
+ * block's end. */
+static int64_t reduce_tile_height(int64_t width) {
     int64_t height = 1;
-    if (!whole && width >= REDUCE_MOST_COLUMNS / 2) return 1;
     while (height < BTL_STRIP_LANES && 2 * height * width <= BTL_STRIP_ELEMS) height *= 2;
     return height;
 }
@@ -308,7 +307,7 @@ static void reduce_by_columns(reduce *r) {
         for (int64_t column = 0, width; column < c.inner; column += width, output += width) {
             width = c.inner - column < most ? c.inner - column : most;
             reduce_tile_walks(r, &c, column, width);
-            reduce_tile(r, width, reduce_tile_height(width, width == c.inner), output);
+            reduce_tile(r, width, reduce_tile_height(width), output);
         }
     } while (reduce_next_outer(&c));
 }

@@ -309,6 +309,8 @@ bool btl_strips_may_overwrite(const btl_strips *s, int out, int in) {
     return true;
 }
 
+enum { STRIP_ROWS_AHEAD = 8 };
+
 /* ---- reading operands ---------------------------------------------------------------------- */
 
 /* Merges axes that lie in memory as one and drops those of size 1. */
@@ -389,6 +391,15 @@ void strip_walk_init(strip_walk *w, char *data, int elem_bytes, int rank, const 
     }
 }
 
+/* Asks for the same columns some rows further down: where rows are long, the processor's own
+ * prefetching does not see where a tile of columns goes on. */
+static void strip_walk_prefetch(const strip_walk *w, int64_t n) {
+    int d = w->rank - 1;
+    if (d == 0 || n != w->dims[d] || w->strides[d] != w->elem_bytes) return;
+    const char *ahead = w->at + STRIP_ROWS_AHEAD * w->strides[d - 1];
+    for (int64_t i = 0; i < n * w->elem_bytes; i += STRIP_ALIGN) __builtin_prefetch(ahead + i);
+}
+
 /* Moves on by n elements, at most to the end of the run. */
 static void strip_walk_advance(strip_walk *w, int64_t n) {
     int d = w->rank - 1;
@@ -405,11 +416,13 @@ static const void *strip_walk_runs(strip_walk *w, int64_t n) {
     int d = w->rank - 1;
     const char *in_place = w->at;
     if (w->strides[d] == w->elem_bytes && n <= w->dims[d] - w->index[d]) {
+        strip_walk_prefetch(w, n);
         strip_walk_advance(w, n);
         return in_place;
     }
     for (char *to = w->buffer; n > 0;) {
         int64_t left = w->dims[d] - w->index[d], run = left < n ? left : n;
+        strip_walk_prefetch(w, run);
         strip_copy_run(to, w->at, run, w->strides[d], w->elem_bytes);
         strip_walk_advance(w, run);
         to += run * w->elem_bytes;

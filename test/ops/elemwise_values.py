@@ -41,7 +41,7 @@ FUNCTIONS = {
     'softsign': (lambda x: x / (1 + abs(x)), REAL), 'sqrt': (m.sqrt, POSITIVE), 'inv': (lambda x: 1 / x, REAL[1:]),
     'xlogx': (lambda x: x * m.log(x), POSITIVE),
 }
-PAIRS = [0.0, -0.0, 1.0, -1.0, 7.5, -7.5, 2.0, -2.0, 0.3, -0.1, 1e16, 1e-310, inf, -inf, nan]
+PAIRS = [0.0, -0.0, 1.0, -1.0, 7.5, -2.0, 0.3, 1e16, inf, -inf, nan]
 BINARY = {'floordiv': np.floor_divide, 'mod': np.remainder, 'maximum': np.maximum, 'minimum': np.minimum,
           'arctan2': np.arctan2, 'div': np.divide, 'logaddexp': np.logaddexp}
 

@@ -1,0 +1,120 @@
+/* tools.h - what tools ask beyond building and calling: the `bitale` command, editors, bindings.
+ *
+ * Everything here describes; nothing changes a graph or a function. Texts are borrowed from what
+ * they describe, or static.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BITALE_TOOLS_H
+#define BITALE_TOOLS_H
+
+#include "bitale/vm.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- names and element types -------------------------------------------------------------- */
+
+/** Of n words (NULL ones are skipped) the nearest to `word` by edit distance, or NULL if none is
+ * near: for "did you mean". */
+BTL_API const char *btl_nearest(const char *word, int n, const char *const *words);
+
+/** True where every value of `from` is a value of `to`, so that a conversion loses nothing. */
+BTL_API bool btl_dtype_widens(btl_dtype from, btl_dtype to);
+
+/* ---- programs ----------------------------------------------------------------------------- */
+
+/** The shared variables of a program, in the order of their definition. */
+BTL_API int btl_graph_nshared(const btl_graph *g);
+BTL_API btl_var *btl_graph_shared_at(const btl_graph *g, int i);
+
+/** Arguments and results of a function of the program, as written. */
+BTL_API int btl_entry_ninputs(const btl_entry *e);
+BTL_API btl_var *btl_entry_input_at(const btl_entry *e, int i);
+BTL_API int btl_entry_noutputs(const btl_entry *e);
+BTL_API btl_var *btl_entry_output_at(const btl_entry *e, int i, const char **name);
+
+/** What a name means in a function: a result, an argument, a shared variable, or the last variable
+ * of that name on which results, updates and assertions depend. NULL if nothing has it. */
+BTL_API btl_var *btl_entry_find_var(btl_graph *g, const btl_entry *e, const char *name);
+/** The nearest name that btl_entry_find_var would find, or NULL. */
+BTL_API const char *btl_entry_nearest_var(btl_graph *g, const btl_entry *e, const char *name);
+
+/** The inputs and shared variables on which a variable depends, in the order of their definition.
+ * @param most  how many fit in `out`
+ * @return      how many there are, perhaps more than `most`; -1 without memory. */
+BTL_API int btl_var_leaves(btl_graph *g, btl_var *v, int most, btl_var **out);
+
+/** A text with a warning for each place of a function where f64 arises from operands that are not
+ * f64, with the source line (as errors are shown); "" if there is none, NULL without memory.
+ * `count` receives how many there are. Borrowed from the graph. */
+BTL_API const char *btl_entry_f64_warnings(btl_graph *g, const btl_entry *e, int *count);
+
+/* ---- compiled functions -------------------------------------------------------------------- */
+
+/** Names of the sizes that may be given to a call. */
+BTL_API int btl_function_nsizes(const btl_function *f);
+BTL_API const char *btl_function_size_name(const btl_function *f, int i);
+
+/** The shape of argument i (`shape` has room for its rank), its sizes being named by `names` and
+ * `values`; a `?` counts as `unknown`. ESHAPE for a size without a value, a negative or too large one. */
+BTL_API btl_status btl_function_input_shape(const btl_function *f, int i, int nsizes, const char *const *names,
+                                            const int64_t *values, int64_t unknown, int64_t *shape, btl_error *err);
+
+/** The shared variables that a call updates. */
+BTL_API int btl_function_nupdates(const btl_function *f);
+BTL_API const char *btl_function_update_name(const btl_function *f, int i);
+
+/* ---- the tables of ops and rules ------------------------------------------------------------ */
+
+/** An op of the notation, as `bitale ops` shows it. */
+typedef struct btl_op_info {
+    const char *name, *doc, *signature;
+    const char *gradient;  /**< "yes"; "by parts": of the ops that it is made of; "no" */
+    const char *runs;      /**< "strips", "native", "view", "parts", "reference" */
+    char dtypes[64];       /**< "float int bool", or "" where it is a matter of its settings */
+    double max_ulp;        /**< largest error of a float result; 0: correctly rounded; -1: not stated */
+    bool can_fail;         /**< at run time */
+    int nsettings;
+} btl_op_info;
+
+typedef struct btl_op_setting {
+    const char *name, *kind, *doc;
+    const char *fallback;  /**< in the notation, or NULL: must be given */
+} btl_op_setting;
+
+/** The i-th op that a person can write, from 0; false behind the last. */
+BTL_API bool btl_op_at(int i, btl_op_info *out);
+/** The k-th setting of the i-th op; false behind the last. */
+BTL_API bool btl_op_setting_at(int i, int k, btl_op_setting *out);
+
+/** A rewrite rule, as `bitale rules` shows it. */
+typedef struct btl_rule_info {
+    const char *name;
+    const char *match, *result; /**< in the notation; NULL where code finds or makes it */
+    const char *ops;            /**< what a rule in code looks at: "log sub" or "*" */
+    const char *when;           /**< its condition in words, or NULL */
+    const char *why, *source;   /**< `source` may be NULL */
+    const char *tags;           /**< may be NULL */
+    char phases[80], exactness[80], needs[120]; /**< in words */
+    bool opt_in;
+} btl_rule_info;
+
+/** The i-th rule in the order in which rules are tried; false behind the last. */
+BTL_API bool btl_rule_info_at(int i, btl_rule_info *out);
+
+/* ---- what this build and this machine have --------------------------------------------------- */
+
+typedef struct btl_feature {
+    const char *name;     /**< "blas" */
+    bool available;
+    char value[1300];     /**< what was found */
+    const char *meaning;  /**< what follows from that */
+} btl_feature;
+
+/** The i-th feature, looked up now; false behind the last. Loads the BLAS of the context. */
+BTL_API bool btl_feature_at(btl_context *ctx, int i, btl_feature *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,262 @@
+/* blas.c - which CBLAS is used and how: see blas.h.
+ *
+ * Loaded on first use, privately (RTLD_LOCAL), so that neither its symbols nor its choice of threads
+ * meet those of the host program. One that the host has already loaded is used as it is; one that is
+ * new is set to one thread, because threads are ours to divide (docs/DESIGN.md). Serial builds come
+ * first: they have no pool to start. The library stays loaded when the context goes: unloading one
+ * that ever had threads is not safe.
+ *
+ * Without any, loops of our own: blocks of 4 rows × 16 columns in registers over a packed panel.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "ops/blas.h"
+
+#include "base/context.h"
+#include "base/os.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* CBLAS's enumerators, which every implementation shares. */
+enum { CBLAS_ROW_MAJOR = 101, CBLAS_NO_TRANS = 111, CBLAS_TRANS = 112 };
+
+typedef void (*sgemm_fn)(int order, int transa, int transb, int m, int n, int k, float alpha, const float *a, int lda,
+                         const float *b, int ldb, float beta, float *c, int ldc);
+typedef void (*dgemm_fn)(int order, int transa, int transb, int m, int n, int k, double alpha, const double *a, int lda,
+                         const double *b, int ldb, double beta, double *c, int ldc);
+
+typedef struct blas {
+    sgemm_fn sgemm; /* NULL: none was found */
+    dgemm_fn dgemm;
+    char text[1200]; /* for btl_blas_describe */
+} blas;
+
+/* ---- loading ------------------------------------------------------------------------------ */
+
+/* The folder of libraries of this architecture, as Debian and Ubuntu name it. */
+#if defined __x86_64__
+#define BLAS_TRIPLET "x86_64-linux-gnu"
+#elif defined __aarch64__
+#define BLAS_TRIPLET "aarch64-linux-gnu"
+#elif defined __riscv && __riscv_xlen == 64
+#define BLAS_TRIPLET "riscv64-linux-gnu"
+#elif defined __powerpc64__
+#define BLAS_TRIPLET "powerpc64le-linux-gnu"
+#else
+#define BLAS_TRIPLET "i386-linux-gnu"
+#endif
+
+static const char *const blas_candidates[] = {
+    "/usr/lib/" BLAS_TRIPLET "/openblas-serial/libopenblas.so.0",
+    "libblis.so.4", "libblis.so.3", "libopenblas.so.0", "libcblas.so.3", "libblas.so.3", "libmkl_rt.so.2", "libmkl_rt.so", NULL,
+};
+
+/* A data pointer as a function pointer: POSIX says that this works, C does not. */
+#define BLAS_SYMBOL(fn, library, name)                                                            \
+    do {                                                                                          \
+        void *blas_found = btl_os_symbol((library), (name));                                      \
+        memcpy(&(fn), &blas_found, sizeof blas_found);                                            \
+    } while (0)
+
+static bool blas_host_has(const char *path) {
+#ifdef RTLD_NOLOAD
+    void *there = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+    if (there) dlclose(there);
+    return there != NULL;
+#else
+    (void)path;
+    return false;
+#endif
+}
+
+/* One thread, by whichever setter it has; false if it has none (a serial build, or none known). */
+static bool blas_one_thread(void *library) {
+    static const char *const setters[] = { "openblas_set_num_threads", "MKL_Set_Num_Threads", NULL };
+    void (*set)(int);
+    for (int i = 0; setters[i]; i++) {
+        BLAS_SYMBOL(set, library, setters[i]);
+        if (!set) continue;
+        set(1);
+        return true;
+    }
+    void (*set_long)(long); /* BLIS's dim_t */
+    BLAS_SYMBOL(set_long, library, "bli_thread_set_num_threads");
+    if (set_long) set_long(1);
+    return set_long != NULL;
+}
+
+/* What was loaded computes a known product: catches builds whose integers have another width. */
+static bool blas_works(const blas *b) {
+    const double x[4] = { 1, 2, 3, 4 }, y[4] = { 5, 6, 7, 8 };
+    const float xf[4] = { 1, 2, 3, 4 }, yf[4] = { 5, 6, 7, 8 };
+    double z[4] = { 0 };
+    float zf[4] = { 0 };
+    b->dgemm(CBLAS_ROW_MAJOR, CBLAS_NO_TRANS, CBLAS_TRANS, 2, 2, 2, 1, x, 2, y, 2, 0, z, 2);
+    b->sgemm(CBLAS_ROW_MAJOR, CBLAS_NO_TRANS, CBLAS_NO_TRANS, 2, 2, 2, 1, xf, 2, yf, 2, 0, zf, 2);
+    return z[0] == 17 && z[1] == 23 && z[2] == 39 && z[3] == 53 && zf[0] == 19 && zf[1] == 22 && zf[2] == 43 && zf[3] == 50;
+}
+
+static void blas_note(blas *b, const char *path, const char *why) {
+    size_t used = strlen(b->text);
+    if (used + 1 < sizeof b->text) snprintf(b->text + used, sizeof b->text - used, "%s%s: %s", used ? "; " : "", path, why);
+}
+
+static bool blas_try(blas *b, const char *path) {
+    char why[256] = "";
+    bool host = blas_host_has(path);
+    void *library = btl_os_open_library(path, why, sizeof why);
+    if (!library) {
+        blas_note(b, path, why);
+        return false;
+    }
+    BLAS_SYMBOL(b->sgemm, library, "cblas_sgemm");
+    BLAS_SYMBOL(b->dgemm, library, "cblas_dgemm");
+    bool found = b->sgemm && b->dgemm, set = false;
+    if (found && !host) set = blas_one_thread(library);
+    if (found && blas_works(b)) {
+        snprintf(b->text, sizeof b->text, "%s%s", path,
+                 host ? " (loaded by the host program, its threads are left as they are)" : set ? " (one thread)" : "");
+        return true;
+    }
+    blas_note(b, path, found ? "gives wrong results for a small product" : "has no cblas_sgemm");
+    b->sgemm = NULL, b->dgemm = NULL;
+    btl_os_close_library(library);
+    return false;
+}
+
+static void *blas_make(btl_context *ctx) {
+    blas *b = btl_alloc(ctx, sizeof *b);
+    if (!b) return NULL;
+    memset(b, 0, sizeof *b);
+    const char *wanted = ctx->blas[0] ? ctx->blas : getenv("BITALE_BLAS");
+    if (wanted && strcmp(wanted, "none") == 0) {
+        snprintf(b->text, sizeof b->text, "none: switched off; plain loops are used");
+    } else if (wanted && *wanted) {
+        if (!blas_try(b, wanted)) blas_note(b, "plain loops are used", "the library asked for cannot be");
+    } else {
+        for (int i = 0; blas_candidates[i]; i++)
+            if (blas_try(b, blas_candidates[i])) return b;
+        char tried[sizeof b->text];
+        memcpy(tried, b->text, sizeof tried);
+        snprintf(b->text, sizeof b->text, "none: plain loops are used; install an OpenBLAS for fast products (tried %.*s)",
+                 (int)sizeof b->text - 100, tried);
+    }
+    return b;
+}
+
+static void blas_destroy(btl_context *ctx, void *thing) {
+    btl_free(ctx, thing, sizeof(blas));
+}
+
+static const blas *blas_of(btl_context *ctx) {
+    return ctx ? btl_context_slot(ctx, BTL_SLOT_BLAS, blas_make, blas_destroy) : NULL;
+}
+
+const char *btl_blas_describe(btl_context *ctx) {
+    const blas *b = blas_of(ctx);
+    return b ? b->text : "none: there is no memory to look for one";
+}
+
+/* ---- plain loops -------------------------------------------------------------------------- */
+
+enum { PLAIN_ROWS = 4, PLAIN_COLUMNS = 16, PLAIN_DEPTH = 256 };
+
+/* A panel of b, PLAIN_DEPTH × PLAIN_COLUMNS, lies packed in 16 or 32 kB of stack; blocks of the result
+ * stay in registers while the loop runs over the depth. Each element is summed in the order of k,
+ * block of depth by block of depth: the order depends on k alone. */
+#define PLAIN_GEMM(name, type)                                                                    \
+    static void name##_block(int64_t depth, const type *a[PLAIN_ROWS], int64_t a_step, type panel[][PLAIN_COLUMNS], \
+                             type sum[PLAIN_ROWS][PLAIN_COLUMNS]) {                                \
+        type s0[PLAIN_COLUMNS] = { 0 }, s1[PLAIN_COLUMNS] = { 0 }, s2[PLAIN_COLUMNS] = { 0 }, s3[PLAIN_COLUMNS] = { 0 }; \
+        const type *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3];                                \
+        for (int64_t p = 0; p < depth; p++) {                                                     \
+            const type x0 = a0[p * a_step], x1 = a1[p * a_step], x2 = a2[p * a_step], x3 = a3[p * a_step]; \
+            const type *b = panel[p];                                                             \
+            for (int j = 0; j < PLAIN_COLUMNS; j++) s0[j] += x0 * b[j];                           \
+            for (int j = 0; j < PLAIN_COLUMNS; j++) s1[j] += x1 * b[j];                           \
+            for (int j = 0; j < PLAIN_COLUMNS; j++) s2[j] += x2 * b[j];                           \
+            for (int j = 0; j < PLAIN_COLUMNS; j++) s3[j] += x3 * b[j];                           \
+        }                                                                                         \
+        memcpy(sum[0], s0, sizeof s0), memcpy(sum[1], s1, sizeof s1);                             \
+        memcpy(sum[2], s2, sizeof s2), memcpy(sum[3], s3, sizeof s3);                             \
+    }                                                                                             \
+    static void name##_panel(int64_t m, int64_t columns, int64_t depth, const type *a, const btl_matrix *am, \
+                             type panel[][PLAIN_COLUMNS], type *c, int64_t ldc, bool first) {     \
+        for (int64_t i = 0; i < m; i += PLAIN_ROWS) {                                             \
+            type sum[PLAIN_ROWS][PLAIN_COLUMNS];                                                  \
+            int64_t rows = m - i < PLAIN_ROWS ? m - i : PLAIN_ROWS;                               \
+            const type *at[PLAIN_ROWS];                                                           \
+            for (int64_t r = 0; r < PLAIN_ROWS; r++) at[r] = a + (i + (r < rows ? r : 0)) * am->row; \
+            name##_block(depth, at, am->column, panel, sum);                                      \
+            for (int64_t r = 0; r < rows; r++)                                                    \
+                for (int64_t j = 0; j < columns; j++) {                                           \
+                    type *to = &c[(i + r) * ldc + j];                                             \
+                    *to = first ? sum[r][j] : *to + sum[r][j];                                    \
+                }                                                                                 \
+        }                                                                                         \
+    }                                                                                             \
+    static void name(int64_t m, int64_t n, int64_t k, const btl_matrix *am, const btl_matrix *bm, type *c, int64_t ldc) { \
+        type panel[PLAIN_DEPTH][PLAIN_COLUMNS];                                                   \
+        const type *a = am->data, *b = bm->data;                                                  \
+        for (int64_t j = 0; j < n; j += PLAIN_COLUMNS)                                            \
+            for (int64_t p = 0; p < k; p += PLAIN_DEPTH) {                                        \
+                int64_t columns = n - j < PLAIN_COLUMNS ? n - j : PLAIN_COLUMNS;                  \
+                int64_t depth = k - p < PLAIN_DEPTH ? k - p : PLAIN_DEPTH;                        \
+                for (int64_t q = 0; q < depth; q++)                                               \
+                    for (int64_t r = 0; r < PLAIN_COLUMNS; r++)                                   \
+                        panel[q][r] = r < columns ? b[(p + q) * bm->row + (j + r) * bm->column] : 0; \
+                name##_panel(m, columns, depth, a + p * am->column, am, panel, c + j, ldc, p == 0); \
+            }                                                                                     \
+    }
+PLAIN_GEMM(plain_sgemm, float)
+PLAIN_GEMM(plain_dgemm, double)
+
+/* ---- one product -------------------------------------------------------------------------- */
+
+/* The leading dimension and whether the matrix lies transposed; false: neither rows nor columns are dense. */
+static bool blas_layout(const btl_matrix *a, int64_t m, int64_t n, bool *transposed, int64_t *ld) {
+    if ((a->column == 1 || n == 1) && (a->row >= n || m == 1)) {
+        *transposed = false, *ld = m == 1 ? n : a->row;
+        return true;
+    }
+    if ((a->row == 1 || m == 1) && (a->column >= m || n == 1)) {
+        *transposed = true, *ld = n == 1 ? m : a->column;
+        return true;
+    }
+    return false;
+}
+
+bool btl_matrix_is_dense(const btl_matrix *a, int64_t m, int64_t n) {
+    bool transposed;
+    int64_t ld;
+    return blas_layout(a, m, n, &transposed, &ld);
+}
+
+static bool blas_fits_int(int64_t a, int64_t b, int64_t c) {
+    return a <= INT32_MAX && b <= INT32_MAX && c <= INT32_MAX;
+}
+
+void btl_gemm(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
+              void *c, int64_t ldc) {
+    size_t bytes = btl_dtype_bytes(dtype);
+    if (m == 0 || n == 0) return;
+    if (k == 0) {
+        for (int64_t i = 0; i < m; i++) memset((char *)c + (size_t)(i * ldc) * bytes, 0, (size_t)n * bytes);
+        return;
+    }
+    const blas *lib = blas_of(ctx);
+    bool ta = false, tb = false;
+    int64_t lda = 1, ldb = 1;
+    bool dense = blas_layout(a, m, k, &ta, &lda) && blas_layout(b, k, n, &tb, &ldb);
+    if (lib && lib->sgemm && dense && blas_fits_int(m, n, k) && blas_fits_int(lda, ldb, ldc)) {
+        int x = ta ? CBLAS_TRANS : CBLAS_NO_TRANS, y = tb ? CBLAS_TRANS : CBLAS_NO_TRANS;
+        if (dtype == BTL_F32)
+            lib->sgemm(CBLAS_ROW_MAJOR, x, y, (int)m, (int)n, (int)k, 1, a->data, (int)lda, b->data, (int)ldb, 0, c, (int)ldc);
+        else
+            lib->dgemm(CBLAS_ROW_MAJOR, x, y, (int)m, (int)n, (int)k, 1, a->data, (int)lda, b->data, (int)ldb, 0, c, (int)ldc);
+        return;
+    }
+    if (dtype == BTL_F32) plain_sgemm(m, n, k, a, b, c, ldc);
+    else plain_dgemm(m, n, k, a, b, c, ldc);
+}
