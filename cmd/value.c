@@ -67,7 +67,7 @@ static bool literal_number(const char *token, double *value) {
 static const char *literal_float(literal *l, const char *token) {
     double value;
     if (!literal_number(token, &value)) return "a number";
-    double most = l->dtype == BTL_F16 ? 65519.99 : l->dtype == BTL_BF16 ? 3.3961775292304957e38 : l->dtype == BTL_F32 ? 3.4028235677973362e38 : INFINITY;
+    double most = l->dtype == BTL_F16 ? 65519.99 : l->dtype == BTL_BF16 ? 3.3961775292304957e38 : l->dtype == BTL_F32 ? 3.4028235677973362e38 : (double)INFINITY;
     if (!isinf(value) && fabs(value) > most) return "within the range of that type";
     if (isinf(value) && !strstr(token, "inf")) return "within the range of that type";
     memcpy(literal_push(l), &value, 8);

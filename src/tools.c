@@ -3,9 +3,10 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "bitale/tools.h"
 
+#include "bitale/tensors.h"
+
 #include "base/array.h"
 #include "base/os.h"
-#include "ops/blas.h"
 #include "rewrite/rules.h"
 #include "vm/function.h"
 

@@ -143,6 +143,7 @@ static const btl_dim *dim_new_symbol(btl_graph *g, const char *name, const btl_d
     d->id = t->ndims++;
     btl_table_add(&t->interned, &g->arena, dim_hash(d), d);
     s->dim = d;
+    t->has_late |= late;
     *BTL_PUSH(&g->arena, t->symbols, t->nsymbols, t->symbol_capacity) = s;
     return d;
 }
@@ -399,6 +400,14 @@ bool btl_dim_uses(const btl_dim *d, int symbol) {
         for (int j = 0; j < d->terms[i].natoms; j++)
             if (btl_dim_uses(d->terms[i].atoms[j], symbol)) return true;
     return false;
+}
+
+void btl_dim_late_symbols(const btl_dim *d, void (*visit)(void *arg, int symbol), void *arg) {
+    if (!d || !d->late) return;
+    if (d->kind == DIM_SYMBOL) visit(arg, d->symbol);
+    if (d->a) btl_dim_late_symbols(d->a, visit, arg), btl_dim_late_symbols(d->b, visit, arg);
+    for (int i = 0; i < d->nterms; i++)
+        for (int j = 0; j < d->terms[i].natoms; j++) btl_dim_late_symbols(d->terms[i].atoms[j], visit, arg);
 }
 
 static bool dim_eval_poly(const btl_dim *d, const int64_t *symbols, int64_t *value) {

@@ -43,12 +43,14 @@ typedef struct btl_symbol {
     const btl_dim *bound;       /* upper bound of a `?`, or NULL */
     const btl_dim *dim;
     bool late;                  /* its value is found by a node while the function runs */
+    struct btl_node *definer;   /* that node: the newest one that measures it */
 } btl_symbol;
 
 typedef struct btl_dims {
     btl_table interned;
     btl_table by_name;          /* of symbols */
     int ndims, nsymbols, symbol_capacity;
+    bool has_late;              /* some symbol is late */
     btl_symbol **symbols;
 } btl_dims;
 
@@ -76,6 +78,8 @@ bool btl_dim_differ(btl_graph *g, const btl_dim *a, const btl_dim *b);
 int btl_dim_symbol_index(const btl_dim *d);
 /* Does its value depend on symbol i? */
 bool btl_dim_uses(const btl_dim *d, int symbol);
+/* Calls visit(arg, i) for every late symbol i in d (maybe more than once). */
+void btl_dim_late_symbols(const btl_dim *d, void (*visit)(void *arg, int symbol), void *arg);
 /* Its value; symbols[i] is the value of symbol i, -1 if unknown. False: unknown symbol or overflow. */
 bool btl_dim_eval(const btl_dim *d, const int64_t *symbols, int64_t *value);
 /* As the notation writes it: "n", "2*n + 1", "?". */

@@ -255,17 +255,6 @@ static btl_status eval_bind(eval_state *s) {
     return BTL_OK;
 }
 
-/* Which nodes the results need, going no further than what is given. */
-static btl_bits eval_needed(eval_state *s) {
-    btl_bits given = btl_bits_new(&s->arena, s->g->nnodes), needed = btl_bits_new(&s->arena, s->g->nnodes);
-    for (int i = 0; i < s->ngiven; i++) btl_bits_set(given, s->given_vars[i]->node->id);
-    for (int i = 0; i < s->nresults; i++) btl_bits_set(needed, s->result_vars[i]->node->id);
-    for (int id = s->g->nnodes - 1; id >= 0; id--)
-        if (btl_bits_get(needed, id) && !btl_bits_get(given, id))
-            for (int i = 0; i < s->g->nodes[id]->nin; i++) btl_bits_set(needed, s->g->nodes[id]->in[i]->node->id);
-    return needed;
-}
-
 static btl_status eval_take_results(eval_state *s) {
     for (int i = 0; i < s->nresults; i++) {
         const btl_var *v = s->result_vars[i];
@@ -287,16 +276,22 @@ static btl_status eval_run(void *arg) {
     }
     BTL_TRY(eval_bind(s));
     s->values = BTL_ARRAY(&s->arena, btl_operand *, s->g->nnodes + 1);
-    btl_bits needed = eval_needed(s);
-    int nnodes = s->g->nnodes;
+    btl_bits given = btl_bits_new(&s->arena, s->g->nnodes);
+    for (int i = 0; i < s->ngiven; i++) btl_bits_set(given, s->given_vars[i]->node->id);
+    btl_bits needed = btl_graph_reach_until(s->g, s->nresults, s->result_vars, given);
+    int *order = BTL_ARRAY(&s->arena, int, s->g->nnodes + 1), n = btl_graph_order(s->g, needed, order);
     for (int i = 0; i < s->ngiven; i++) /* given leaves, and given intermediate values alike */
         if (btl_bits_get(needed, s->given_vars[i]->node->id)) BTL_TRY(eval_leaf(s, s->given_vars[i]->node));
-    for (int id = 0; id < nnodes; id++) {
-        const btl_node *n = s->g->nodes[id];
-        if (!btl_bits_get(needed, id) || s->values[id]) continue;
-        BTL_TRY(eval_place_error(s, n, n->op->flags & OP_LEAF ? eval_leaf(s, n) : eval_node(s, n)));
+    for (int i = 0; i < n; i++) {
+        const btl_node *node = s->g->nodes[order[i]];
+        if (s->values[order[i]]) continue;
+        BTL_TRY(eval_place_error(s, node, node->op->flags & OP_LEAF ? eval_leaf(s, node) : eval_node(s, node)));
     }
     return eval_take_results(s);
+}
+
+static btl_status eval_protected(void *arg) {
+    return btl_arena_protect(&((eval_state *)arg)->arena, eval_run, arg);
 }
 
 btl_status btl_graph_eval(btl_graph *g, int ngiven, btl_var *const *given_vars, const btl_array *given, int64_t *symbols,
@@ -305,7 +300,7 @@ btl_status btl_graph_eval(btl_graph *g, int ngiven, btl_var *const *given_vars, 
                      .given = given, .results = results, .symbols = symbols, .err = err };
     btl_arena_init(&s.arena, g->ctx);
     memset(results, 0, (size_t)nresults * sizeof *results);
-    btl_status status = btl_arena_protect(&s.arena, eval_run, &s);
+    btl_status status = btl_arena_protect(&g->arena, eval_protected, &s); /* the order is made in g's memory */
     if (status == BTL_ENOMEM) btl_error_set(err, status, "out of memory while evaluating");
     if (status != BTL_OK)
         for (int i = 0; i < nresults; i++) btl_array_free(&results[i]);

@@ -310,18 +310,88 @@ btl_bits btl_bits_new(btl_arena *a, int n) {
     return (btl_bits){ BTL_ARRAY(a, uint64_t, n / 64 + 1), n };
 }
 
+/* Ids still to be looked at. */
+typedef struct graph_stack { btl_graph *g; int *ids; int n, capacity; btl_bits seen; const btl_node *node; } graph_stack;
+
+static void graph_push(graph_stack *s, int id) {
+    *BTL_PUSH(&s->g->arena, s->ids, s->n, s->capacity) = id;
+}
+
+static void graph_push_definer(void *arg, int symbol) {
+    graph_stack *s = arg;
+    const btl_node *definer = s->g->dims.symbols[symbol]->definer;
+    if (definer && definer != s->node && !btl_bits_get(s->seen, definer->id)) graph_push(s, definer->id);
+}
+
+static void graph_push_sizes(graph_stack *s, const btl_node *n) {
+    s->node = n;
+    for (int i = 0; i < n->nout; i++)
+        for (int k = 0; k < n->out[i].type.rank; k++) btl_dim_late_symbols(n->out[i].type.dims[k], graph_push_definer, s);
+    for (int i = 0; i < n->op->nparams; i++) {
+        const btl_param *p = &n->params[i];
+        switch (n->op->params[i].kind) {
+        case PARAM_DIM: btl_dim_late_symbols(p->dim, graph_push_definer, s); break;
+        case PARAM_SHAPE:
+            for (int k = 0; k < p->shape.n; k++) btl_dim_late_symbols(p->shape.v[k], graph_push_definer, s);
+            break;
+        case PARAM_INDEX:
+            for (int k = 0; k < p->index.n; k++) {
+                btl_dim_late_symbols(p->index.v[k].start.dim, graph_push_definer, s);
+                btl_dim_late_symbols(p->index.v[k].stop.dim, graph_push_definer, s);
+                btl_dim_late_symbols(p->index.v[k].step.dim, graph_push_definer, s);
+            }
+            break;
+        default: break;
+        }
+    }
+}
+
+/* What a node needs to have run before it. */
+static void graph_push_needs(graph_stack *s, const btl_node *n) {
+    for (int i = 0; i < n->nin; i++)
+        if (!btl_bits_get(s->seen, n->in[i]->node->id)) graph_push(s, n->in[i]->node->id);
+    if (s->g->dims.has_late) graph_push_sizes(s, n);
+}
+
+btl_bits btl_graph_reach_until(btl_graph *g, int n, btl_var *const *vars, btl_bits stop) {
+    graph_stack s = { .g = g, .seen = btl_bits_new(&g->arena, g->nnodes) };
+    for (int i = 0; i < n; i++)
+        if (vars[i]) graph_push(&s, vars[i]->node->id);
+    while (s.n) {
+        int id = s.ids[--s.n];
+        if (btl_bits_get(s.seen, id)) continue;
+        btl_bits_set(s.seen, id);
+        if (id >= stop.n || !btl_bits_get(stop, id)) graph_push_needs(&s, g->nodes[id]);
+    }
+    return s.seen;
+}
+
 btl_bits btl_graph_reach(btl_graph *g, int n, btl_var *const *vars) {
-    btl_bits reached = btl_bits_new(&g->arena, g->nnodes);
-    int last = -1;
-    for (int i = 0; i < n; i++) {
-        if (!vars[i]) continue;
-        btl_bits_set(reached, vars[i]->node->id);
-        if (vars[i]->node->id > last) last = vars[i]->node->id;
+    return btl_graph_reach_until(g, n, vars, (btl_bits){ 0 });
+}
+
+int btl_graph_order(btl_graph *g, btl_bits needed, int *order) {
+    graph_stack s = { .g = g, .seen = btl_bits_new(&g->arena, g->nnodes) };
+    int n = 0;
+    for (int id = 0; id < needed.n; id++) {
+        if (!btl_bits_get(needed, id)) continue;
+        graph_push(&s, id);
+        while (s.n) { /* a node is left on the stack until all that it needs has run */
+            int top = s.ids[s.n - 1], before = s.n;
+            if (btl_bits_get(s.seen, top) || !btl_bits_get(needed, top)) {
+                s.n--;
+                continue;
+            }
+            graph_push_needs(&s, g->nodes[top]);
+            int kept = before; /* only needed ones hold it up */
+            for (int i = before; i < s.n; i++)
+                if (btl_bits_get(needed, s.ids[i])) s.ids[kept++] = s.ids[i];
+            s.n = kept;
+            if (s.n > before) continue;
+            btl_bits_set(s.seen, top);
+            order[n++] = top;
+            s.n--;
+        }
     }
-    for (int id = last; id >= 0; id--) {
-        if (!btl_bits_get(reached, id)) continue;
-        const btl_node *node = g->nodes[id];
-        for (int i = 0; i < node->nin; i++) btl_bits_set(reached, node->in[i]->node->id);
-    }
-    return reached;
+    return n;
 }

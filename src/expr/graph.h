@@ -243,8 +243,14 @@ typedef struct btl_bits { uint64_t *words; int n; } btl_bits;
 btl_bits btl_bits_new(btl_arena *a, int n);
 static inline bool btl_bits_get(btl_bits b, int i) { return (b.words[i >> 6] >> (i & 63)) & 1; }
 static inline void btl_bits_set(btl_bits b, int i) { b.words[i >> 6] |= (uint64_t)1 << (i & 63); }
-/* The nodes on which the variables depend, themselves included (bodies excluded). */
+/* The nodes on which the variables depend, themselves included (bodies excluded): by their operands,
+ * and by the sizes that only a run can tell, which the node that measures them must have found. */
 btl_bits btl_graph_reach(btl_graph *g, int n, btl_var *const *vars);
+/* The same, stopping at nodes for which stop has a bit (they are included). */
+btl_bits btl_graph_reach_until(btl_graph *g, int n, btl_var *const *vars, btl_bits stop);
+/* The needed nodes in a valid order of execution: by id, but measures before the users of their sizes
+ * (a rewrite may have made a measure anew). Writes ids to order (room for all); returns their number. */
+int btl_graph_order(btl_graph *g, btl_bits needed, int *order);
 
 /* The spec checker: asserts everything that must hold of nodes, types, bodies, entries. Run after
  * every pass in debug builds; false (with the graph's error set) where something is wrong. */

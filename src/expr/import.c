@@ -121,20 +121,18 @@ static btl_node *import_node(btl_graph *to, const btl_graph *from, const btl_nod
     return same ? copy : btl_node_intern(to, copy);
 }
 
-/* A result whose size is known only at run time gets a size of its own in the copy, too, when
- * graphs differ (symbols were imported one by one, so the mapping is by index). */
+/* Memory for the search is taken from `from`, which must be under protection as well. */
 void btl_graph_import(btl_graph *to, btl_graph *from, btl_var_map *m, int n, btl_var *const *vars) {
-    btl_bits needed = btl_bits_new(&to->arena, from->nnodes);
-    for (int i = 0; i < n; i++) btl_bits_set(needed, vars[i]->node->id);
-    int nnodes = from->nnodes;
-    for (int id = nnodes - 1; id >= 0; id--)
-        if (btl_bits_get(needed, id) && !m->outs[id])
-            for (int i = 0; i < from->nodes[id]->nin; i++) btl_bits_set(needed, from->nodes[id]->in[i]->node->id);
-    for (int id = 0; id < nnodes; id++) {
-        if (!btl_bits_get(needed, id) || m->outs[id]) continue;
-        const btl_node *node = from->nodes[id];
+    btl_bits done = btl_bits_new(&from->arena, from->nnodes);
+    for (int id = 0; id < from->nnodes; id++)
+        if (id < m->n && m->outs[id]) btl_bits_set(done, id);
+    btl_bits needed = btl_graph_reach_until(from, n, vars, done);
+    int *order = BTL_ARRAY(&from->arena, int, from->nnodes + 1), count = btl_graph_order(from, needed, order);
+    for (int i = 0; i < count; i++) {
+        if (btl_bits_get(done, order[i])) continue;
+        const btl_node *node = from->nodes[order[i]];
         btl_node *copy = import_node(to, from, node, m);
-        for (int i = 0; i < node->nout; i++) btl_var_map_set(&to->arena, m, &node->out[i], &copy->out[i]);
+        for (int k = 0; k < node->nout; k++) btl_var_map_set(&to->arena, m, &node->out[k], &copy->out[k]);
     }
 }
 

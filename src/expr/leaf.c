@@ -18,6 +18,18 @@ const btl_op btl_op_param = { .name = "param", .doc = "a parameter of a body", .
 const btl_op btl_op_constant = { .name = "constant", .doc = "a fixed value", .signature = "constant",
                                  .nout = 1, .flags = OP_LEAF | OP_HIDDEN, .nparams = 1, .params = leaf_constant_params };
 
+/* The late sizes that stand bare in its results are found by this node from now on. */
+static void node_define_sizes(btl_graph *g, btl_node *n) {
+    for (int i = 0; i < n->nout; i++)
+        for (int k = 0; k < n->out[i].type.rank; k++) {
+            const btl_dim *d = n->out[i].type.dims[k];
+            bool inherited = false;
+            for (int j = 0; d->kind == DIM_SYMBOL && d->late && j < n->nin; j++)
+                for (int m = 0; m < n->in[j]->type.rank; m++) inherited |= n->in[j]->type.dims[m] == d;
+            if (d->kind == DIM_SYMBOL && d->late && !inherited) g->dims.symbols[d->symbol]->definer = n;
+        }
+}
+
 btl_node *btl_node_new(btl_graph *g, const btl_op *op, int nin, btl_var *const *in, int nout, const btl_type *types,
                        const btl_param *params) {
     btl_node *n = BTL_NEW(&g->arena, btl_node);
@@ -31,6 +43,7 @@ btl_node *btl_node_new(btl_graph *g, const btl_op *op, int nin, btl_var *const *
     n->places = g->here;
     for (int i = 0; i < nout; i++) n->out[i] = (btl_var){ .node = n, .type = types[i], .index = i };
     *BTL_PUSH(&g->arena, g->nodes, g->nnodes, g->node_capacity) = n;
+    if (op->measure) node_define_sizes(g, n);
     return n;
 }
 

@@ -116,7 +116,7 @@ static bool blas_try(blas *b, const char *path) {
     if (found && !host) set = blas_one_thread(library);
     if (found && blas_works(b)) {
         snprintf(b->text, sizeof b->text, "%s%s", path,
-                 host ? " (loaded by the host program, its threads are left as they are)" : set ? " (one thread)" : "");
+                 host ? " (was in the process already, its threads are left as they are)" : set ? " (one thread)" : "");
         return true;
     }
     blas_note(b, path, found ? "gives wrong results for a small product" : "has no cblas_sgemm");

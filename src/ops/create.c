@@ -187,7 +187,7 @@ static btl_var *arange_build(btl_graph *g, const btl_op *op, int nin, btl_var *c
         p[which].dim = btl_var_dim(g, in[i]);
         sizes &= p[which].dim != NULL;
     }
-    sizes &= nin == 0 || btl_dim_is_const(p[2].dim, &step);
+    sizes = sizes && (nin == 0 || btl_dim_is_const(p[2].dim, &step));
     if (!sizes)
         for (int i = 0; i < 3; i++) {
             if (!v[i]) v[i] = btl_graph_size(g, p[i].dim);

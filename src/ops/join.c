@@ -158,7 +158,9 @@ static btl_var *split_build(btl_graph *g, const btl_op *op, int nin, btl_var *co
     return n ? n->out : NULL;
 }
 
-static const char *const split_samples[] = { "x: f32[5, 2] | sizes=[2, 3]", "x: i64[2, 4] | sizes=[1, 0, 3], axis=-1", NULL };
+static const char *const split_samples[] = {
+    "x: f32[5, 2] | = concatenate(split(x, sizes=[2, 3]))", "x: i64[2, 4] | = concatenate(split(x, sizes=[1, 0, 3], axis=-1), axis=1)", NULL,
+};
 
 const btl_op btl_op_split = {
     .name = "split", .doc = "the parts of an array along an axis: a, b = split(x, sizes=[2, 3])",

@@ -148,9 +148,12 @@ static btl_var *random_key_build(btl_graph *g, const btl_op *op, int nin, btl_va
     return random_result(btl_stack(g, 2, words, 0), out);
 }
 
+static const char *const random_key_samples[] = { "seed: i64", "seed: u8", NULL };
+
 const btl_op btl_op_random_key = {
     .name = "random.key", .doc = "a key, u32[2], of a seed", .signature = "random.key(seed)", .version = 1, .min_in = 1,
     .max_in = 1, .nout = 1, .flags = OP_MACRO, .build = random_key_build,
+    .samples = random_key_samples,
 };
 
 static const btl_param_spec random_split_params[] = {
@@ -164,9 +167,12 @@ static btl_var *random_split_build(btl_graph *g, const btl_op *op, int nin, btl_
     return random_result(random_draw(g, in[0], 2, dims, 32, 1), out);
 }
 
+static const char *const random_split_samples[] = { "key: u32[2]", "key: u32[2] | n=5", NULL };
+
 const btl_op btl_op_random_split = {
     .name = "random.split", .doc = "n new keys, u32[n, 2]", .signature = "random.split(key, n=2)", .version = 1, .min_in = 1,
     .max_in = 1, .nout = 1, .flags = OP_MACRO, .nparams = 1, .params = random_split_params, .build = random_split_build,
+    .samples = random_split_samples,
 };
 
 /* ---- uniform ------------------------------------------------------------------------------ */
@@ -214,10 +220,16 @@ static btl_var *random_uniform_build(btl_graph *g, const btl_op *op, int nin, bt
     return u ? random_result(btl_cast_to(g, u, dtype), out) : NULL;
 }
 
+static const char *const random_uniform_samples[] = {
+    "key: u32[2]", "key: u32[2] | shape=[1000]", "key: u32[2] | shape=[3, 5], low=-1, high=2, dtype=f64",
+    "key: u32[2] | shape=[300], dtype=f16", "key: u32[2] | shape=[300], dtype=bf16", "key: u32[2] | shape=[0]", NULL,
+};
+
 const btl_op btl_op_random_uniform = {
     .name = "random.uniform", .doc = "uniform in low <= x < high", .signature = "random.uniform(key, shape=[], low=0, high=1, dtype=f32)",
     .version = 1, .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_MACRO, .nparams = 4, .params = random_uniform_params,
     .build = random_uniform_build,
+    .samples = random_uniform_samples,
 };
 
 /* ---- normal ------------------------------------------------------------------------------- */
@@ -270,10 +282,16 @@ static btl_var *random_normal_build(btl_graph *g, const btl_op *op, int nin, btl
     return x ? random_result(btl_cast_to(g, x, dtype), out) : NULL;
 }
 
+static const char *const random_normal_samples[] = {
+    "key: u32[2]", "key: u32[2] | shape=[1000]", "key: u32[2] | shape=[30, 5], dtype=f64", "key: u32[2] | shape=[300], dtype=f16",
+    "key: u32[2] | shape=[0, 3]", NULL,
+};
+
 const btl_op btl_op_random_normal = {
     .name = "random.normal", .doc = "standard normal", .signature = "random.normal(key, shape=[], dtype=f32)", .version = 1,
     .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_MACRO, .nparams = 2, .params = random_normal_params,
     .build = random_normal_build,
+    .samples = random_normal_samples,
 };
 
 /* ---- bernoulli, integers ------------------------------------------------------------------ */
@@ -297,10 +315,15 @@ static btl_var *random_bernoulli_build(btl_graph *g, const btl_op *op, int nin, 
     return random_result(btl_lt(g, random_unit(g, in[0], work, rank, dims), p), out);
 }
 
+static const char *const random_bernoulli_samples[] = {
+    "key: u32[2], p: f32[100]", "key: u32[2], p: f64 | shape=[7, 3]", "key: u32[2], p: f16[4]", NULL,
+};
+
 const btl_op btl_op_random_bernoulli = {
     .name = "random.bernoulli", .doc = "true with probability p", .signature = "random.bernoulli(key, p, shape=none)", .version = 1,
     .min_in = 2, .max_in = 2, .nout = 1, .flags = OP_MACRO, .nparams = 1, .params = random_bernoulli_params,
     .build = random_bernoulli_build,
+    .samples = random_bernoulli_samples,
 };
 
 static const btl_param_spec random_integers_params[] = {
@@ -356,10 +379,16 @@ static btl_var *random_integers_build(btl_graph *g, const btl_op *op, int nin, b
     return x ? random_result(btl_cast_to(g, x, (btl_dtype)params[1].i), out) : NULL;
 }
 
+static const char *const random_integers_samples[] = {
+    "key: u32[2], low: i64, high: i64 | shape=[100]", "key: u32[2], low: i32[7], high: i32", "key: u32[2], low: u8, high: u8 | shape=[3, 2], dtype=i32",
+    "key: u32[2] | = random.integers(key, 0, 10, shape=[50])", NULL,
+};
+
 const btl_op btl_op_random_integers = {
     .name = "random.integers", .doc = "integers in low <= x < high",
     .signature = "random.integers(key, low, high, shape=none, dtype=i64)", .version = 1, .min_in = 3, .max_in = 3, .nout = 1,
     .flags = OP_MACRO, .nparams = 2, .params = random_integers_params, .build = random_integers_build,
+    .samples = random_integers_samples,
 };
 
 /* ---- public builders ---------------------------------------------------------------------- */

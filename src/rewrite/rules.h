@@ -4,6 +4,12 @@
  * variable (twice ?x: twice the same one). A rule that needs code has `apply`; everything else
  * about it is the same. `bitale rules` prints these tables, the driver runs them, and one
  * generated test goes through all of them.
+ *
+ * To add one: an entry in the table of its kind (rules_*.c), before the more general rules of the
+ * same op, since the first that fits fires. Say why, the phase, and honestly how exact: BTL_EXACT
+ * means the same bits also for NaN, infinities, -0 and integers that wrap. The test
+ * (test/rewrite/rules_test.c) builds the pattern by itself, demands that the rule fires and
+ * compares values; a rule of code gets a line in its table CODE_RULES, a near miss one in LOOKALIKES.
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BTL_REWRITE_RULES_H
 #define BTL_REWRITE_RULES_H

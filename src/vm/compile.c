@@ -184,6 +184,8 @@ static void compile_needs(compile_state *c) {
     for (int i = 0; i < f->nasserts; i++) need[f->asserts[i].slot] |= VM_NEED_ASSERT;
     for (int i = f->ninstrs - 1; i >= 0; i--) {
         vm_instr *instr = &f->instrs[i];
+        if (instr->node->op->measure && instr->nout && f->slots[instr->out[0]].late)
+            instr->needed_by = ~(uint64_t)0; /* its sizes may be anybody's */
         for (int k = 0; k < instr->nout; k++) instr->needed_by |= need[instr->out[k]];
         for (int k = 0; k < instr->nin; k++) need[instr->in[k]] |= instr->needed_by;
     }
@@ -193,10 +195,9 @@ static void compile_needs(compile_state *c) {
 static btl_status compile_tables(compile_state *c) {
     btl_function *f = c->f;
     compile_leaves(c);
-    for (int id = 0; id < c->needed.n; id++) {
-        const btl_node *n = c->g->nodes[id];
-        if (btl_bits_get(c->needed, id) && !(n->op->flags & OP_LEAF)) BTL_TRY(compile_instr(c, n));
-    }
+    int *order = BTL_ARRAY(c->a, int, c->g->nnodes + 1), n = btl_graph_order(c->g, c->needed, order);
+    for (int i = 0; i < n; i++)
+        if (!(c->g->nodes[order[i]]->op->flags & OP_LEAF)) BTL_TRY(compile_instr(c, c->g->nodes[order[i]]));
     for (int i = 0; i < f->nupdates; i++) f->updates[i] = (vm_update){ c->p->update_shared[i], compile_slot(c, c->p->update_values[i]) };
     for (int i = 0; i < f->nasserts; i++)
         f->asserts[i] = (vm_assert){ compile_slot(c, c->p->asserts[i].condition), c->p->asserts[i].text, c->p->asserts[i].places };

@@ -333,14 +333,26 @@ static int strip_walk_merge(strip_walk *w, int rank, const int64_t *dims, const 
     return n;
 }
 
+/* n copies of an element, written 16 at a time: up to 15 more than asked, for which a walk's buffer
+ * has room. (Runs are often as short as the rows of a softmax.) */
+#define STRIP_FILL(type)                                                                          \
+    {                                                                                             \
+        type x, *o = (type *)(void *)to;                                                          \
+        memcpy(&x, element, sizeof x);                                                            \
+        for (int64_t i = 0; i < n; i += 16)                                                       \
+            for (int j = 0; j < 16; j++) o[i + j] = x;                                            \
+        return;                                                                                   \
+    }
+
 static void strip_fill(char *to, const char *element, int64_t n, int elem_bytes) {
     switch (elem_bytes) {
-    case 1: memset(to, *element, (size_t)n); return;
-    case 2: { uint16_t x, *o = (uint16_t *)(void *)to; memcpy(&x, element, 2); for (int64_t i = 0; i < n; i++) o[i] = x; return; }
-    case 4: { uint32_t x, *o = (uint32_t *)(void *)to; memcpy(&x, element, 4); for (int64_t i = 0; i < n; i++) o[i] = x; return; }
-    default: { uint64_t x, *o = (uint64_t *)(void *)to; memcpy(&x, element, 8); for (int64_t i = 0; i < n; i++) o[i] = x; }
+    case 1: STRIP_FILL(uint8_t)
+    case 2: STRIP_FILL(uint16_t)
+    case 4: STRIP_FILL(uint32_t)
+    default: STRIP_FILL(uint64_t)
     }
 }
+#undef STRIP_FILL
 
 static void strip_gather(char *to, const char *from, int64_t n, int64_t stride, int elem_bytes) {
     switch (elem_bytes) {
@@ -396,8 +408,8 @@ void strip_walk_init(strip_walk *w, char *data, int elem_bytes, int rank, const 
 static void strip_walk_prefetch(const strip_walk *w, int64_t n) {
     int d = w->rank - 1;
     if (d == 0 || n != w->dims[d] || w->strides[d] != w->elem_bytes) return;
-    const char *ahead = w->at + STRIP_ROWS_AHEAD * w->strides[d - 1];
-    for (int64_t i = 0; i < n * w->elem_bytes; i += STRIP_ALIGN) __builtin_prefetch(ahead + i);
+    uintptr_t ahead = (uintptr_t)w->at + (uintptr_t)(STRIP_ROWS_AHEAD * w->strides[d - 1]); /* perhaps behind the end */
+    for (int64_t i = 0; i < n * w->elem_bytes; i += STRIP_ALIGN) __builtin_prefetch((const void *)(ahead + (uintptr_t)i));
 }
 
 /* Moves on by n elements, at most to the end of the run. */

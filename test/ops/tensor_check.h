@@ -11,6 +11,7 @@
 #include "bitale/ops.h"
 #include "expr/op.h"
 #include "expr/operand.h"
+#include "expr/parser.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +168,17 @@ __attribute__((unused)) static void check_table(int ncases, const check_case *ca
         btl_array_free(&got);
     }
     check_end(&c);
+}
+
+/* v has this type: the same sizes, however they are written. */
+__attribute__((unused)) static void check_type(btl_graph *g, const char *text, const btl_var *v, const char *type) {
+    btl_type want;
+    if (!v) BTL_FAIL("%s: %s", text, btl_graph_messages(g));
+    BTL_ASSERT_OK(btl_parse_type(g, type, &want));
+    bool same = want.dtype == v->type.dtype && want.rank == v->type.rank;
+    for (int i = 0; same && i < want.rank; i++) /* each `?` is a size of its own */
+        same = want.dims[i] == v->type.dims[i] || (want.dims[i]->kind == DIM_SYMBOL && v->type.dims[i]->late);
+    if (!same) BTL_FAIL("%s is %s, not %s", text, btl_type_text(g, &v->type), type);
 }
 
 /* The expression is refused when it is built, with these words. */

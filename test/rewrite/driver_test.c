@@ -108,9 +108,10 @@ BTL_TEST(a_check_of_sizes_is_never_lost) {
     rewrite(&b);
     assert_string_equal(b.root[0]->node->op->name, "sub");
     assert_non_null(b.root[0]->node->checks);
-    b.root[0] = btl_where(b.g, btl_input(b.g, "c", "bool[m]"), b.x, b.x); /* would be x, which has no place for it */
+    b.root[0] = btl_mul(b.g, b.x, btl_ones_like(b.g, y)); /* would be x, which has no place for it */
     rewrite(&b);
-    assert_string_equal(b.root[0]->node->op->name, "where");
+    assert_string_equal(b.root[0]->node->op->name, "mul");
+    assert_non_null(b.root[0]->node->checks);
     bench_free(&b);
 }
 

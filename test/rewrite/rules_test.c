@@ -396,7 +396,44 @@ BTL_TEST(adding_minus_zero_is_nothing_and_adding_plus_zero_is_not) {
     }
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(every_rule_is_well_formed_documented_and_named_once),
+/* What looks like a pattern and is not, for the sake of a zero, an infinity or a type. */
+#define LOOKALIKES(X)                                                                             \
+    X(sub_zero, btl_sub(g, x, btl_number(g, -0.0)))                                               \
+    X(add_zero, btl_add(g, x, btl_number(g, 0)))                                                  \
+    X(add_plus_zero, btl_add(g, x, btl_number(g, 0)))                                             \
+    X(pow_half, btl_pow(g, x, btl_number(g, 0.5)))                                                \
+    X(pow_half, btl_pow(g, btl_mul(g, btl_exp(g, x), x), btl_number(g, 0.5)))                     \
+    X(pow_half_of_any, btl_pow(g, x, btl_number(g, 0.5)))                                         \
+    X(cast_of_cast, btl_cast(g, btl_cast(g, x, BTL_F32), BTL_F64))                                \
+    X(log_one_plus_exp, btl_log(g, btl_add(g, btl_number(g, 1.5), btl_exp(g, x))))                \
+    X(sigmoid_of_quotient, btl_div(g, btl_exp(g, x), btl_add(g, btl_number(g, 1), btl_exp(g, btl_neg(g, x))))) \
+    X(softmax_written_out, btl_div(g, btl_exp(g, x), btl_sum(g, btl_exp(g, btl_neg(g, x)), BTL_AXES(0), true))) \
+    X(positive_cancels, btl_mul(g, btl_div(g, x, btl_tanh(g, x)), btl_tanh(g, x)))                \
+    X(reduction_of_one, btl_sum(g, x, BTL_AXES(0), false))                                        \
+    X(mul_one, btl_mul(g, x, ones_of_rank_2(g)))
+
+static btl_var *ones_of_rank_2(btl_graph *g) {
+    return btl_broadcast_to(g, btl_number(g, 1), 2, (const int64_t[]){ 3, 1 });
+}
+
+BTL_TEST(rules_stay_away_from_what_only_looks_like_their_pattern) {
+#define CHECK_LOOKALIKE(name_, expression)                                                        \
+    {                                                                                             \
+        bench b = bench_new(btl_rule_find(#name_));                                               \
+        btl_graph *g = b.g;                                                                       \
+        btl_var *x = btl_input(g, "x", "f64[n]");                                                 \
+        b.before = (expression);                                                                  \
+        if (!b.before) BTL_FAIL("%s: %s", #name_, btl_graph_messages(g));                         \
+        b.options.phases = ALL_PHASES;                                                            \
+        BTL_ASSERT_OK(btl_graph_protect(g, rewrite, &b));                                         \
+        if (b.fired) BTL_FAIL("rule %s fires on %s", #name_, #expression);                        \
+        bench_free(&b);                                                                           \
+    }
+    LOOKALIKES(CHECK_LOOKALIKE)
+}
+
+BTL_TEST_MAIN(cmocka_unit_test(rules_stay_away_from_what_only_looks_like_their_pattern),
+              cmocka_unit_test(every_rule_is_well_formed_documented_and_named_once),
               cmocka_unit_test(patterns_that_make_no_sense_are_told),
               cmocka_unit_test(every_rule_fires_on_its_pattern_and_keeps_type_and_value),
               cmocka_unit_test(rules_that_fire_on_integers_keep_every_value),

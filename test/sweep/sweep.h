@@ -318,12 +318,16 @@ static SWEEP_UNUSED bool sweep_agree(const btl_array *got, const btl_array *want
 
 /* ---- reports ----------------------------------------------------------------------------------- */
 
-/* All that fails in a sweep is shown, forty cases at most, and then the test fails. */
-typedef struct sweep_report { int cases, failures; } sweep_report;
+/* All that fails in a sweep is counted, the first three of each subject (an op) and 60 in all are shown; then
+ * the test fails. */
+typedef struct sweep_report { int cases, failures, shown, of_subject; char subject[64]; } sweep_report;
 
-static SWEEP_UNUSED __attribute__((format(printf, 2, 3))) void sweep_fails(sweep_report *s, const char *format, ...) {
+static SWEEP_UNUSED __attribute__((format(printf, 3, 4))) void sweep_fails(sweep_report *s, const char *subject, const char *format, ...) {
     va_list args;
-    if (s->failures++ >= 40) return;
+    s->failures++;
+    if (strcmp(s->subject, subject) != 0) s->of_subject = 0;
+    snprintf(s->subject, sizeof s->subject, "%s", subject);
+    if (s->of_subject++ >= 3 || s->shown++ >= 60) return;
     va_start(args, format);
     fprintf(stderr, "  FAIL: ");
     vfprintf(stderr, format, args);
