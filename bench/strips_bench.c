@@ -1,7 +1,7 @@
-/* strips_bench.c - elementwise chains and reductions by the strip interpreter, on one thread: nanoseconds
- * an element and bytes a second, of whole calls with the caller's output (so a 0-d case is the price of a
- * call). Compare the chains with `triad`, which does next to nothing but move memory.
- * SPDX-License-Identifier: BSD-3-Clause */
+/* strips_bench.c - elementwise chains and reductions by the strip interpreter, on one thread:
+ * nanoseconds an element and bytes a second, of whole calls with the caller's output (so a 0-d case
+ * is the price of a call). Compare the chains with `triad`, which does next to nothing but move
+ * memory. SPDX-License-Identifier: BSD-3-Clause */
 #include "bitale/bitale.h"
 
 #include <stdio.h>
@@ -15,9 +15,10 @@ typedef struct bench {
     const char *types[3]; /* of x, y, z; NULL: not there */
 } bench;
 
-#define VECTORS(n) { "f32[" #n "]", "f32[" #n "]", "f32[" #n "]" }
+#define VECTORS(n)                                                                                 \
+    { "f32[" #n "]", "f32[" #n "]", "f32[" #n "]" }
 #define TEN_CHEAP "maximum((((x + y) * z + y) * z - y) * z + y, z) * y - z"
-#define TEN_DEAR "(sigmoid((exp(tanh((x + y) * z) + y) * z) + y) * z) + y"
+#define TEN_DEAR  "(sigmoid((exp(tanh((x + y) * z) + y) * z) + y) * z) + y"
 
 static const bench bench_cases[] = {
     { "0-d addition", "x + y", { "f32", "f32" } },
@@ -63,7 +64,8 @@ static btl_function *bench_compile(btl_graph *g, const bench *b) {
     btl_error err = { 0 };
     btl_function *f = NULL;
     for (int i = 0; i < 3 && b->types[i]; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "input %c: %s\n", 'x' + i, b->types[i]);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "input %c: %s\n", 'x' + i,
+                 b->types[i]);
     snprintf(text + strlen(text), sizeof text - strlen(text), "output result = %s\n", b->result);
     bench_check(btl_graph_parse(g, text, strlen(text), b->name), b->name, btl_graph_messages(g));
     bench_check(btl_function_new(g, btl_entry_find(g, NULL), NULL, &f, &err), b->name, err.message);
@@ -94,7 +96,8 @@ static void bench_run(const bench *b) {
         bytes += btl_array_elems(&in[i]) * 4;
         if (btl_array_elems(&in[i]) > elems) elems = btl_array_elems(&in[i]);
     }
-    bench_check(btl_call(f, NULL, in, &out, NULL, &err), b->name, err.message); /* makes the output */
+    bench_check(btl_call(f, NULL, in, &out, NULL, &err), b->name,
+                err.message); /* makes the output */
     bytes += btl_array_elems(&out) * 4;
     int64_t repeat = elems > 10000000 ? 1 : 10000000 / elems;
     double best = 1e30;
@@ -114,6 +117,7 @@ static void bench_run(const bench *b) {
 }
 
 int main(void) {
-    for (size_t i = 0; i < sizeof bench_cases / sizeof *bench_cases; i++) bench_run(&bench_cases[i]);
+    for (size_t i = 0; i < sizeof bench_cases / sizeof *bench_cases; i++)
+        bench_run(&bench_cases[i]);
     return 0;
 }

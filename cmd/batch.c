@@ -3,20 +3,15 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "batch.h"
 
+#include "random.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t batch_random(uint64_t *state) {
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 static int64_t batch_below(uint64_t *state, uint64_t n) {
     uint64_t most = UINT64_MAX - UINT64_MAX % n, r; /* a multiple of n */
-    do r = batch_random(state);
+    do r = random_next(state);
     while (r >= most);
     return (int64_t)(r % n);
 }

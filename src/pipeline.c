@@ -297,6 +297,33 @@ btl_status btl_function_new(btl_graph *g, btl_entry *e, const btl_function_optio
     return BTL_OK;
 }
 
+/* The rewritten program as an entry of its graph, with the shared variables and their first values. */
+static btl_status pipeline_make_entry(void *arg) {
+    pipeline *l = arg;
+    const btl_entry *e = l->entry;
+    btl_graph *g = l->g;
+    btl_var_map m = btl_var_map_new(&g->arena, l->from);
+    for (int i = 0; i < l->p.nshared; i++) {
+        const btl_shared_def *old = btl_graph_find_shared(l->from, l->p.shared[i]->name);
+        btl_graph_adopt_shared(g, l->p.shared[i], old && old->init ? pipeline_take(l, &m, old->init) : NULL);
+    }
+    btl_entry *copy = btl_entry_new(g, e->name);
+    if (!copy) return g->status;
+    copy->is_explicit = e->is_explicit;
+    for (int i = 0; i < l->p.ninputs; i++)
+        BTL_TRY(btl_entry_add_input(g, copy, l->p.inputs[i], l->p.fallbacks[i] ? btl_graph_constant(g, l->p.fallbacks[i]) : NULL));
+    for (int i = 0; i < e->noutputs; i++) BTL_TRY(btl_entry_add_output(g, copy, e->outputs[i].name, l->roots[i]));
+    for (int i = 0; i < e->nupdates; i++)
+        BTL_TRY(btl_entry_add_update(g, copy, l->p.shared[l->p.update_shared[i]], l->roots[e->noutputs + i]));
+    for (int i = 0; i < e->nasserts; i++)
+        BTL_TRY(btl_entry_add_assert(g, copy, l->roots[e->noutputs + e->nupdates + i], e->asserts[i].text));
+    return BTL_OK;
+}
+
+static btl_status pipeline_make_entry_guarded(void *arg) {
+    return btl_graph_protect(((pipeline *)arg)->g, pipeline_make_entry, arg);
+}
+
 btl_status btl_pipeline_print(btl_graph *g, btl_entry *e, const btl_function_options *options, const char *pass, btl_graph **out, btl_error *err) {
     pipeline l = { .from = g, .entry = e, .options = options, .err = err, .stop_after = pass };
     *out = NULL;
@@ -310,16 +337,7 @@ btl_status btl_pipeline_print(btl_graph *g, btl_entry *e, const btl_function_opt
     f.graph = l.g;
     btl_status status = btl_arena_protect(&g->arena, pipeline_run_guarded, &l);
     status = pipeline_finish(&l, status);
-    if (status == BTL_OK) {
-        btl_entry *copy = btl_entry_new(l.g, e->name);
-        if (copy) copy->is_explicit = e->is_explicit;
-        for (int i = 0; copy && i < l.p.ninputs; i++) btl_entry_add_input(l.g, copy, l.p.inputs[i], NULL);
-        for (int i = 0; copy && i < e->noutputs; i++) btl_entry_add_output(l.g, copy, e->outputs[i].name, l.roots[i]);
-        for (int i = 0; copy && i < e->nupdates; i++) btl_entry_add_update(l.g, copy, l.p.shared[l.p.update_shared[i]], l.roots[e->noutputs + i]);
-        for (int i = 0; copy && i < e->nasserts; i++) btl_entry_add_assert(l.g, copy, l.roots[e->noutputs + e->nupdates + i], e->asserts[i].text);
-        status = copy ? l.g->status : BTL_ENOMEM;
-        if (status != BTL_OK) pipeline_finish(&l, status);
-    }
+    if (status == BTL_OK) status = pipeline_finish(&l, btl_arena_protect(&g->arena, pipeline_make_entry_guarded, &l));
     if (status != BTL_OK) btl_graph_free(l.g), l.g = NULL;
     *out = l.g;
     return status;

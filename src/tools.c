@@ -30,6 +30,7 @@ bool btl_dtype_widens(btl_dtype from, btl_dtype to) { return btl_dtype_can_widen
 int btl_graph_nshared(const btl_graph *g) { return g->nshared; }
 btl_var *btl_graph_shared_at(const btl_graph *g, int i) { return g->shared[i]->var; }
 
+const char *btl_entry_name(const btl_entry *e) { return e->name; }
 int btl_entry_ninputs(const btl_entry *e) { return e->ninputs; }
 btl_var *btl_entry_input_at(const btl_entry *e, int i) { return e->inputs[i].var; }
 int btl_entry_noutputs(const btl_entry *e) { return e->noutputs; }

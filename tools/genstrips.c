@@ -30,9 +30,10 @@ typedef struct gen {
 /* How an element lies in memory. */
 static const char *gen_storage(btl_dtype dtype) {
     static const char *const names[BTL_NDTYPES] = {
-        [BTL_BOOL] = "uint8_t", [BTL_I8] = "int8_t",    [BTL_I16] = "int16_t",   [BTL_I32] = "int32_t",
-        [BTL_I64] = "int64_t",  [BTL_U8] = "uint8_t",   [BTL_U16] = "uint16_t",  [BTL_U32] = "uint32_t",
-        [BTL_U64] = "uint64_t", [BTL_F16] = "uint16_t", [BTL_BF16] = "uint16_t", [BTL_F32] = "float",
+        [BTL_BOOL] = "uint8_t", [BTL_I8] = "int8_t",     [BTL_I16] = "int16_t",
+        [BTL_I32] = "int32_t",  [BTL_I64] = "int64_t",   [BTL_U8] = "uint8_t",
+        [BTL_U16] = "uint16_t", [BTL_U32] = "uint32_t",  [BTL_U64] = "uint64_t",
+        [BTL_F16] = "uint16_t", [BTL_BF16] = "uint16_t", [BTL_F32] = "float",
         [BTL_F64] = "double",
     };
     return names[dtype];
@@ -45,28 +46,42 @@ static btl_dtype gen_computed(btl_dtype dtype) { return gen_is_half(dtype) ? BTL
 
 static const char *gen_elem_code(const btl_elem *elem, btl_dtype dtype) {
     switch (btl_dtype_kind(dtype)) {
-    case 'b': return elem->code_bool;
-    case 'i': return elem->code_signed;
-    case 'u': return elem->code_unsigned;
-    default: return elem->code_float;
+    case 'b':
+        return elem->code_bool;
+    case 'i':
+        return elem->code_signed;
+    case 'u':
+        return elem->code_unsigned;
+    default:
+        return elem->code_float;
     }
 }
 
 /* ---- templates ---------------------------------------------------------------------------- */
 
 /* Expands a text: $0 $1 $2 are operand[i], the other letters as told at btl_elem. */
-static void gen_expand(btl_text *t, const char *code, const char *const *operand, btl_dtype dtype, btl_dtype to) {
+static void gen_expand(btl_text *t, const char *code, const char *const *operand, btl_dtype dtype,
+                       btl_dtype to) {
     for (const char *p = code; *p; p++) {
         if (*p != '$') {
             btl_text_addn(t, p, 1);
             continue;
         }
         switch (*++p) {
-        case 't': btl_text_add(t, btl_dtype_name(dtype)); break;
-        case 'T': btl_text_add(t, gen_storage(dtype)); break;
-        case 'f': btl_text_add(t, dtype == BTL_F32 ? "f" : ""); break;
-        case 'r': btl_text_add(t, btl_dtype_name(to)); break;
-        default: btl_text_add(t, operand[*p - '0']);
+        case 't':
+            btl_text_add(t, btl_dtype_name(dtype));
+            break;
+        case 'T':
+            btl_text_add(t, gen_storage(dtype));
+            break;
+        case 'f':
+            btl_text_add(t, dtype == BTL_F32 ? "f" : "");
+            break;
+        case 'r':
+            btl_text_add(t, btl_dtype_name(to));
+            break;
+        default:
+            btl_text_add(t, operand[*p - '0']);
         }
     }
 }
@@ -75,14 +90,16 @@ static void gen_expand(btl_text *t, const char *code, const char *const *operand
 static const char *gen_load(gen *g, btl_dtype dtype, const char *element) {
     btl_text t;
     btl_text_init(&t, g->arena);
-    if (gen_is_half(dtype)) gen_expand(&t, btl_cast_code(dtype, BTL_F32), &element, dtype, BTL_F32);
-    else btl_text_add(&t, element);
+    if (gen_is_half(dtype))
+        gen_expand(&t, btl_cast_code(dtype, BTL_F32), &element, dtype, BTL_F32);
+    else
+        btl_text_add(&t, element);
     return t.data;
 }
 
 /* Adds "target = code(operands);": operands are lvalues of in[k], which are loaded once. */
-static void gen_statement(gen *g, const char *code, int nin, const btl_dtype *in, const char *const *element,
-                          btl_dtype to, const char *target) {
+static void gen_statement(gen *g, const char *code, int nin, const btl_dtype *in,
+                          const char *const *element, btl_dtype to, const char *target) {
     static const char *const locals[3] = { "x", "y", "z" };
     btl_dtype dtype = gen_computed(in[nin - 1]);
     btl_text t;
@@ -111,9 +128,11 @@ static void gen_entry(gen *g, const char *op, btl_dtype dtype, btl_dtype to, con
     btl_text_printf(&g->table, "    { \"%s\", %d, %d, %s },\n", op, (int)dtype, (int)to, function);
 }
 
-static void gen_loop(gen *g, const char *function, const char *code, int nin, const btl_dtype *in, btl_dtype to) {
+static void gen_loop(gen *g, const char *function, const char *code, int nin, const btl_dtype *in,
+                     btl_dtype to) {
     static const char *const element[3] = { "a[i]", "b[i]", "c[i]" };
-    btl_text_printf(&g->code, "static void %s(int64_t n, const void *const *in, void *out) {\n", function);
+    btl_text_printf(&g->code, "static void %s(int64_t n, const void *const *in, void *out) {\n",
+                    function);
     for (int k = 0; k < nin; k++)
         btl_text_printf(&g->code, "    const %s *%c = in[%d];\n", gen_storage(in[k]), 'a' + k, k);
     btl_text_printf(&g->code, "    %s *o = out;\n    LOOP(n) { ", gen_storage(to));
@@ -135,10 +154,11 @@ static void gen_elem_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
 static void gen_cast_kernel(gen *g, btl_dtype from, btl_dtype to) {
     const char *element = "a[i]", *function;
     function = btl_arena_printf(g->arena, "cast_%s_%s", btl_dtype_name(from), btl_dtype_name(to));
-    btl_text_printf(&g->code,
-                    "static void %s(int64_t n, const void *const *in, void *out) {\n"
-                    "    const %s *a = in[0];\n    %s *o = out;\n    LOOP(n) { const %s x = a[i]; o[i] = ",
-                    function, gen_storage(from), gen_storage(to), gen_storage(from));
+    btl_text_printf(
+        &g->code,
+        "static void %s(int64_t n, const void *const *in, void *out) {\n"
+        "    const %s *a = in[0];\n    %s *o = out;\n    LOOP(n) { const %s x = a[i]; o[i] = ",
+        function, gen_storage(from), gen_storage(to), gen_storage(from));
     element = "x";
     gen_expand(&g->code, btl_cast_code(from, to), &element, from, to);
     btl_text_add(&g->code, "; }\n}\n");
@@ -151,11 +171,13 @@ static void gen_lanes_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
     const char *code = gen_elem_code(op->elem, dtype), *type = gen_storage(dtype);
     btl_dtype in[2] = { dtype, dtype };
     if (!code) return;
-    const char *function = btl_arena_printf(g->arena, "%s_lanes_%s", op->name, btl_dtype_name(dtype));
-    btl_text_printf(&g->code,
-                    "static void %s(int64_t n, const void *const *in, void *out) {\n    const %s *a = in[0];\n"
-                    "    %s *o = out;\n    for (; n >= %d; n -= %d, a += %d)\n    LOOP(%d) { ",
-                    function, type, type, BTL_STRIP_LANES, BTL_STRIP_LANES, BTL_STRIP_LANES, BTL_STRIP_LANES);
+    const char *function =
+        btl_arena_printf(g->arena, "%s_lanes_%s", op->name, btl_dtype_name(dtype));
+    btl_text_printf(
+        &g->code,
+        "static void %s(int64_t n, const void *const *in, void *out) {\n    const %s *a = in[0];\n"
+        "    %s *o = out;\n    for (; n >= %d; n -= %d, a += %d)\n    LOOP(%d) { ",
+        function, type, type, BTL_STRIP_LANES, BTL_STRIP_LANES, BTL_STRIP_LANES, BTL_STRIP_LANES);
     gen_statement(g, code, 2, in, element, dtype, "o[i]");
     btl_text_add(&g->code, " }\n    LOOP(n) { ");
     gen_statement(g, code, 2, in, element, dtype, "o[i]");
@@ -165,7 +187,9 @@ static void gen_lanes_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
 
 static bool gen_combine_is_new(int i) {
     for (int k = 0; k < i; k++)
-        if (btl_ops[k]->reduction && btl_ops[k]->reduction->combine == btl_ops[i]->reduction->combine) return false;
+        if (btl_ops[k]->reduction &&
+            btl_ops[k]->reduction->combine == btl_ops[i]->reduction->combine)
+            return false;
     return true;
 }
 
@@ -179,21 +203,25 @@ static bool gen_is_first(int i) {
 
 static const char gen_head[] =
     "/* Strip kernels, written by tools/genstrips.c from the ops' texts. */\n"
-    "typedef __INT8_TYPE__ int8_t; typedef __INT16_TYPE__ int16_t; typedef __INT32_TYPE__ int32_t;\n"
-    "typedef __INT64_TYPE__ int64_t; typedef __UINT8_TYPE__ uint8_t; typedef __UINT16_TYPE__ uint16_t;\n"
+    "typedef __INT8_TYPE__ int8_t; typedef __INT16_TYPE__ int16_t; typedef __INT32_TYPE__ "
+    "int32_t;\n"
+    "typedef __INT64_TYPE__ int64_t; typedef __UINT8_TYPE__ uint8_t; typedef __UINT16_TYPE__ "
+    "uint16_t;\n"
     "typedef __UINT32_TYPE__ uint32_t; typedef __UINT64_TYPE__ uint64_t;\n"
     "#define LOOP(count) _Pragma(\"omp simd\") for (int64_t i = 0; i < (count); i++)\n\n";
 
 static const char gen_table_head[] =
     "\ntypedef void (*btl_strip_fn)(int64_t, const void *const *, void *);\n"
-    "typedef struct btl_strip_kernel { const char *op; int dtype, to; btl_strip_fn fn; } btl_strip_kernel;\n"
+    "typedef struct btl_strip_kernel { const char *op; int dtype, to; btl_strip_fn fn; } "
+    "btl_strip_kernel;\n"
     "extern const btl_strip_kernel BTL_STRIPS_TABLE[];\n"
     "const btl_strip_kernel BTL_STRIPS_TABLE[] = {\n";
 
 static void gen_kernels(gen *g) {
     for (int i = 0; btl_ops[i]; i++) {
         const btl_op *op = btl_ops[i];
-        for (int d = 0; op->elem && gen_is_first(i) && d < BTL_NDTYPES; d++) gen_elem_kernel(g, op, (btl_dtype)d);
+        for (int d = 0; op->elem && gen_is_first(i) && d < BTL_NDTYPES; d++)
+            gen_elem_kernel(g, op, (btl_dtype)d);
         for (int d = 0; op->reduction && gen_combine_is_new(i) && d < BTL_NDTYPES; d++)
             gen_lanes_kernel(g, op->reduction->combine, (btl_dtype)d);
     }

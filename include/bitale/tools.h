@@ -28,6 +28,7 @@ BTL_API int btl_graph_nshared(const btl_graph *g);
 BTL_API btl_var *btl_graph_shared_at(const btl_graph *g, int i);
 
 /** Arguments and results of a function of the program, as written. */
+BTL_API const char *btl_entry_name(const btl_entry *e);
 BTL_API int btl_entry_ninputs(const btl_entry *e);
 BTL_API btl_var *btl_entry_input_at(const btl_entry *e, int i);
 BTL_API int btl_entry_noutputs(const btl_entry *e);

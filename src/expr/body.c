@@ -62,7 +62,8 @@ static uint64_t body_node_hash(body_memo *m, const btl_body *b, const btl_node *
     uint64_t h = btl_hash_bytes(n->op->name, strlen(n->op->name), (uint64_t)n->nin);
     for (int i = 0; i < n->nin; i++)
         h = btl_hash_mix(h, body_slot(m, n->in[i]->node)->hash + (uint64_t)n->in[i]->index);
-    for (int i = 0; i < n->op->nparams; i++) h = btl_param_hash(n->op->params[i].kind, &n->params[i], h);
+    for (int i = 0; i < n->op->nparams; i++)
+        h = btl_param_hash(n->op->params[i].kind, &n->params[i], h);
     for (int i = 0; i < n->nout; i++) h = body_type_hash(h, &n->out[i].type);
     return h;
 }
@@ -103,7 +104,8 @@ uint64_t btl_body_hash(const btl_body *body) {
 
 /* ---- equality -------------------------------------------------------------------------------- */
 
-static bool body_same_node(const btl_body *a, const btl_node *x, const btl_body *b, const btl_node *y) {
+static bool body_same_node(const btl_body *a, const btl_node *x, const btl_body *b,
+                           const btl_node *y) {
     int param = body_param_index(a, x);
     if (param != body_param_index(b, y)) return false;
     if (x->op != y->op || x->nin != y->nin || x->nout != y->nout) return false;
@@ -117,7 +119,8 @@ static bool body_same_node(const btl_body *a, const btl_node *x, const btl_body 
 }
 
 /* Compares all below two nodes; m maps nodes of a to their twins of b. */
-static bool body_equal_from(body_memo *m, const btl_body *a, const btl_node *x, const btl_body *b, const btl_node *y) {
+static bool body_equal_from(body_memo *m, const btl_body *a, const btl_node *x, const btl_body *b,
+                            const btl_node *y) {
     const btl_node *stack[BODY_STACK][2];
     int depth = 0;
     stack[depth][0] = x, stack[depth++][1] = y;

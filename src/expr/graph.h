@@ -217,6 +217,8 @@ const btl_places *btl_places_union(btl_graph *g, const btl_places *a, const btl_
 
 btl_var *btl_graph_input(btl_graph *g, const char *name, const btl_type *type);
 btl_var *btl_graph_shared(btl_graph *g, const char *name, const btl_type *type, btl_var *init);
+/* Makes a leaf that stands in the graph (imported) one of its shared variables. */
+void btl_graph_adopt_shared(btl_graph *g, btl_var *v, btl_var *init);
 btl_var *btl_graph_param(btl_graph *g, const char *name, const btl_type *type);  /* of a body */
 btl_var *btl_graph_constant(btl_graph *g, const btl_array *value);        /* copies it */
 btl_var *btl_graph_scalar(btl_graph *g, btl_dtype dtype, double value);   /* 0-d constant; exact for |integers| <= 2^53 */

@@ -65,12 +65,16 @@ btl_shared_def *btl_graph_find_shared(const btl_graph *g, const char *name) {
     return btl_table_find(&g->shared_by_name, btl_hash_bytes(name, strlen(name), 0), btl_table_name_equal, name);
 }
 
-btl_var *btl_graph_shared(btl_graph *g, const char *name, const btl_type *type, btl_var *init) {
-    btl_var *v = leaf_new(g, &btl_op_shared, name, type, NULL);
+void btl_graph_adopt_shared(btl_graph *g, btl_var *v, btl_var *init) {
     btl_shared_def *s = BTL_NEW(&g->arena, btl_shared_def);
     *s = (btl_shared_def){ v->name, v, init };
     *BTL_PUSH(&g->arena, g->shared, g->nshared, g->shared_capacity) = s;
-    btl_table_add(&g->shared_by_name, &g->arena, btl_hash_bytes(name, strlen(name), 0), s);
+    btl_table_add(&g->shared_by_name, &g->arena, btl_hash_bytes(v->name, strlen(v->name), 0), s);
+}
+
+btl_var *btl_graph_shared(btl_graph *g, const char *name, const btl_type *type, btl_var *init) {
+    btl_var *v = leaf_new(g, &btl_op_shared, name, type, NULL);
+    btl_graph_adopt_shared(g, v, init);
     return v;
 }
 

@@ -384,7 +384,7 @@ static const char *const reshape_samples[] = {
 
 const btl_op btl_op_reshape = {
     .name = "reshape", .doc = "the same elements in another shape; a view", .signature = "reshape(x, shape)", .version = 1,
-    .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_IS_PURE_SHAPE, .nparams = 1, .params = reshape_params,
+    .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_IS_PURE_SHAPE | OP_ROW_MAJOR, .nparams = 1, .params = reshape_params,
     .infer = reshape_infer, .build = reshape_build, .eval = reshape_eval, .view = reshape_view, .views = shape_views,
     .vjp = reshape_vjp, .samples = reshape_samples,
 };

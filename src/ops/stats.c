@@ -125,7 +125,7 @@ static const btl_param_spec norm_params[] = {
 
 static const char *const stats_samples[] = {
     "x: f32[5000]", "x: f32[1]", "x: f32[3, 4] | axis=0", "x: f32[3, 4] | axis=[-1], keepdims=true",
-    "x: f64[50, 3] | axis=0", "x: f16[500]", "x: bf16[500]", "x: i8[300]", "x: u64[7]", "x: bool[9]", NULL
+    "x: f64[50, 3] | axis=0", "x: f16[500]", "x: bf16[500]", "x: i8[300]", "x: u64[7]", NULL
 };
 
 #define STATS_OP(name_, doc_, signature_, params_)                                                \

@@ -12,8 +12,8 @@
  * have larger ids; so every edge between kernels goes forward in that order, in which they are
  * also built.
  *
- * Constants are written into the bodies. Views between (transposed, stretched, sliced) stay nodes of
- * their own: kernels read any strides. 0-d chains become kernels of their own, computed once.
+ * Constants are written into the bodies. Views between (transposed, stretched, sliced) stay nodes
+ * of their own: kernels read any strides. 0-d chains become kernels of their own, computed once.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "schedule/fuse.h"
 
@@ -28,29 +28,29 @@ enum { FUSE_MOST_NODES = 64, FUSE_MOST_OPERANDS = 24 };
 typedef struct fuse_member fuse_member;
 struct fuse_member {
     btl_node *node;
-    bool is_result;      /* used outside the group, or its sink */
-    fuse_member *next;   /* ids ascend */
+    bool is_result;    /* used outside the group, or its sink */
+    fuse_member *next; /* ids ascend */
 };
 
 typedef struct fuse_group {
     btl_node *sink;
-    bool is_open;        /* others may join (not so a node that is no kernel) */
+    bool is_open; /* others may join (not so a node that is no kernel) */
     bool is_reduction;
     int rank;
     const btl_dim *const *dims; /* the space */
     fuse_member *members;
     int nmembers, noperands;
-    btl_var **operands;  /* room for FUSE_MOST_OPERANDS + 3 */
+    btl_var **operands; /* room for FUSE_MOST_OPERANDS + 3 */
 } fuse_group;
 
 typedef struct fuse {
     btl_graph *g;
-    int nnodes;               /* of the graph before */
+    int nnodes;                /* of the graph before */
     btl_bits reached, is_root; /* is_root: some output is a root */
-    fuse_group **group;       /* of each node by id */
-    fuse_group **earliest;    /* the earliest-ending group among its users */
-    bool *escapes;            /* users lie in more than one group, or it is a root */
-    btl_var_map map;          /* old variables to new ones */
+    fuse_group **group;        /* of each node by id */
+    fuse_group **earliest;     /* the earliest-ending group among its users */
+    bool *escapes;             /* users lie in more than one group, or it is a root */
+    btl_var_map map;           /* old variables to new ones */
 } fuse;
 
 /* ---- questions ------------------------------------------------------------------------------- */
@@ -127,9 +127,11 @@ static fuse_group *fuse_new_group(fuse *f, btl_node *n) {
 /* The group that n joins, or NULL. */
 static fuse_group *fuse_host(const fuse *f, const btl_node *n) {
     fuse_group *s = f->earliest[n->id];
-    if (!s || !s->is_open || !fuse_is_elementwise(n) || !fuse_same_space(s, &n->out->type)) return NULL;
+    if (!s || !s->is_open || !fuse_is_elementwise(n) || !fuse_same_space(s, &n->out->type))
+        return NULL;
     if (s->is_reduction && f->escapes[n->id]) return NULL;
-    if (s->nmembers >= FUSE_MOST_NODES || s->noperands - 1 + n->nin > FUSE_MOST_OPERANDS) return NULL;
+    if (s->nmembers >= FUSE_MOST_NODES || s->noperands - 1 + n->nin > FUSE_MOST_OPERANDS)
+        return NULL;
     return s;
 }
 
@@ -150,8 +152,10 @@ static void fuse_form_groups(fuse *f) {
         if (!btl_bits_get(f->reached, id)) continue;
         if (btl_bits_get(f->is_root, id)) f->escapes[id] = true;
         fuse_group *s = fuse_host(f, n);
-        if (s) fuse_add_member(f, s, n, f->escapes[id]);
-        else fuse_new_group(f, n);
+        if (s)
+            fuse_add_member(f, s, n, f->escapes[id]);
+        else
+            fuse_new_group(f, n);
         fuse_tell_inputs(f, n);
     }
 }
@@ -208,7 +212,8 @@ static void fuse_set_reduction(const fuse_group *s, btl_param *params) {
     params[3].axes.v = NULL;
     params[4].i = 0;
     if (!s->is_reduction) return;
-    const btl_param *axes = btl_node_param(s->sink, "axis"), *keepdims = btl_node_param(s->sink, "keepdims");
+    const btl_param *axes = btl_node_param(s->sink, "axis"),
+                    *keepdims = btl_node_param(s->sink, "keepdims");
     params[2].s = s->sink->op->name;
     params[3] = *axes;
     if (keepdims) params[4].i = keepdims->i;
@@ -218,7 +223,10 @@ static void fuse_set_reduction(const fuse_group *s, btl_param *params) {
 static void fuse_resolve_axes(fuse *f, const fuse_group *s, btl_param *axes) {
     int n = axes->axes.n < 0 ? s->rank : axes->axes.n, *v = BTL_ARRAY(&f->g->arena, int, n + 1);
     for (int i = 0; i < n; i++) {
-        int axis = axes->axes.n < 0 ? i : axes->axes.v[i] < 0 ? axes->axes.v[i] + s->rank : axes->axes.v[i], k = i;
+        int axis = axes->axes.n < 0      ? i
+                   : axes->axes.v[i] < 0 ? axes->axes.v[i] + s->rank
+                                         : axes->axes.v[i],
+            k = i;
         for (; k > 0 && v[k - 1] > axis; k--) v[k] = v[k - 1];
         v[k] = axis;
     }
@@ -227,7 +235,8 @@ static void fuse_resolve_axes(fuse *f, const fuse_group *s, btl_param *axes) {
 }
 
 /* The body of a group and, in `results`, the old variables that its outputs stand for. */
-static btl_body *fuse_make_body(fuse *f, fuse_group *s, fuse_body *b, btl_var **results, const btl_places **places) {
+static btl_body *fuse_make_body(fuse *f, fuse_group *s, fuse_body *b, btl_var **results,
+                                const btl_places **places) {
     btl_arena *a = &f->g->arena;
     btl_body *body = BTL_NEW(a, btl_body);
     body->graph = f->g;
@@ -245,7 +254,9 @@ static btl_body *fuse_make_body(fuse *f, fuse_group *s, fuse_body *b, btl_var **
         results[body->nresults++] = m->node->out;
     }
     body->nparams = b->noperands;
-    body->params = b->noperands ? btl_arena_copy(a, b->params, (size_t)b->noperands * sizeof *b->params) : NULL;
+    body->params = b->noperands
+                       ? btl_arena_copy(a, b->params, (size_t)b->noperands * sizeof *b->params)
+                       : NULL;
     return body;
 }
 
@@ -278,7 +289,8 @@ static btl_status fuse_build_group(fuse *f, fuse_group *s) {
     return BTL_OK;
 }
 
-/* Any other node: itself, or the same with new inputs (types, and with them symbols, as they are). */
+/* Any other node: itself, or the same with new inputs (types, and with them symbols, as they are).
+ */
 static void fuse_copy_node(fuse *f, btl_node *n) {
     btl_graph *g = f->g;
     bool changed = false;
@@ -302,8 +314,10 @@ static btl_status fuse_rebuild(fuse *f) {
         if (!btl_bits_get(f->reached, id)) continue;
         fuse_group *s = f->group[id];
         if (s->sink->id != id) continue;
-        if (s->is_open) BTL_TRY(fuse_build_group(f, s));
-        else fuse_copy_node(f, s->sink);
+        if (s->is_open)
+            BTL_TRY(fuse_build_group(f, s));
+        else
+            fuse_copy_node(f, s->sink);
     }
     return BTL_OK;
 }

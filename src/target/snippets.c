@@ -61,7 +61,8 @@ void btl_snippets_use(btl_snippets *s, const char *code, size_t length) {
     for (const char *p = code; p < end;) {
         const char *word = p;
         p = snippet_skip_word(p, end);
-        if (p - word > 4 && memcmp(word, "btl_", 4) == 0) snippets_mark(s, word, (size_t)(p - word));
+        if (p - word > 4 && memcmp(word, "btl_", 4) == 0)
+            snippets_mark(s, word, (size_t)(p - word));
         if (p == word) p++;
     }
 }

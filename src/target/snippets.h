@@ -1,7 +1,7 @@
 /* snippets.h - takes from a text cut into sections only what some code needs.
  *
- * A line that contains "@ NAME : needs A B" behind a comment's opening begins section NAME, which ends where
- * the next one begins; what it needs stands before it. ops/vecmath.inc is such a text.
+ * A line that contains "@ NAME : needs A B" behind a comment's opening begins section NAME, which
+ * ends where the next one begins; what it needs stands before it. ops/vecmath.inc is such a text.
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BTL_TARGET_SNIPPETS_H
 #define BTL_TARGET_SNIPPETS_H

@@ -1,4 +1,5 @@
-/* strip_program.h - the inside of a strip program, shared by strips.c (maps) and strip_reduce.c.
+/* strip_program.h - the inside of a strip program, shared by strip_compile.c, strip_walk.c, strips.c
+ * (maps) and strip_reduce.c.
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BTL_VM_STRIP_PROGRAM_H
 #define BTL_VM_STRIP_PROGRAM_H
@@ -15,17 +16,17 @@ typedef struct strip_instr {
 struct btl_strips {
     int nin, nout, nconstants, ntemps, nregs, ninstrs;
     strip_instr *instrs;
-    const void **constants;         /* filled registers */
-    size_t *temp_at;                /* bytes from the temporaries' beginning */
+    const void **constants; /* filled registers */
+    size_t *temp_at;        /* bytes from the temporaries' beginning */
     size_t temp_bytes;
-    int *elem_bytes;                /* of operands, then results */
+    int *elem_bytes; /* of operands, then results */
     /* a map-reduce: */
     const btl_reduction *reduction; /* NULL: a map */
     const char *reduction_name;
-    uint32_t reduced;               /* axes of the iteration space */
-    int *value_reg;                 /* of each result, before it is reduced */
-    btl_strip_fn *combine, *lanes;  /* for each result's dtype */
-    btl_dtype *dtype;               /* of each result */
+    uint32_t reduced;              /* axes of the iteration space */
+    int *value_reg;                /* of each result, before it is reduced */
+    btl_strip_fn *combine, *lanes; /* for each result's dtype */
+    btl_dtype *dtype;              /* of each result */
 };
 
 /* ---- reading operands --------------------------------------------------------------------- */
@@ -41,10 +42,11 @@ typedef enum strip_walk_kind {
 typedef struct strip_walk {
     strip_walk_kind kind;
     int elem_bytes, rank;
-    char *at;                              /* the next element */
-    char *buffer;                          /* of 2 * BTL_STRIP_ELEMS elements */
-    int64_t period, phase;                 /* WALK_PERIODIC, in elements */
-    int64_t index[BTL_MAX_RANK + 1], dims[BTL_MAX_RANK + 1], strides[BTL_MAX_RANK + 1]; /* bytes; merged */
+    char *at;              /* the next element */
+    char *buffer;          /* of 2 * BTL_STRIP_ELEMS elements */
+    int64_t period, phase; /* WALK_PERIODIC, in elements */
+    int64_t index[BTL_MAX_RANK + 1], dims[BTL_MAX_RANK + 1],
+        strides[BTL_MAX_RANK + 1]; /* bytes; merged */
 } strip_walk;
 
 /* A walk over dims (strides in bytes, 0 = stretched). */
@@ -57,10 +59,10 @@ const void *strip_walk_next(strip_walk *w, int64_t n);
 
 typedef struct strip_run {
     const btl_strips *program;
-    const void **reg;      /* pointers of the registers */
-    strip_walk *walks;     /* one for each operand */
-    char *buffers;         /* walk buffers, STRIP_WALK_BUFFER bytes each */
-    char *free;            /* scratch behind all that: the reduction's */
+    const void **reg;  /* pointers of the registers */
+    strip_walk *walks; /* one for each operand */
+    char *buffers;     /* walk buffers, STRIP_WALK_BUFFER bytes each */
+    char *free;        /* scratch behind all that: the reduction's */
 } strip_run;
 
 enum { STRIP_WALK_BUFFER = 2 * BTL_STRIP_ELEMS * 8, STRIP_ALIGN = 64 };
@@ -74,12 +76,14 @@ static inline void strip_execute(const btl_strips *s, const void **reg, int64_t 
     }
 }
 
-/* Fills in the operands' strides in bytes over the space, 0 where stretched; false if sizes do not fit. */
-bool strip_space_strides(const btl_operand *x, int elem_bytes, int rank, const int64_t *shape, int64_t *strides);
+/* Fills in the operands' strides in bytes over the space, 0 where stretched; false if sizes do not
+ * fit. */
+bool strip_space_strides(const btl_operand *x, int elem_bytes, int rank, const int64_t *shape,
+                         int64_t *strides);
 
 /* The whole of a map-reduce, and the scratch it needs behind the map's. */
 size_t strip_reduce_scratch_bytes(const btl_strips *s);
-btl_status strip_reduce_run(strip_run *r, const btl_operand *in, btl_operand *out, const int64_t *shape, int rank,
-                            btl_error *err);
+btl_status strip_reduce_run(strip_run *r, const btl_operand *in, btl_operand *out,
+                            const int64_t *shape, int rank, btl_error *err);
 
 #endif

@@ -1,38 +1,40 @@
 /* strip_reduce.c - reductions at the end of a fused body, in the one defined order.
  *
  * The order is part of what a reduction means: it depends on the logical order of the elements
- * alone, never on strides, threads, strips or instruction sets, so every linker gives the same bits.
+ * alone, never on strides, threads, strips or instruction sets, so every linker gives the same
+ * bits.
  *
  *  1. The m elements reduced into one output are numbered e_0 … e_{m-1} in the row-major order of
- *     the reduced axes. They are cut into blocks of 4096 consecutive elements (the last may be shorter).
+ *     the reduced axes. They are cut into blocks of 4096 consecutive elements (the last may be
+ * shorter).
  *  2. In a block, lane j of 32 starts with the block's element j and takes the elements j + 32,
  *     j + 64, … in that order: lane = combine(lane, element).
  *  3. The lanes are combined by a tree: for w = 16, 8, 4, 2, 1, for each j < w:
- *     lane[j] = combine(lane[j], lane[j + w]), where lanes that do not exist are left out (they would
- *     hold the identity, which changes no bit). lane[0] is the block's result.
- *  4. Block results are combined as a binary counter adds: two neighbours that cover 2^k blocks each
- *     (the first beginning at a multiple of 2^(k+1)) become combine(left, right). What remains after
- *     the last block is folded from the right: r = the rightmost part, then r = combine(next to its
- *     left, r) until none is left.
- *  5. All is computed in the elements' dtype (f16 and bf16: each step in f32, rounded). Nothing is a
- *     value of its own: 0 for a sum, an error for a maximum.
+ *     lane[j] = combine(lane[j], lane[j + w]), where lanes that do not exist are left out (they
+ * would hold the identity, which changes no bit). lane[0] is the block's result.
+ *  4. Block results are combined as a binary counter adds: two neighbours that cover 2^k blocks
+ * each (the first beginning at a multiple of 2^(k+1)) become combine(left, right). What remains
+ * after the last block is folded from the right: r = the rightmost part, then r = combine(next to
+ * its left, r) until none is left.
+ *  5. All is computed in the elements' dtype (f16 and bf16: each step in f32, rounded). Nothing is
+ * a value of its own: 0 for a sum, an error for a maximum.
  *
  * The error of a sum grows with log m; 32 lanes are enough for the vector units of today.
  *
  * Two ways lead to the same bits. Rows (reduced axes innermost in memory): the values of a strip
- * are folded into 32 lanes by the op's lanes kernel; rows of at most 32 elements are transposed in L1, so
- * that one kernel call of the tree serves many rows. Columns (kept axes innermost): a tile of columns
- * has its lanes side by side, lane by lane, and one combine call takes several rows of the tile.
- * SPDX-License-Identifier: BSD-3-Clause */
+ * are folded into 32 lanes by the op's lanes kernel; rows of at most 32 elements are transposed in
+ * L1, so that one kernel call of the tree serves many rows. Columns (kept axes innermost): a tile
+ * of columns has its lanes side by side, lane by lane, and one combine call takes several rows of
+ * the tile. SPDX-License-Identifier: BSD-3-Clause */
 #include "vm/strip_program.h"
 
 #include <assert.h>
 #include <string.h>
 
 enum {
-    REDUCE_ROW_BYTES = 512,  /* of one lane of a tile of columns */
+    REDUCE_ROW_BYTES = 512, /* of one lane of a tile of columns */
     REDUCE_MOST_COLUMNS = 128,
-    REDUCE_LEVELS = 52,      /* of the binary counter: 2^52 blocks are more than int64 can count */
+    REDUCE_LEVELS = 52, /* of the binary counter: 2^52 blocks are more than int64 can count */
     REDUCE_ACC_BYTES = BTL_STRIP_LANES * REDUCE_ROW_BYTES,
     REDUCE_STACK_BYTES = REDUCE_LEVELS * REDUCE_ROW_BYTES,
     REDUCE_TURN_BYTES = BTL_STRIP_ELEMS * 8
@@ -43,9 +45,9 @@ typedef struct reduce_fold {
     btl_strip_fn combine, lanes;
     size_t elem_bytes;
     int64_t width;
-    uint64_t nblocks;  /* finished: the binary counter */
-    char *acc;         /* [lane][width] */
-    char *stack;       /* [level][width] */
+    uint64_t nblocks; /* finished: the binary counter */
+    char *acc;        /* [lane][width] */
+    char *stack;      /* [level][width] */
 } reduce_fold;
 
 typedef struct reduce {
@@ -55,15 +57,16 @@ typedef struct reduce {
     btl_operand *out;
     int nkept, nreduced;
     int64_t kept[BTL_MAX_RANK], reduced[BTL_MAX_RANK];
-    int64_t outputs, elems; /* how many results, of how many elements each */
+    int64_t outputs, elems;                  /* how many results, of how many elements each */
     int64_t *kept_strides, *reduced_strides; /* [operand][axis], bytes */
     reduce_fold *folds;
-    char *turn;             /* REDUCE_TURN_BYTES */
+    char *turn; /* REDUCE_TURN_BYTES */
 } reduce;
 
 /* ---- the order ------------------------------------------------------------------------------- */
 
-static void reduce_combine(const reduce_fold *f, const char *left, const char *right, char *to, int64_t n) {
+static void reduce_combine(const reduce_fold *f, const char *left, const char *right, char *to,
+                           int64_t n) {
     const void *in[2] = { left, right };
     f->combine(n, in, to);
 }
@@ -72,7 +75,8 @@ static void reduce_combine(const reduce_fold *f, const char *left, const char *r
 static void reduce_tree(const reduce_fold *f, char *lanes, int64_t used, int64_t width) {
     for (int64_t w = BTL_STRIP_LANES / 2; w >= 1; w /= 2) {
         if (used <= w) continue;
-        reduce_combine(f, lanes, lanes + (size_t)(w * width) * f->elem_bytes, lanes, (used - w) * width);
+        reduce_combine(f, lanes, lanes + (size_t)(w * width) * f->elem_bytes, lanes,
+                       (used - w) * width);
         used = w;
     }
 }
@@ -82,7 +86,8 @@ static void reduce_end_block(reduce_fold *f, int64_t n) {
     size_t bytes = (size_t)f->width * f->elem_bytes;
     reduce_tree(f, f->acc, n < BTL_STRIP_LANES ? n : BTL_STRIP_LANES, f->width);
     char *level = f->stack;
-    for (uint64_t c = f->nblocks; c & 1; c >>= 1, level += bytes) reduce_combine(f, level, f->acc, f->acc, f->width);
+    for (uint64_t c = f->nblocks; c & 1; c >>= 1, level += bytes)
+        reduce_combine(f, level, f->acc, f->acc, f->width);
     memcpy(level, f->acc, bytes);
     f->nblocks++;
 }
@@ -140,16 +145,20 @@ static void reduce_long_row(reduce *r, int64_t row) {
 
 /* x, of `rows` rows of `columns` elements, turned round into `to`. */
 static void reduce_turn(char *to, const char *x, int64_t rows, int64_t columns, size_t elem_bytes) {
-#define REDUCE_TURN(type)                                                                         \
-    for (int64_t c = 0; c < columns; c++)                                                         \
-        for (int64_t i = 0; i < rows; i++)                                                        \
-            ((type *)(void *)to)[c * rows + i] = ((const type *)(const void *)x)[i * columns + c];  \
+#define REDUCE_TURN(type)                                                                          \
+    for (int64_t c = 0; c < columns; c++)                                                          \
+        for (int64_t i = 0; i < rows; i++)                                                         \
+            ((type *)(void *)to)[c * rows + i] = ((const type *)(const void *)x)[i * columns + c]; \
     return;
     switch (elem_bytes) {
-    case 1: REDUCE_TURN(uint8_t)
-    case 2: REDUCE_TURN(uint16_t)
-    case 4: REDUCE_TURN(uint32_t)
-    default: REDUCE_TURN(uint64_t)
+    case 1:
+        REDUCE_TURN(uint8_t)
+    case 2:
+        REDUCE_TURN(uint16_t)
+    case 4:
+        REDUCE_TURN(uint32_t)
+    default:
+        REDUCE_TURN(uint64_t)
     }
 #undef REDUCE_TURN
 }
@@ -181,7 +190,8 @@ static void reduce_rows(reduce *r) {
     memcpy(dims + r->nkept, r->reduced, (size_t)r->nreduced * sizeof *dims);
     for (int i = 0; i < s->nin; i++) {
         memcpy(strides, r->kept_strides + i * BTL_MAX_RANK, (size_t)r->nkept * sizeof *strides);
-        memcpy(strides + r->nkept, r->reduced_strides + i * BTL_MAX_RANK, (size_t)r->nreduced * sizeof *strides);
+        memcpy(strides + r->nkept, r->reduced_strides + i * BTL_MAX_RANK,
+               (size_t)r->nreduced * sizeof *strides);
         strip_walk_init(&r->run->walks[i], r->in[i].data, s->elem_bytes[i], rank, dims, strides,
                         r->run->buffers + (size_t)i * STRIP_WALK_BUFFER);
     }
@@ -195,8 +205,10 @@ static void reduce_rows(reduce *r) {
         rows = r->outputs - row < most ? r->outputs - row : most;
         reduce_next_strip(r, rows * r->elems);
         for (int k = 0; k < s->nout; k++) {
-            if (r->elems <= BTL_STRIP_LANES) reduce_tiny_rows(r, k, row, rows);
-            else reduce_short_rows(r, k, row, rows);
+            if (r->elems <= BTL_STRIP_LANES)
+                reduce_tiny_rows(r, k, row, rows);
+            else
+                reduce_short_rows(r, k, row, rows);
         }
     }
 }
@@ -237,8 +249,10 @@ static reduce_columns reduce_merge_columns(const reduce *r) {
 static void reduce_tile_rows(const reduce_fold *f, const char *x, int64_t n, int64_t at) {
     size_t bytes = (size_t)f->width * f->elem_bytes;
     char *acc = f->acc + (size_t)(at % BTL_STRIP_LANES) * bytes;
-    if (at < BTL_STRIP_LANES) memcpy(acc, x, (size_t)n * bytes);
-    else reduce_combine(f, acc, x, acc, n * f->width);
+    if (at < BTL_STRIP_LANES)
+        memcpy(acc, x, (size_t)n * bytes);
+    else
+        reduce_combine(f, acc, x, acc, n * f->width);
 }
 
 /* Rows of a tile for one strip: a power of two, so that no strip goes round the lanes or over a
@@ -266,7 +280,8 @@ static void reduce_tile(reduce *r, int64_t width, int64_t height, int64_t output
 }
 
 /* Walks over the reduced axes, then the tile's columns. */
-static void reduce_tile_walks(const reduce *r, const reduce_columns *c, int64_t column, int64_t width) {
+static void reduce_tile_walks(const reduce *r, const reduce_columns *c, int64_t column,
+                              int64_t width) {
     int64_t dims[BTL_MAX_RANK + 1], strides[BTL_MAX_RANK + 1];
     memcpy(dims, r->reduced, (size_t)r->nreduced * sizeof *dims);
     dims[r->nreduced] = width;
@@ -275,10 +290,11 @@ static void reduce_tile_walks(const reduce *r, const reduce_columns *c, int64_t 
         int64_t step = c->inner_axis < 0 ? 0 : kept[c->inner_axis];
         char *data = r->in[i].data + column * step;
         for (int d = 0; d < c->nouter; d++) data += c->index[d] * kept[d];
-        memcpy(strides, r->reduced_strides + i * BTL_MAX_RANK, (size_t)r->nreduced * sizeof *strides);
+        memcpy(strides, r->reduced_strides + i * BTL_MAX_RANK,
+               (size_t)r->nreduced * sizeof *strides);
         strides[r->nreduced] = step;
-        strip_walk_init(&r->run->walks[i], data, r->s->elem_bytes[i], r->nreduced + 1, dims, strides,
-                        r->run->buffers + (size_t)i * STRIP_WALK_BUFFER);
+        strip_walk_init(&r->run->walks[i], data, r->s->elem_bytes[i], r->nreduced + 1, dims,
+                        strides, r->run->buffers + (size_t)i * STRIP_WALK_BUFFER);
     }
 }
 
@@ -316,7 +332,8 @@ static void reduce_by_columns(reduce *r) {
 
 size_t strip_reduce_scratch_bytes(const btl_strips *s) {
     size_t strides = (size_t)s->nin * BTL_MAX_RANK * sizeof(int64_t);
-    return 2 * strides + (size_t)s->nout * (sizeof(reduce_fold) + REDUCE_ACC_BYTES + REDUCE_STACK_BYTES) +
+    return 2 * strides +
+           (size_t)s->nout * (sizeof(reduce_fold) + REDUCE_ACC_BYTES + REDUCE_STACK_BYTES) +
            REDUCE_TURN_BYTES + 2 * STRIP_ALIGN;
 }
 
@@ -331,7 +348,9 @@ static void reduce_divide_scratch(reduce *r) {
     r->reduced_strides = r->kept_strides + (size_t)s->nin * BTL_MAX_RANK;
     r->folds = (reduce_fold *)(void *)(r->reduced_strides + (size_t)s->nin * BTL_MAX_RANK);
     for (int k = 0; k < s->nout; k++, accs += REDUCE_ACC_BYTES + REDUCE_STACK_BYTES)
-        r->folds[k] = (reduce_fold){ .combine = s->combine[k], .lanes = s->lanes[k], .acc = accs,
+        r->folds[k] = (reduce_fold){ .combine = s->combine[k],
+                                     .lanes = s->lanes[k],
+                                     .acc = accs,
                                      .stack = accs + REDUCE_ACC_BYTES,
                                      .elem_bytes = (size_t)s->elem_bytes[s->nin + k] };
 }
@@ -339,14 +358,17 @@ static void reduce_divide_scratch(reduce *r) {
 static btl_status reduce_split_axes(reduce *r, const int64_t *shape, int rank, btl_error *err) {
     r->outputs = r->elems = 1;
     for (int d = 0; d < rank; d++) {
-        if (r->s->reduced >> d & 1) r->reduced[r->nreduced++] = shape[d], r->elems *= shape[d];
-        else r->kept[r->nkept++] = shape[d], r->outputs *= shape[d];
+        if (r->s->reduced >> d & 1)
+            r->reduced[r->nreduced++] = shape[d], r->elems *= shape[d];
+        else
+            r->kept[r->nkept++] = shape[d], r->outputs *= shape[d];
     }
     for (int i = 0; i < r->s->nin; i++) {
         int64_t strides[BTL_MAX_RANK], *kept = r->kept_strides + i * BTL_MAX_RANK;
         int64_t *reduced = r->reduced_strides + i * BTL_MAX_RANK;
         if (!strip_space_strides(&r->in[i], r->s->elem_bytes[i], rank, shape, strides))
-            return btl_error_set(err, BTL_ESHAPE, "operand %d does not fit the sizes of its kernel", i);
+            return btl_error_set(err, BTL_ESHAPE, "operand %d does not fit the sizes of its kernel",
+                                 i);
         for (int d = 0; d < rank; d++) *(r->s->reduced >> d & 1 ? reduced++ : kept++) = strides[d];
     }
     return BTL_OK;
@@ -355,14 +377,16 @@ static btl_status reduce_split_axes(reduce *r, const int64_t *shape, int rank, b
 /* The value of nothing, converted to each result's dtype. */
 static btl_status reduce_nothing(reduce *r, btl_error *err) {
     if (r->s->reduction->empty_is_error)
-        return btl_error_set(err, BTL_EVALUE, "%s of an empty array: there is no such element", r->s->reduction_name);
+        return btl_error_set(err, BTL_EVALUE, "%s of an empty array: there is no such element",
+                             r->s->reduction_name);
     for (int k = 0; k < r->s->nout; k++) {
         double value = r->s->reduction->empty_float;
         char element[8];
         btl_array from = btl_array_wrap(BTL_F64, 0, NULL, &value);
         btl_array to = btl_array_wrap(r->s->dtype[k], 0, NULL, element);
         BTL_TRY(btl_array_convert(&to, &from));
-        for (int64_t i = 0; i < r->outputs; i++) memcpy(reduce_output(r, k, i), element, r->folds[k].elem_bytes);
+        for (int64_t i = 0; i < r->outputs; i++)
+            memcpy(reduce_output(r, k, i), element, r->folds[k].elem_bytes);
     }
     return BTL_OK;
 }
@@ -381,21 +405,24 @@ static bool reduce_prefers_columns(const reduce *r) {
     int votes = 0;
     for (int i = 0; i < r->s->nin; i++) {
         int64_t kept = reduce_least_stride(r->kept_strides + i * BTL_MAX_RANK, r->kept, r->nkept);
-        int64_t reduced = reduce_least_stride(r->reduced_strides + i * BTL_MAX_RANK, r->reduced, r->nreduced);
+        int64_t reduced =
+            reduce_least_stride(r->reduced_strides + i * BTL_MAX_RANK, r->reduced, r->nreduced);
         if (kept == INT64_MAX || reduced == INT64_MAX) continue;
         votes += kept < reduced ? 1 : -1;
     }
     return votes > 0;
 }
 
-btl_status strip_reduce_run(strip_run *run, const btl_operand *in, btl_operand *out, const int64_t *shape, int rank,
-                            btl_error *err) {
+btl_status strip_reduce_run(strip_run *run, const btl_operand *in, btl_operand *out,
+                            const int64_t *shape, int rank, btl_error *err) {
     reduce r = { .run = run, .s = run->program, .in = in, .out = out };
     reduce_divide_scratch(&r);
     BTL_TRY(reduce_split_axes(&r, shape, rank, err));
     if (r.outputs == 0) return BTL_OK;
     if (r.elems == 0) return reduce_nothing(&r, err);
-    if (reduce_prefers_columns(&r)) reduce_by_columns(&r);
-    else reduce_rows(&r);
+    if (reduce_prefers_columns(&r))
+        reduce_by_columns(&r);
+    else
+        reduce_rows(&r);
     return BTL_OK;
 }

@@ -10,9 +10,9 @@
 #include "expr/op.h"
 
 enum {
-    BTL_STRIP_ELEMS = 512,    /* of a strip; divides a block */
-    BTL_STRIP_LANES = 32,     /* of a reduction: part of what a sum means, never changed */
-    BTL_STRIP_BLOCK = 4096    /* of a reduction: the same */
+    BTL_STRIP_ELEMS = 512, /* of a strip; divides a block */
+    BTL_STRIP_LANES = 32,  /* of a reduction: part of what a sum means, never changed */
+    BTL_STRIP_BLOCK = 4096 /* of a reduction: the same */
 };
 
 /* out[i] = op(in[0][i], in[1][i], …) for i < n; out may be one of in of equal element size. */
@@ -46,8 +46,10 @@ size_t btl_strips_scratch_bytes(const btl_strips *s);
 bool btl_strips_may_overwrite(const btl_strips *s, int out, int in);
 
 /* Runs it over the iteration space `shape`. Inputs: any strides, right-aligned, sizes 1 stretch.
- * Outputs: row-major. BTL_EVALUE for a max or min of nothing, BTL_ESHAPE for sizes that do not fit. */
-btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, int nout, btl_operand *out,
-                          const int64_t *shape, int rank, void *scratch, btl_error *err);
+ * Outputs: row-major. BTL_EVALUE for a max or min of nothing, BTL_ESHAPE for sizes that do not fit.
+ */
+btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, int nout,
+                          btl_operand *out, const int64_t *shape, int rank, void *scratch,
+                          btl_error *err);
 
 #endif

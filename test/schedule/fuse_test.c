@@ -13,7 +13,11 @@
 
 extern const btl_op btl_op_fused;
 
-typedef struct fuse_args { btl_graph *g; int n; btl_var **roots; } fuse_args;
+typedef struct fuse_args {
+    btl_graph *g;
+    int n;
+    btl_var **roots;
+} fuse_args;
 
 static btl_status run_fuse(void *arg) {
     fuse_args *a = arg;
@@ -125,7 +129,8 @@ BTL_TEST(wide_sums_are_cut_too) {
     for (int i = 0; i < 100; i++) root = btl_add(g, root, btl_input(g, "y", "f32[n]"));
     fuse_args a = { g, 1, &root };
     BTL_ASSERT_OK(btl_graph_protect(g, run_fuse, &a));
-    for (btl_var *v = root; v->node->op == &btl_op_fused; v = v->node->in[0]) assert_true(v->node->nin <= 24);
+    for (btl_var *v = root; v->node->op == &btl_op_fused; v = v->node->in[0])
+        assert_true(v->node->nin <= 24);
     btl_graph_free(g);
 }
 
@@ -153,8 +158,12 @@ BTL_TEST(values_stay_the_same) {
     btl_var *m = btl_max(g, z, 1, (int[]){ 1 }, true);
     btl_var *e = btl_exp(g, btl_sub(g, z, m));
     btl_var *p = btl_div(g, e, btl_sum(g, e, 1, (int[]){ 1 }, true));
-    btl_var *before[3] = { p, btl_sum(g, btl_where(g, btl_gt(g, p, btl_number(g, 0.2)), btl_neg(g, btl_log(g, p)), z), -1, NULL, false),
-                           btl_add(g, btl_transpose(g, z, -1, NULL), btl_transpose(g, p, -1, NULL)) };
+    btl_var *before[3] = {
+        p,
+        btl_sum(g, btl_where(g, btl_gt(g, p, btl_number(g, 0.2)), btl_neg(g, btl_log(g, p)), z), -1,
+                NULL, false),
+        btl_add(g, btl_transpose(g, z, -1, NULL), btl_transpose(g, p, -1, NULL))
+    };
     btl_var *after[3] = { before[0], before[1], before[2] };
     float xs[7 * 5];
     double bs[5];
@@ -166,7 +175,8 @@ BTL_TEST(values_stay_the_same) {
     fuse_args a = { g, 3, after };
     BTL_ASSERT_OK(btl_graph_protect(g, run_fuse, &a));
     btl_var *inputs[2] = { x, b };
-    btl_array given[2] = { btl_array_wrap(BTL_F32, 2, (int64_t[]){ 7, 5 }, xs), btl_array_wrap(BTL_F64, 1, (int64_t[]){ 5 }, bs) };
+    btl_array given[2] = { btl_array_wrap(BTL_F32, 2, (int64_t[]){ 7, 5 }, xs),
+                           btl_array_wrap(BTL_F64, 1, (int64_t[]){ 5 }, bs) };
     btl_array want[3], got[3];
     btl_error err = { 0 };
     BTL_ASSERT_OK(btl_graph_eval(g, 2, inputs, given, NULL, 3, before, want, &err));
@@ -185,6 +195,7 @@ BTL_TEST_MAIN(cmocka_unit_test(a_chain_becomes_one_kernel_with_its_constants_ins
               cmocka_unit_test(a_node_used_by_a_sum_and_elsewhere_is_a_kernel_of_its_own),
               cmocka_unit_test(a_value_needed_later_becomes_a_second_result),
               cmocka_unit_test(a_path_through_a_transpose_makes_no_cycle),
-              cmocka_unit_test(scalars_are_computed_once_in_a_kernel_of_their_own), cmocka_unit_test(long_chains_are_cut),
-              cmocka_unit_test(wide_sums_are_cut_too), cmocka_unit_test(equal_layers_have_equal_bodies),
+              cmocka_unit_test(scalars_are_computed_once_in_a_kernel_of_their_own),
+              cmocka_unit_test(long_chains_are_cut), cmocka_unit_test(wide_sums_are_cut_too),
+              cmocka_unit_test(equal_layers_have_equal_bodies),
               cmocka_unit_test(values_stay_the_same))

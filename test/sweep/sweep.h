@@ -137,7 +137,7 @@ static SWEEP_UNUSED const char *sweep_type_text(const sweep_operand *o, char *te
 
 typedef enum sweep_values {
     VALUES_HARD,   /* every special value and random bits: for what treats each element alone */
-    VALUES_TAME,   /* -2 … 2, no two equal: for what combines elements */
+    VALUES_TAME,   /* -2 … 2, integers -3 … 6: for what combines elements */
     VALUES_NAN,    /* tame with a NaN or two */
     VALUES_INF,    /* tame with infinities of one sign */
     VALUES_ZEROS,  /* zeros of both signs */
@@ -227,7 +227,8 @@ static SWEEP_UNUSED void sweep_fill(btl_array *a, const char *name, sweep_values
         if (is_index) sweep_set(a, at, 0, kind == 'i' ? (int64_t)btl_rng_below(r, 4) - 2 : (int64_t)btl_rng_below(r, 2));
         else if (kind == 'f') sweep_set(a, at, sweep_float_value(dtype, values, at, n, r), 0);
         else if (kind == 'b') sweep_set(a, at, 0, (int64_t)btl_rng_u64(r) & (values == VALUES_ZEROS ? 0 : 1));
-        else sweep_set(a, at, 0, values == VALUES_ZEROS ? 0 : sweep_hard_integer(dtype, r));
+        else if (values == VALUES_HARD) sweep_set(a, at, 0, sweep_hard_integer(dtype, r));
+        else sweep_set(a, at, 0, values == VALUES_ZEROS ? 0 : (int64_t)btl_rng_below(r, 7) - (kind == 'i' ? 3 : 0));
     }
 }
 

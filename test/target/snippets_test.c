@@ -11,7 +11,11 @@ static const char text[] = "/* about the file; no section */\n"
                            "/*@ btl_b : needs btl_a */\nB1\nB2\n"
                            "/*@ btl_c : needs btl_b btl_a */\nC\n";
 
-typedef struct paste { btl_arena arena; const char *text, *code; char result[20000]; } paste;
+typedef struct paste {
+    btl_arena arena;
+    const char *text, *code;
+    char result[20000];
+} paste;
 
 static btl_status run_paste(void *arg) {
     paste *p = arg;

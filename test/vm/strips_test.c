@@ -44,7 +44,8 @@ static btl_status kernel_build(void *arg) {
     btl_graph *g = k->g;
     btl_var *in[MOST_IN], *params[MOST_IN], *results[4];
     for (int i = 0; i < k->nin; i++) {
-        btl_type outer = concrete_type(g, k->dtype, k->in_rank[i], k->in_dims[i]), inner = { k->dtype, 0, NULL };
+        btl_type outer = concrete_type(g, k->dtype, k->in_rank[i], k->in_dims[i]),
+                 inner = { k->dtype, 0, NULL };
         in[i] = btl_graph_input(g, "x", &outer);
         params[i] = btl_graph_param(g, "p", &inner);
     }
@@ -72,7 +73,8 @@ static void kernel_make(kernel *k) {
 }
 
 /* Runs it; inputs lie as `strides` (elements) say. */
-static btl_status kernel_run(kernel *k, void *const *data, int64_t (*strides)[BTL_MAX_RANK], void *const *out, btl_error *err) {
+static btl_status kernel_run(kernel *k, void *const *data, int64_t (*strides)[BTL_MAX_RANK],
+                             void *const *out, btl_error *err) {
     btl_operand in[MOST_IN], result[4];
     int64_t none[BTL_MAX_RANK] = { 0 };
     for (int i = 0; i < k->nin; i++)
@@ -80,7 +82,8 @@ static btl_status kernel_run(kernel *k, void *const *data, int64_t (*strides)[BT
     for (int i = 0; i < k->nresults; i++)
         result[i] = (btl_operand){ out[i], k->node->out[i].type.dtype, 0, none, none };
     void *scratch = malloc(btl_strips_scratch_bytes(k->program));
-    btl_status status = btl_strips_run(k->program, k->nin, in, k->nresults, result, k->shape, k->rank, scratch, err);
+    btl_status status = btl_strips_run(k->program, k->nin, in, k->nresults, result, k->shape,
+                                       k->rank, scratch, err);
     free(scratch);
     return status;
 }
@@ -103,7 +106,14 @@ static btl_var *body_product(btl_graph *g, btl_var **p, int result) {
 
 /* ---- the order, naively ---------------------------------------------------------------------- */
 
-typedef union element { float f; double d; int32_t i; uint16_t h; uint8_t b; uint64_t bits; } element;
+typedef union element {
+    float f;
+    double d;
+    int32_t i;
+    uint16_t h;
+    uint8_t b;
+    uint64_t bits;
+} element;
 
 typedef struct naive {
     btl_dtype dtype;
@@ -123,15 +133,24 @@ static double naive_double(btl_dtype dtype, double a, double b, char op) {
 static element naive_combine(const naive *x, element a, element b) {
     element r = { .bits = 0 };
     switch (x->dtype) {
-    case BTL_F32: r.f = x->op == '+' ? a.f + b.f : (float)naive_double(x->dtype, a.f, b.f, x->op); break;
-    case BTL_F64: r.d = naive_double(x->dtype, a.d, b.d, x->op); break;
-    case BTL_F16: r.h = btl_half_from_f32((float)naive_double(x->dtype, btl_half_to_f32(a.h), btl_half_to_f32(b.h), x->op)); break;
-    case BTL_I32:
-        r.i = x->op == '+' ? (int32_t)((uint32_t)a.i + (uint32_t)b.i)
-            : x->op == '*' ? (int32_t)((uint32_t)a.i * (uint32_t)b.i)
-            : (a.i > b.i) == (x->op == '>') ? a.i : b.i;
+    case BTL_F32:
+        r.f = x->op == '+' ? a.f + b.f : (float)naive_double(x->dtype, a.f, b.f, x->op);
         break;
-    default: r.b = a.b | b.b;
+    case BTL_F64:
+        r.d = naive_double(x->dtype, a.d, b.d, x->op);
+        break;
+    case BTL_F16:
+        r.h = btl_half_from_f32(
+            (float)naive_double(x->dtype, btl_half_to_f32(a.h), btl_half_to_f32(b.h), x->op));
+        break;
+    case BTL_I32:
+        r.i = x->op == '+'                    ? (int32_t)((uint32_t)a.i + (uint32_t)b.i)
+              : x->op == '*'                  ? (int32_t)((uint32_t)a.i * (uint32_t)b.i)
+              : (a.i > b.i) == (x->op == '>') ? a.i
+                                              : b.i;
+        break;
+    default:
+        r.b = a.b | b.b;
     }
     return r;
 }
@@ -154,7 +173,8 @@ static element naive_balanced(const naive *x, int64_t block, int64_t n) {
         int64_t lo = block * 4096, m = x->n - lo < 4096 ? x->n - lo : 4096;
         return naive_block(x, lo, m);
     }
-    return naive_combine(x, naive_balanced(x, block, n / 2), naive_balanced(x, block + n / 2, n / 2));
+    return naive_combine(x, naive_balanced(x, block, n / 2),
+                         naive_balanced(x, block + n / 2, n / 2));
 }
 
 static element naive_blocks(const naive *x, int64_t block, int64_t n) {
@@ -172,19 +192,34 @@ static element random_element(btl_rng *rng, btl_dtype dtype) {
     element e = { .bits = 0 };
     double x = btl_rng_normal(rng) * exp(btl_rng_uniform(rng, -6, 6));
     switch (dtype) {
-    case BTL_F32: e.f = (float)x; break;
-    case BTL_F64: e.d = x; break;
-    case BTL_F16: e.h = btl_half_from_f32((float)(x / 16)); break;
-    case BTL_I32: e.i = (int32_t)btl_rng_u64(rng); break;
-    default: e.b = btl_rng_below(rng, 50) == 0;
+    case BTL_F32:
+        e.f = (float)x;
+        break;
+    case BTL_F64:
+        e.d = x;
+        break;
+    case BTL_F16:
+        e.h = btl_half_from_f32((float)(x / 16));
+        break;
+    case BTL_I32:
+        e.i = (int32_t)btl_rng_u64(rng);
+        break;
+    default:
+        e.b = btl_rng_below(rng, 50) == 0;
     }
     return e;
 }
 
-static void expect_reduction(btl_dtype dtype, const char *reduce, char op, int rank, const int64_t *shape,
-                             const int *order, int naxes, const int *axes) {
+static void expect_reduction(btl_dtype dtype, const char *reduce, char op, int rank,
+                             const int64_t *shape, const int *order, int naxes, const int *axes) {
     /* the operand's axes lie in memory in `order` (last = unit stride) */
-    kernel k = { .nin = 1, .rank = rank, .dtype = dtype, .in_rank = { rank }, .reduce = reduce, .naxes = naxes, .body = body_first };
+    kernel k = { .nin = 1,
+                 .rank = rank,
+                 .dtype = dtype,
+                 .in_rank = { rank },
+                 .reduce = reduce,
+                 .naxes = naxes,
+                 .body = body_first };
     size_t bytes = btl_dtype_bytes(dtype);
     int64_t strides[1][BTL_MAX_RANK], elems = 1, kept = 1, reduced = 1;
     bool is_reduced[BTL_MAX_RANK] = { false };
@@ -216,25 +251,33 @@ static void expect_reduction(btl_dtype dtype, const char *reduce, char op, int r
         }
         element want = naive_reduce(&(naive){ dtype, op, e, reduced });
         if (memcmp(&want, out + (size_t)o * bytes, bytes) != 0)
-            BTL_FAIL("%s of %s: output %lld of %lld, %lld elements each: other bits", reduce, btl_dtype_name(dtype),
-                     (long long)o, (long long)kept, (long long)reduced);
+            BTL_FAIL("%s of %s: output %lld of %lld, %lld elements each: other bits", reduce,
+                     btl_dtype_name(dtype), (long long)o, (long long)kept, (long long)reduced);
     }
     free(data), free(out), free(e);
     btl_graph_free(k.g);
 }
 
-static const int64_t lengths[] = { 1, 2, 3, 7, 10, 31, 32, 33, 63, 100, 511, 512, 513, 4095, 4096, 4097, 8192, 3 * 4096 + 7, 7 * 4096 + 5 };
+static const int64_t lengths[] = { 1,           2,   3,   7,   10,   31,   32,   33,   63,
+                                   100,         511, 512, 513, 4095, 4096, 4097, 8192, 3 * 4096 + 7,
+                                   7 * 4096 + 5 };
 enum { NLENGTHS = sizeof lengths / sizeof *lengths };
-static const struct { btl_dtype dtype; const char *reduce; char op; } kinds[] = {
-    { BTL_F32, "sum", '+' }, { BTL_F64, "sum", '+' }, { BTL_I32, "sum", '+' }, { BTL_F16, "sum", '+' },
-    { BTL_BOOL, "any", '|' }, { BTL_F32, "max", '>' }, { BTL_F64, "min", '<' }, { BTL_F32, "prod", '*' },
+static const struct {
+    btl_dtype dtype;
+    const char *reduce;
+    char op;
+} kinds[] = {
+    { BTL_F32, "sum", '+' }, { BTL_F64, "sum", '+' },  { BTL_I32, "sum", '+' },
+    { BTL_F16, "sum", '+' }, { BTL_BOOL, "any", '|' }, { BTL_F32, "max", '>' },
+    { BTL_F64, "min", '<' }, { BTL_F32, "prod", '*' },
 };
 enum { NKINDS = sizeof kinds / sizeof *kinds };
 
 BTL_TEST(a_whole_array_is_reduced_in_the_defined_order) {
     for (int k = 0; k < NKINDS; k++)
         for (int i = 0; i < NLENGTHS; i++)
-            expect_reduction(kinds[k].dtype, kinds[k].reduce, kinds[k].op, 1, &lengths[i], (int[]){ 0 }, 1, (int[]){ 0 });
+            expect_reduction(kinds[k].dtype, kinds[k].reduce, kinds[k].op, 1, &lengths[i],
+                             (int[]){ 0 }, 1, (int[]){ 0 });
 }
 
 BTL_TEST(rows_and_columns_are_reduced_in_the_same_order) {
@@ -247,14 +290,18 @@ BTL_TEST(rows_and_columns_are_reduced_in_the_same_order) {
                 int64_t rows[2] = { m, n }, columns[2] = { n, m };
                 for (int turned = 0; turned < 2; turned++) {
                     int order[2] = { turned, 1 - turned };
-                    expect_reduction(kinds[k].dtype, kinds[k].reduce, kinds[k].op, 2, rows, order, 1, (int[]){ 1 });
-                    expect_reduction(kinds[k].dtype, kinds[k].reduce, kinds[k].op, 2, columns, order, 1, (int[]){ 0 });
+                    expect_reduction(kinds[k].dtype, kinds[k].reduce, kinds[k].op, 2, rows, order,
+                                     1, (int[]){ 1 });
+                    expect_reduction(kinds[k].dtype, kinds[k].reduce, kinds[k].op, 2, columns,
+                                     order, 1, (int[]){ 0 });
                 }
             }
 }
 
 BTL_TEST(axes_in_the_middle_and_several_axes_are_reduced_in_the_same_order) {
-    static const int64_t shapes[][4] = { { 3, 5, 7, 2 }, { 2, 40, 3, 33 }, { 5, 1, 600, 2 }, { 4, 9, 1, 130 }, { 17, 3, 129, 1 } };
+    static const int64_t shapes[][4] = {
+        { 3, 5, 7, 2 }, { 2, 40, 3, 33 }, { 5, 1, 600, 2 }, { 4, 9, 1, 130 }, { 17, 3, 129, 1 }
+    };
     static const int orders[][4] = { { 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 1, 3, 0, 2 } };
     for (int s = 0; s < 5; s++)
         for (int o = 0; o < 3; o++)
@@ -273,11 +320,20 @@ BTL_TEST(a_product_with_a_stretched_operand_is_reduced_without_storing_it) {
     for (int i = 0; i < N * M; i++) (&x[0][0])[i] = (float)btl_rng_normal(&rng);
     for (int j = 0; j < M; j++) w[j] = (float)btl_rng_normal(&rng);
     for (int axis = 0; axis < 2; axis++) {
-        kernel k = { .nin = 2, .rank = 2, .dtype = BTL_F32, .shape = { N, M }, .in_rank = { 2, 1 },
-                     .in_dims = { { N, M }, { M } }, .reduce = "sum", .naxes = 1, .axes = { axis }, .body = body_product };
+        kernel k = { .nin = 2,
+                     .rank = 2,
+                     .dtype = BTL_F32,
+                     .shape = { N, M },
+                     .in_rank = { 2, 1 },
+                     .in_dims = { { N, M }, { M } },
+                     .reduce = "sum",
+                     .naxes = 1,
+                     .axes = { axis },
+                     .body = body_product };
         int64_t strides[2][BTL_MAX_RANK] = { { M, 1 }, { 1 } };
         kernel_make(&k);
-        BTL_ASSERT_OK(kernel_run(&k, (void *[]){ x, w }, strides, (void *[]){ axis ? by_row : by_column }, NULL));
+        BTL_ASSERT_OK(kernel_run(&k, (void *[]){ x, w }, strides,
+                                 (void *[]){ axis ? by_row : by_column }, NULL));
         btl_graph_free(k.g);
     }
     element e[N] = { { 0 } };
@@ -292,32 +348,57 @@ BTL_TEST(a_product_with_a_stretched_operand_is_reduced_without_storing_it) {
 }
 
 BTL_TEST(nothing_sums_to_zero_multiplies_to_one_and_has_no_maximum) {
-    static const struct { const char *reduce; btl_dtype dtype; double want; } cases[] = {
-        { "sum", BTL_F32, 0 }, { "prod", BTL_F64, 1 }, { "prod", BTL_I32, 1 }, { "any", BTL_BOOL, 0 }, { "all", BTL_BOOL, 1 },
+    static const struct {
+        const char *reduce;
+        btl_dtype dtype;
+        double want;
+    } cases[] = {
+        { "sum", BTL_F32, 0 },  { "prod", BTL_F64, 1 }, { "prod", BTL_I32, 1 },
+        { "any", BTL_BOOL, 0 }, { "all", BTL_BOOL, 1 },
     };
     int64_t strides[1][BTL_MAX_RANK] = { { 0, 1 } };
     for (int i = 0; i < 5; i++) {
-        kernel k = { .nin = 1, .rank = 2, .dtype = cases[i].dtype, .shape = { 3, 0 }, .in_rank = { 2 }, .in_dims = { { 3, 0 } },
-                     .reduce = cases[i].reduce, .naxes = 1, .axes = { 1 }, .body = body_first };
+        kernel k = { .nin = 1,
+                     .rank = 2,
+                     .dtype = cases[i].dtype,
+                     .shape = { 3, 0 },
+                     .in_rank = { 2 },
+                     .in_dims = { { 3, 0 } },
+                     .reduce = cases[i].reduce,
+                     .naxes = 1,
+                     .axes = { 1 },
+                     .body = body_first };
         char out[3 * 8];
         double got[3];
         memset(out, 0x55, sizeof out);
         kernel_make(&k);
         BTL_ASSERT_OK(kernel_run(&k, (void *[]){ out }, strides, (void *[]){ out }, NULL));
-        btl_array from = btl_array_wrap(cases[i].dtype, 1, (int64_t[]){ 3 }, out), to = btl_array_wrap(BTL_F64, 1, (int64_t[]){ 3 }, got);
+        btl_array from = btl_array_wrap(cases[i].dtype, 1, (int64_t[]){ 3 }, out),
+                  to = btl_array_wrap(BTL_F64, 1, (int64_t[]){ 3 }, got);
         BTL_ASSERT_OK(btl_array_convert(&to, &from));
         for (int j = 0; j < 3; j++) assert_true(got[j] == cases[i].want && !signbit(got[j]));
         btl_graph_free(k.g);
     }
     for (int i = 0; i < 2; i++) {
-        kernel k = { .nin = 1, .rank = 2, .dtype = BTL_F32, .shape = { 3, 0 }, .in_rank = { 2 }, .in_dims = { { 3, 0 } },
-                     .reduce = "max", .naxes = 1, .axes = { 1 - i }, .body = body_first };
+        kernel k = { .nin = 1,
+                     .rank = 2,
+                     .dtype = BTL_F32,
+                     .shape = { 3, 0 },
+                     .in_rank = { 2 },
+                     .in_dims = { { 3, 0 } },
+                     .reduce = "max",
+                     .naxes = 1,
+                     .axes = { 1 - i },
+                     .body = body_first };
         btl_error err = { 0 };
         float out[3];
         kernel_make(&k);
         btl_status status = kernel_run(&k, (void *[]){ out }, strides, (void *[]){ out }, &err);
-        if (i == 0) BTL_ASSERT_STATUS(status, BTL_EVALUE), BTL_ASSERT_CONTAINS(err.message, "max of an empty array");
-        else BTL_ASSERT_OK(status); /* no outputs: nothing to complain of */
+        if (i == 0)
+            BTL_ASSERT_STATUS(status, BTL_EVALUE),
+                BTL_ASSERT_CONTAINS(err.message, "max of an empty array");
+        else
+            BTL_ASSERT_OK(status); /* no outputs: nothing to complain of */
         btl_graph_free(k.g);
     }
 }
@@ -325,8 +406,16 @@ BTL_TEST(nothing_sums_to_zero_multiplies_to_one_and_has_no_maximum) {
 BTL_TEST(a_sum_of_minus_zero_is_minus_zero_and_nan_is_kept) {
     float zeros[40], out = 1;
     for (int i = 0; i < 40; i++) zeros[i] = -0.0f;
-    kernel k = { .nin = 1, .rank = 1, .dtype = BTL_F32, .shape = { 40 }, .in_rank = { 1 }, .in_dims = { { 40 } },
-                 .reduce = "sum", .naxes = 1, .axes = { 0 }, .body = body_first };
+    kernel k = { .nin = 1,
+                 .rank = 1,
+                 .dtype = BTL_F32,
+                 .shape = { 40 },
+                 .in_rank = { 1 },
+                 .in_dims = { { 40 } },
+                 .reduce = "sum",
+                 .naxes = 1,
+                 .axes = { 0 },
+                 .body = body_first };
     int64_t strides[1][BTL_MAX_RANK] = { { 1 } };
     kernel_make(&k);
     BTL_ASSERT_OK(kernel_run(&k, (void *[]){ zeros }, strides, (void *[]){ &out }, NULL));
@@ -339,7 +428,8 @@ BTL_TEST(a_sum_of_minus_zero_is_minus_zero_and_nan_is_kept) {
 
 /* ---- maps ------------------------------------------------------------------------------------ */
 
-/* (a * b + c) of small integers: exact in every order; result 1 is a itself, result 2 a constant. */
+/* (a * b + c) of small integers: exact in every order; result 1 is a itself, result 2 a constant.
+ */
 static btl_var *body_map(btl_graph *g, btl_var **p, int result) {
     if (result == 1) return p[0];
     if (result == 2) return btl_graph_scalar(g, p[0]->type.dtype, 3);
@@ -378,16 +468,17 @@ static void expect_map(int rank, const int64_t *shape, const unsigned *stretched
             v[i] = data[i][at];
         }
         if (out[0][o] != v[0] * v[1] + v[2] || out[1][o] != v[0] || out[2][o] != 3)
-            BTL_FAIL("element %lld of %lld: %g * %g + %g is not %g", (long long)o, (long long)elems, (double)v[0],
-                     (double)v[1], (double)v[2], (double)out[0][o]);
+            BTL_FAIL("element %lld of %lld: %g * %g + %g is not %g", (long long)o, (long long)elems,
+                     (double)v[0], (double)v[1], (double)v[2], (double)out[0][o]);
     }
     for (int i = 0; i < 3; i++) free(data[i]), free(out[i]);
     btl_graph_free(k.g);
 }
 
 BTL_TEST(operands_of_every_layout_are_read_right) {
-    static const int64_t shapes[][4] = { { 2, 3, 4, 5 }, { 1, 1, 1, 1 }, { 1, 1, 40, 30 }, { 3, 1, 1, 700 },
-                                         { 700, 1, 1, 3 }, { 5, 6, 0, 2 }, { 2, 300, 3, 2 }, { 1, 2, 513, 2 }, { 2, 2, 1, 512 } };
+    static const int64_t shapes[][4] = { { 2, 3, 4, 5 },   { 1, 1, 1, 1 },   { 1, 1, 40, 30 },
+                                         { 3, 1, 1, 700 }, { 700, 1, 1, 3 }, { 5, 6, 0, 2 },
+                                         { 2, 300, 3, 2 }, { 1, 2, 513, 2 }, { 2, 2, 1, 512 } };
     static int orders[][4] = { { 0, 1, 2, 3 }, { 3, 2, 1, 0 }, { 1, 0, 3, 2 }, { 2, 3, 0, 1 } };
     for (int s = 0; s < (int)(sizeof shapes / sizeof *shapes); s++)
         for (unsigned stretch = 0; stretch < 16; stretch++)
@@ -411,16 +502,25 @@ BTL_TEST(zero_dimensional_kernels_run) {
 }
 
 BTL_TEST(an_output_may_lie_in_the_memory_of_an_operand_that_is_read_no_more) {
-    kernel k = { .nin = 3, .rank = 1, .dtype = BTL_F32, .shape = { 1000 }, .in_rank = { 1, 1, 1 }, .nresults = 2,
-                 .in_dims = { { 1000 }, { 1000 }, { 1000 } }, .body = body_map };
+    kernel k = { .nin = 3,
+                 .rank = 1,
+                 .dtype = BTL_F32,
+                 .shape = { 1000 },
+                 .in_rank = { 1, 1, 1 },
+                 .nresults = 2,
+                 .in_dims = { { 1000 }, { 1000 }, { 1000 } },
+                 .body = body_map };
     static float x[3][1000], copy[1000];
     int64_t strides[3][BTL_MAX_RANK] = { { 1 }, { 1 }, { 1 } };
     for (int i = 0; i < 3000; i++) (&x[0][0])[i] = (float)i;
     kernel_make(&k);
-    assert_false(btl_strips_may_overwrite(k.program, 0, 0)); /* result 1 copies it after result 0 is written */
+    assert_false(btl_strips_may_overwrite(k.program, 0,
+                                          0)); /* result 1 copies it after result 0 is written */
     assert_true(btl_strips_may_overwrite(k.program, 0, 2));
-    BTL_ASSERT_OK(kernel_run(&k, (void *[]){ x[0], x[1], x[2] }, strides, (void *[]){ x[2], copy }, NULL));
-    for (int i = 0; i < 1000; i++) assert_true(x[2][i] == (float)i * (float)(1000 + i) + (float)(2000 + i));
+    BTL_ASSERT_OK(
+        kernel_run(&k, (void *[]){ x[0], x[1], x[2] }, strides, (void *[]){ x[2], copy }, NULL));
+    for (int i = 0; i < 1000; i++)
+        assert_true(x[2][i] == (float)i * (float)(1000 + i) + (float)(2000 + i));
     btl_graph_free(k.g);
 }
 
@@ -430,14 +530,21 @@ static btl_var *body_tanh(btl_graph *g, btl_var **p, int result) {
 }
 
 BTL_TEST(halves_are_computed_in_f32_and_rounded_after_each_op) {
-    kernel k = { .nin = 1, .rank = 1, .dtype = BTL_F16, .shape = { 600 }, .in_rank = { 1 }, .in_dims = { { 600 } }, .body = body_tanh };
+    kernel k = { .nin = 1,
+                 .rank = 1,
+                 .dtype = BTL_F16,
+                 .shape = { 600 },
+                 .in_rank = { 1 },
+                 .in_dims = { { 600 } },
+                 .body = body_tanh };
     uint16_t x[600], y[600];
     int64_t strides[1][BTL_MAX_RANK] = { { 1 } };
     for (int i = 0; i < 600; i++) x[i] = btl_half_from_f32((float)(i - 300) / 150);
     kernel_make(&k);
     BTL_ASSERT_OK(kernel_run(&k, (void *[]){ x }, strides, (void *[]){ y }, NULL));
     for (int i = 0; i < 600; i++) {
-        double v = (double)btl_half_to_f32(x[i]), want = tanh((double)btl_half_to_f32(btl_half_from_f64(v * v)));
+        double v = (double)btl_half_to_f32(x[i]),
+               want = tanh((double)btl_half_to_f32(btl_half_from_f64(v * v)));
         int apart = abs((int)y[i] - (int)btl_half_from_f64(want));
         assert_true(apart <= 1);
     }
@@ -449,9 +556,13 @@ BTL_TEST(every_elementwise_op_has_a_kernel_for_every_type_it_takes) {
         const btl_elem *e = btl_ops[i]->elem;
         for (int d = 0; e && d < BTL_NDTYPES; d++) {
             char kind = btl_dtype_kind((btl_dtype)d);
-            const char *code = kind == 'b' ? e->code_bool : kind == 'i' ? e->code_signed : kind == 'u' ? e->code_unsigned : e->code_float;
+            const char *code = kind == 'b'   ? e->code_bool
+                               : kind == 'i' ? e->code_signed
+                               : kind == 'u' ? e->code_unsigned
+                                             : e->code_float;
             btl_dtype computed = d == BTL_F16 || d == BTL_BF16 ? BTL_F32 : (btl_dtype)d;
-            if (code && !btl_strips_find(btl_ops[i]->name, computed, e->to_bool ? BTL_BOOL : computed))
+            if (code &&
+                !btl_strips_find(btl_ops[i]->name, computed, e->to_bool ? BTL_BOOL : computed))
                 BTL_FAIL("%s has no kernel for %s", btl_ops[i]->name, btl_dtype_name(computed));
         }
     }
@@ -463,7 +574,8 @@ BTL_TEST_MAIN(cmocka_unit_test(a_whole_array_is_reduced_in_the_defined_order),
               cmocka_unit_test(a_product_with_a_stretched_operand_is_reduced_without_storing_it),
               cmocka_unit_test(nothing_sums_to_zero_multiplies_to_one_and_has_no_maximum),
               cmocka_unit_test(a_sum_of_minus_zero_is_minus_zero_and_nan_is_kept),
-              cmocka_unit_test(operands_of_every_layout_are_read_right), cmocka_unit_test(zero_dimensional_kernels_run),
+              cmocka_unit_test(operands_of_every_layout_are_read_right),
+              cmocka_unit_test(zero_dimensional_kernels_run),
               cmocka_unit_test(an_output_may_lie_in_the_memory_of_an_operand_that_is_read_no_more),
               cmocka_unit_test(halves_are_computed_in_f32_and_rounded_after_each_op),
               cmocka_unit_test(every_elementwise_op_has_a_kernel_for_every_type_it_takes))

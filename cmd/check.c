@@ -1,0 +1,540 @@
+/* check.c - bitale check: everything about a program that can be told without its data, and, with
+ * options, whether gradients, modes and stored results agree.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "common.h"
+#include "compare.h"
+#include "json.h"
+#include "random.h"
+#include "value.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- options --------------------------------------------------------------------------------------- */
+
+typedef struct check_options {
+    cmd *c;
+    bool grad, warn_f64;
+    char *modes;
+    const char *expect;
+    double rtol, atol;      /* -1: not said */
+    uint64_t seed;
+    int nsizes;
+    char *sizes[64];        /* NAME=NUMBER */
+    int nwords;
+    char **words;
+} check_options;
+
+enum { KEY_GRAD = 0x300, KEY_MODES, KEY_EXPECT, KEY_RTOL, KEY_ATOL, KEY_WARN, KEY_SIZE, KEY_SEED };
+
+static const struct argp_option check_argp_options[] = {
+    { "grad", KEY_GRAD, NULL, 0, "Compare the gradient of every single floating-point result, by all floating-point arguments and shared variables, with finite differences", 1 },
+    { "modes", KEY_MODES, "A,B", 0, "Call each function in these modes on the same inputs and compare results and new values of shared variables", 1 },
+    { "expect", KEY_EXPECT, "DIR", 0, "Call FUNCTION (main if not named) on the NAME=VALUE given, and compare each result with DIR/NAME.npy", 1 },
+    { "warn", KEY_WARN, "WHAT", 0, "f64: show where f64 arises from operands that are not f64", 1 },
+    { "size", KEY_SIZE, "NAME=N", 0, "The value of a size for --grad and --modes (3, 4, 5, ... unless said); any number of times", 2 },
+    { "seed", KEY_SEED, "N", 0, "Of the random inputs (1 unless said)", 2 },
+    { "rtol", KEY_RTOL, "R", 0, "Allowed: |got - expected| <= A + R*|expected|. For --expect 1e-5, for --modes a matter of the type: f64 1e-10, f32 1e-4, f16 2e-2", 2 },
+    { "atol", KEY_ATOL, "A", 0, "For --expect 1e-8, for --modes the same as R", 2 },
+    { 0 },
+};
+
+static const char check_doc[] =
+    "Parses and types a program and compiles its functions. All mistakes are shown, with line, column and hint. For each function a line says what it "
+    "takes and returns."
+    "\v"
+    "--grad and --modes call functions on random inputs: floats uniform in 0.1 to 0.9, integers and bool 0 or 1, shared variables at their first values, "
+    "for --grad moved by up to 0.1. NAME=VALUE as in run gives an argument instead, --size a size.\n"
+    "\n"
+    "--grad is Theano's verify_grad: the result moves along one random direction through all inputs at once, computed in f64 by the reference of each "
+    "operation. A kink (abs, max, relu) that lies within the step gives a false alarm: try another --seed.\n"
+    "\n"
+    "With FUNCTION only that one is checked.\n"
+    "\n"
+    "Examples:\n"
+    "  bitale check model.bitale\n"
+    "  bitale check model.bitale --grad --size n=5\n"
+    "  bitale check model.bitale train --modes fast_run,fast_compile\n"
+    "  bitale check model.bitale predict x=x.npy --expect stored --rtol 1e-4\n"
+    "  bitale check model.bitale --warn f64\n"
+    "\n"
+    "Exit codes: 0 all is well; 1 a check failed; 2 wrong use of the command; 3 bad input: the program has mistakes, a file is missing; 5 a call failed.";
+
+static error_t check_parse(int key, char *arg, struct argp_state *state) {
+    check_options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = o->c; return 0;
+    case KEY_GRAD: o->grad = true; return 0;
+    case KEY_MODES: o->modes = arg; return 0;
+    case KEY_EXPECT: o->expect = arg; return 0;
+    case KEY_RTOL: o->rtol = cmd_option_number(state, "--rtol", arg); return 0;
+    case KEY_ATOL: o->atol = cmd_option_number(state, "--atol", arg); return 0;
+    case KEY_SEED: o->seed = (uint64_t)cmd_option_integer(state, "--seed", arg, 0); return 0;
+    case KEY_WARN:
+        if (strcmp(arg, "f64") != 0) argp_error(state, "--warn knows f64, found %s", arg);
+        o->warn_f64 = true;
+        return 0;
+    case KEY_SIZE:
+        if (!strchr(arg, '=') || o->nsizes == 64) argp_error(state, "--size takes NAME=N, found %s", arg);
+        o->sizes[o->nsizes++] = arg;
+        return 0;
+    case ARGP_KEY_ARGS:
+        o->words = state->argv + state->next;
+        o->nwords = state->argc - state->next;
+        return 0;
+    case ARGP_KEY_NO_ARGS: argp_error(state, "which program? Give a file, or - for standard input"); return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* ---- what was found --------------------------------------------------------------------------------- */
+
+typedef struct check_result { const char *kind; char *function, *what, *message; bool ok; } check_result;
+
+typedef struct check {
+    check_options o;
+    cmd *c;
+    int nresults;
+    check_result *results;
+    int exit_code;          /* the first that is not 0 */
+} check;
+
+static void check_note_code(check *k, int code) {
+    if (!k->exit_code) k->exit_code = code;
+}
+
+static void check_add(check *k, const char *kind, const char *function, const char *what, bool ok, const char *message) {
+    k->results = cmd_realloc(k->results, (size_t)(k->nresults + 1) * sizeof *k->results);
+    k->results[k->nresults++] = (check_result){ kind, cmd_format("%s", function), cmd_format("%s", what), cmd_format("%s", message), ok };
+    if (!ok) check_note_code(k, cmd_exit_code(BTL_ECHECK));
+    if (ok && !k->c->json && !k->c->quiet) printf("ok %s: %s%s%s\n", function, what, *message ? ": " : "", message);
+    if (ok) return;
+    fflush(stdout);
+    fprintf(stderr, "FAILED %s: %s: %s\n", function, what, message);
+}
+
+/* A call, a compilation or a file that failed: no check, but what it would have told is not known. */
+static void check_error(check *k, const char *kind, const char *function, const char *what, const btl_error *err) {
+    check_add(k, kind, function, what, false, err->message);
+    k->exit_code = k->exit_code <= 1 ? cmd_exit_code(err->status) : k->exit_code;
+}
+
+/* ---- signatures --------------------------------------------------------------------------------------- */
+
+static void check_print_signature(const btl_function *f) {
+    printf("ok %s(", btl_function_name(f));
+    for (int i = 0; i < btl_function_ninputs(f); i++)
+        printf("%s%s: %s%s", i ? ", " : "", btl_function_input_name(f, i), btl_function_input_type(f, i), btl_function_input_has_default(f, i) ? " = ..." : "");
+    fputs(") -> ", stdout);
+    for (int i = 0; i < btl_function_noutputs(f); i++) printf("%s%s: %s", i ? ", " : "", btl_function_output_name(f, i), btl_function_output_type(f, i));
+    if (!btl_function_noutputs(f)) fputs("nothing", stdout);
+    for (int i = 0; i < btl_function_nupdates(f); i++) printf("%s%s", i ? ", " : "; updates ", btl_function_update_name(f, i));
+    putchar('\n');
+}
+
+static void check_json_signature(json *j, const btl_function *f) {
+    json_open(j, NULL, '{');
+    json_text(j, "name", btl_function_name(f));
+    json_open(j, "arguments", '[');
+    for (int i = 0; i < btl_function_ninputs(f); i++) {
+        json_open(j, NULL, '{');
+        json_text(j, "name", btl_function_input_name(f, i));
+        json_text(j, "type", btl_function_input_type(f, i));
+        json_bool(j, "default", btl_function_input_has_default(f, i));
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    json_open(j, "outputs", '[');
+    for (int i = 0; i < btl_function_noutputs(f); i++) {
+        json_open(j, NULL, '{');
+        json_text(j, "name", btl_function_output_name(f, i));
+        json_text(j, "type", btl_function_output_type(f, i));
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    json_open(j, "updates", '[');
+    for (int i = 0; i < btl_function_nupdates(f); i++) json_text(j, NULL, btl_function_update_name(f, i));
+    json_close(j, ']');
+    json_close(j, '}');
+}
+
+/* ---- inputs -------------------------------------------------------------------------------------------- */
+
+/* Sizes by name: those given, those of given arrays, and 3, 4, 5, … for the others. */
+typedef struct check_sizes { int n; const char **names; int64_t *values; char *text; } check_sizes;
+
+static bool check_size_known(const check_sizes *s, const char *name) {
+    for (int i = 0; i < s->n; i++)
+        if (strcmp(s->names[i], name) == 0) return true;
+    return false;
+}
+
+static void check_size_add(check_sizes *s, const char *name, int64_t value) {
+    if (check_size_known(s, name)) return;
+    s->names = cmd_realloc(s->names, (size_t)(s->n + 1) * sizeof *s->names);
+    s->values = cmd_realloc(s->values, (size_t)(s->n + 1) * sizeof *s->values);
+    s->names[s->n] = name;
+    s->values[s->n++] = value;
+}
+
+static check_sizes check_choose_sizes(const values *v) {
+    check_sizes s = { 0 };
+    for (int i = 0; i < v->nsizes; i++) check_size_add(&s, v->size_names[i], v->size_values[i]);
+    for (int given = 1; given >= 0; given--) /* arrays that are there rule */
+        for (int i = 0; i < v->ninputs; i++)
+            for (int k = 0; k < btl_function_input_rank(v->f, i); k++) {
+                const char *name = btl_function_input_size_name(v->f, i, k);
+                bool has = v->in[i].data != NULL;
+                if (name && has == (bool)given) check_size_add(&s, name, has ? v->in[i].shape[k] : 3 + s.n % 5);
+            }
+    s.text = cmd_format("%s", "");
+    for (int i = 0; i < s.n; i++) {
+        char *longer = cmd_format("%s%s%s=%lld", s.text, i ? ", " : "", s.names[i], (long long)s.values[i]);
+        free(s.text);
+        s.text = longer;
+    }
+    for (int i = 0, n = btl_function_nsizes(v->f); i < n; i++) check_size_add(&s, btl_function_size_name(v->f, i), 3 + s.n % 5);
+    return s;
+}
+
+static void check_sizes_free(check_sizes *s) {
+    free(s->names);
+    free(s->values);
+    free(s->text);
+}
+
+/* Words that speak of this function; those of others are passed over, unless no function knows them. */
+static int check_words(const check *k, const btl_function *f, char **out) {
+    int n = 0, first = k->o.nwords > 1 && !strchr(k->o.words[1], '=') ? 2 : 1;
+    bool one = first == 2 || btl_graph_nentries(k->c->g) == 1;
+    for (int i = first; i < k->o.nwords + k->o.nsizes; i++) {
+        char *word = i < k->o.nwords ? k->o.words[i] : k->o.sizes[i - k->o.nwords];
+        size_t length = strcspn(word, "=");
+        bool mine = one || !word[length];
+        for (int a = 0; !mine && a < btl_function_ninputs(f); a++) mine = strlen(btl_function_input_name(f, a)) == length && strncmp(btl_function_input_name(f, a), word, length) == 0;
+        for (int a = 0; !mine && a < btl_function_nsizes(f); a++) mine = strlen(btl_function_size_name(f, a)) == length && strncmp(btl_function_size_name(f, a), word, length) == 0;
+        if (mine) out[n++] = word;
+    }
+    return n;
+}
+
+/* Fills in what was not given; defaults stay where `keep_defaults`. */
+static btl_status check_fill(const check *k, values *v, const check_sizes *s, bool keep_defaults, btl_error *err) {
+    uint64_t random = k->o.seed;
+    for (int i = 0; i < v->ninputs; i++) {
+        int64_t shape[BTL_MAX_RANK];
+        if (v->in[i].data || (keep_defaults && btl_function_input_has_default(v->f, i))) continue;
+        btl_status status = btl_function_input_shape(v->f, i, s->n, s->names, s->values, 3, shape, err);
+        if (status == BTL_OK) status = btl_array_new(k->c->ctx, btl_function_input_dtype(v->f, i), btl_function_input_rank(v->f, i), shape, &v->in[i]);
+        if (status != BTL_OK) {
+            if (err->status == BTL_OK) snprintf(err->message, sizeof err->message, "no memory for argument %s", btl_function_input_name(v->f, i)), err->status = status;
+            return status;
+        }
+        random_fill(&random, &v->in[i]);
+    }
+    return BTL_OK;
+}
+
+/* Arguments for f: given and random ones. 0, or an exit code after a message. */
+static int check_inputs(check *k, const btl_function *f, bool partial, values *v) {
+    char **words = cmd_alloc((size_t)(k->o.nwords + k->o.nsizes + 1) * sizeof *words);
+    for (int i = 0, n = check_words(k, f, words); i <= n; i++) words[i] = i < n ? cmd_format("%s", words[i]) : NULL; /* values_read cuts names in place */
+    int n = 0;
+    while (words[n]) n++;
+    int code = values_read(k->c, f, n, words, partial, v);
+    for (int i = 0; i < v->nsizes; i++) v->size_names[i] = cmd_format("%s", v->size_names[i]);
+    for (int i = 0; i < n; i++) free(words[i]);
+    free(words);
+    return code;
+}
+
+static void check_inputs_free(values *v) {
+    for (int i = 0; i < v->nsizes; i++) free((char *)(uintptr_t)v->size_names[i]);
+    values_free(v);
+}
+
+/* ---- --grad --------------------------------------------------------------------------------------------- */
+
+/* The value of a leaf: an argument's, or a shared variable's first one, moved a little. */
+static btl_status check_leaf_value(check *k, btl_entry *e, const values *v, btl_state *state, btl_var *leaf, uint64_t *random, btl_array *out, btl_error *err) {
+    for (int i = 0; i < btl_entry_ninputs(e); i++) {
+        if (btl_entry_input_at(e, i) != leaf) continue;
+        btl_status status = btl_array_new(k->c->ctx, btl_var_dtype(leaf), v->in[i].ndim, v->in[i].shape, out);
+        return status == BTL_OK ? btl_array_copy(out, &v->in[i]) : status;
+    }
+    btl_status status = btl_state_get(state, btl_var_name(leaf), out, err);
+    if (status == BTL_OK) random_perturb(random, out);
+    return status;
+}
+
+static void check_gradient_of(check *k, btl_entry *e, int output, const values *v, btl_state *state, const char *sizes) {
+    enum { MOST = 1000 };
+    btl_var **leaves = cmd_alloc(MOST * sizeof *leaves), *y;
+    btl_array *at = cmd_alloc(MOST * sizeof *at);
+    const char *name;
+    btl_error err = { 0 };
+    uint64_t random = k->o.seed ^ 0x5851f42d4c957f2du;
+    btl_verify_options options = { .seed = k->o.seed };
+    y = btl_entry_output_at(e, output, &name);
+    int n = btl_var_leaves(k->c->g, y, MOST, leaves), nfloat = 0;
+    btl_status status = n < 0 ? BTL_ENOMEM : n > MOST ? BTL_EUNSUPPORTED : BTL_OK;
+    if (n > MOST) n = MOST;
+    char *what = cmd_format("gradient of %s by", name);
+    for (int i = 0; i < n && status == BTL_OK; i++) {
+        status = check_leaf_value(k, e, v, state, leaves[i], &random, &at[i], &err);
+        if (btl_dtype_kind(btl_var_dtype(leaves[i])) != 'f') continue;
+        char *longer = cmd_format("%s%s %s", what, nfloat++ ? "," : "", btl_var_name(leaves[i]));
+        free(what);
+        what = longer;
+    }
+    if (status == BTL_OK && nfloat) status = btl_verify_grad(k->c->g, y, n, leaves, at, &options, &err);
+    if (status != BTL_OK && !err.message[0]) snprintf(err.message, sizeof err.message, "%s", btl_status_text(status));
+    err.status = status;
+    if (status == BTL_OK && !nfloat) check_add(k, "grad", btl_entry_name(e), name, true, "depends on no floating-point variable");
+    else if (status == BTL_OK) check_add(k, "grad", btl_entry_name(e), what, true, sizes);
+    else check_error(k, "grad", btl_entry_name(e), what, &err);
+    for (int i = 0; i < n; i++) btl_array_free(&at[i]);
+    free(what);
+    free(at);
+    free(leaves);
+}
+
+static void check_gradients(check *k, btl_entry *e, const btl_function *f) {
+    values v;
+    btl_error err = { 0 };
+    btl_state *state = NULL;
+    int code = check_inputs(k, f, true, &v);
+    check_sizes s = check_choose_sizes(&v);
+    check_note_code(k, code);
+    btl_status status = code ? BTL_OK : check_fill(k, &v, &s, false, &err);
+    if (!code && status == BTL_OK) status = btl_state_new(k->c->g, &state, &err);
+    if (status != BTL_OK) check_error(k, "grad", btl_function_name(f), "gradients", &err);
+    for (int i = 0; !code && status == BTL_OK && i < btl_function_noutputs(f); i++)
+        if (btl_function_output_rank(f, i) == 0 && btl_dtype_kind(btl_function_output_dtype(f, i)) == 'f') check_gradient_of(k, e, i, &v, state, s.text);
+    btl_state_free(state);
+    check_sizes_free(&s);
+    check_inputs_free(&v);
+}
+
+/* ---- --modes ---------------------------------------------------------------------------------------------- */
+
+/* A function in one mode, called once. */
+typedef struct check_call { const char *mode; btl_function *f; btl_state *state; btl_array *out; } check_call;
+
+static btl_status check_call_make(check *k, btl_entry *e, const char *mode, const values *v, const check_sizes *s, check_call *out, btl_error *err) {
+    btl_function_options options = { .struct_size = sizeof options, .mode = mode };
+    btl_call_options call = { .struct_size = sizeof call, .threads = k->c->threads, .nsizes = s->n, .size_names = s->names, .size_values = s->values };
+    *out = (check_call){ .mode = mode };
+    btl_status status = btl_function_new(k->c->g, e, &options, &out->f, err);
+    if (status == BTL_OK) status = btl_state_new(k->c->g, &out->state, err);
+    if (status != BTL_OK) return status;
+    out->out = cmd_alloc((size_t)(btl_function_noutputs(out->f) + 1) * sizeof *out->out);
+    return btl_call(out->f, out->state, v->in, out->out, &call, err);
+}
+
+static void check_call_free(check_call *c) {
+    for (int i = 0; c->out && i < btl_function_noutputs(c->f); i++) btl_array_free(&c->out[i]);
+    free(c->out);
+    btl_state_free(c->state);
+    btl_function_free(c->f);
+}
+
+/* A tolerance for values computed twice in one type: sums in another order lose some digits. */
+static double check_tolerance(const btl_array *a) {
+    btl_dtype dtype = BTL_F64;
+    btl_array_dtype(a, &dtype);
+    return btl_dtype_kind(dtype) != 'f' ? 0 : dtype == BTL_F64 ? 1e-10 : dtype == BTL_F32 ? 1e-4 : 2e-2;
+}
+
+static void check_compare(check *k, const char *kind, const char *function, const char *what, const btl_array *got, const btl_array *want, double rtol, double atol) {
+    char text[800];
+    bool ok = compare_arrays(got, want, rtol, atol, text, sizeof text);
+    check_add(k, kind, function, what, ok, text);
+}
+
+static void check_compare_calls(check *k, const check_call *a, const check_call *b) {
+    const char *function = btl_function_name(a->f);
+    for (int i = 0; i < btl_function_noutputs(a->f) + btl_function_nupdates(a->f); i++) {
+        int update = i - btl_function_noutputs(a->f);
+        const char *name = update < 0 ? btl_function_output_name(a->f, i) : btl_function_update_name(a->f, update);
+        btl_array got = { 0 }, want = { 0 };
+        if (update < 0) got = b->out[i], want = a->out[i];
+        else if (btl_state_get(b->state, name, &got, NULL) != BTL_OK || btl_state_get(a->state, name, &want, NULL) != BTL_OK) check_note_code(k, cmd_exit_code(BTL_ENOMEM));
+        double tolerance = check_tolerance(&want);
+        char *what = cmd_format("%s in %s and %s", name, b->mode, a->mode);
+        if (want.data && got.data) check_compare(k, "modes", function, what, &got, &want, k->o.rtol < 0 ? tolerance : k->o.rtol, k->o.atol < 0 ? tolerance : k->o.atol);
+        free(what);
+        if (update >= 0) btl_array_free(&got), btl_array_free(&want);
+    }
+}
+
+static void check_modes(check *k, btl_entry *e, const btl_function *f) {
+    values v;
+    check_call first = { 0 }, next = { 0 };
+    btl_error err = { 0 };
+    int code = check_inputs(k, f, true, &v);
+    check_sizes s = check_choose_sizes(&v);
+    check_note_code(k, code);
+    btl_status status = code ? BTL_EUSAGE : check_fill(k, &v, &s, true, &err);
+    char *modes = cmd_format("%s", k->o.modes), *rest = modes;
+    for (char *mode = strtok_r(modes, ",", &rest); mode && status == BTL_OK; mode = strtok_r(NULL, ",", &rest)) {
+        check_call *made = first.f ? &next : &first;
+        status = check_call_make(k, e, mode, &v, &s, made, &err);
+        if (status == BTL_OK && made == &next) check_compare_calls(k, &first, &next);
+        check_call_free(&next);
+        next = (check_call){ 0 };
+    }
+    if (!code && status != BTL_OK) check_error(k, "modes", btl_function_name(f), s.text[0] ? s.text : "modes", &err);
+    check_call_free(&first);
+    free(modes);
+    check_sizes_free(&s);
+    check_inputs_free(&v);
+}
+
+/* ---- --expect ------------------------------------------------------------------------------------------------ */
+
+static void check_expect_output(check *k, const btl_function *f, int i, const btl_array *got) {
+    const char *name = btl_function_output_name(f, i);
+    char *path = cmd_format("%s/%s.npy", k->o.expect, name);
+    btl_array want = { 0 };
+    btl_error err = { 0 };
+    if (btl_npy_read(k->c->ctx, path, &want, &err) != BTL_OK) check_error(k, "expect", btl_function_name(f), name, &err);
+    else check_compare(k, "expect", btl_function_name(f), name, got, &want, k->o.rtol < 0 ? 1e-5 : k->o.rtol, k->o.atol < 0 ? 1e-8 : k->o.atol);
+    btl_array_free(&want);
+    free(path);
+}
+
+static void check_expect(check *k, const btl_function *f) {
+    values v;
+    btl_error err = { 0 };
+    btl_state *state = NULL;
+    int code = check_inputs(k, f, false, &v), n = btl_function_noutputs(f);
+    check_note_code(k, code);
+    btl_array *out = cmd_alloc((size_t)(n + 1) * sizeof *out);
+    btl_call_options options = values_call_options(k->c, &v);
+    btl_status status = code ? BTL_EUSAGE : btl_state_new(k->c->g, &state, &err);
+    if (status == BTL_OK) status = btl_call(f, state, v.in, out, &options, &err);
+    if (!code && status != BTL_OK) check_error(k, "expect", btl_function_name(f), "the call", &err);
+    for (int i = 0; i < n && status == BTL_OK; i++) check_expect_output(k, f, i, &out[i]);
+    for (int i = 0; i < n; i++) btl_array_free(&out[i]);
+    free(out);
+    btl_state_free(state);
+    check_inputs_free(&v);
+}
+
+/* ---- all functions ------------------------------------------------------------------------------------------- */
+
+static void check_warn(check *k, const btl_entry *e) {
+    int n = 0;
+    const char *text = btl_entry_f64_warnings(k->c->g, e, &n);
+    if (text && n) fputs(text, stderr);
+    char *message = cmd_format("%d place%s", n, n == 1 ? "" : "s");
+    check_add(k, "warn", btl_entry_name(e), "f64 arises in", true, text ? message : "out of memory");
+    free(message);
+}
+
+static void check_function(check *k, btl_entry *e, bool expect, json *j) {
+    btl_function *f = NULL;
+    btl_error err = { 0 };
+    btl_function_options options = cmd_function_options(k->c);
+    if (btl_function_new(k->c->g, e, &options, &f, &err) != BTL_OK) {
+        check_note_code(k, cmd_fail_error(k->c, &err));
+        return;
+    }
+    if (j) check_json_signature(j, f);
+    else if (!k->c->quiet) check_print_signature(f);
+    if (k->o.warn_f64) check_warn(k, e);
+    if (k->o.grad) check_gradients(k, e, f);
+    if (k->o.modes) check_modes(k, e, f);
+    if (expect) check_expect(k, f);
+    btl_function_free(f);
+}
+
+/* NAME= of every word must be known to some function. */
+static int check_known_words(const check *k, int first) {
+    int n = btl_graph_nentries(k->c->g);
+    for (int i = first; i < k->o.nwords + k->o.nsizes; i++) {
+        const char *word = i < k->o.nwords ? k->o.words[i] : k->o.sizes[i - k->o.nwords];
+        size_t length = strcspn(word, "=");
+        bool known = !word[length];
+        for (int a = 0; a < n && !known; a++) {
+            btl_function *f = NULL;
+            btl_function_options options = cmd_function_options(k->c);
+            if (btl_function_new(k->c->g, btl_entry_find(k->c->g, btl_graph_entry_name(k->c->g, a)), &options, &f, NULL) != BTL_OK) return 0; /* told later */
+            for (int b = 0; b < btl_function_ninputs(f); b++) known |= strlen(btl_function_input_name(f, b)) == length && strncmp(btl_function_input_name(f, b), word, length) == 0;
+            for (int b = 0; b < btl_function_nsizes(f); b++) known |= strlen(btl_function_size_name(f, b)) == length && strncmp(btl_function_size_name(f, b), word, length) == 0;
+            btl_function_free(f);
+        }
+        if (!known) return cmd_fail(k->c, BTL_ENAME, "no function has an argument or a size named %.*s", (int)length, word);
+    }
+    return 0;
+}
+
+static int check_program(check *k, json *j) {
+    bool named = k->o.nwords > 1 && !strchr(k->o.words[1], '=');
+    int code = check_known_words(k, named ? 2 : 1), n = btl_graph_nentries(k->c->g);
+    if (code) return code;
+    btl_entry *only = named || k->o.expect ? cmd_entry(k->c, named ? k->o.words[1] : NULL, &code) : NULL;
+    if (code) return code;
+    if (j) json_open(j, "functions", '[');
+    for (int i = 0; i < n; i++) {
+        btl_entry *e = btl_entry_find(k->c->g, btl_graph_entry_name(k->c->g, i));
+        if (!named || e == only) check_function(k, e, k->o.expect && e == only, j);
+    }
+    if (j) json_close(j, ']');
+    if (n == 0 && !j && !k->c->quiet) printf("ok %s: no function and no output\n", k->c->file);
+    return k->exit_code;
+}
+
+static void check_json_results(const check *k, json *j) {
+    json_open(j, "checks", '[');
+    for (int i = 0; i < k->nresults; i++) {
+        const check_result *r = &k->results[i];
+        json_open(j, NULL, '{');
+        json_text(j, "kind", r->kind);
+        json_text(j, "function", r->function);
+        json_text(j, "what", r->what);
+        json_bool(j, "ok", r->ok);
+        json_text(j, "message", r->message);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void check_free(check *k) {
+    for (int i = 0; i < k->nresults; i++) {
+        free(k->results[i].function);
+        free(k->results[i].what);
+        free(k->results[i].message);
+    }
+    free(k->results);
+    cmd_close(k->c);
+}
+
+int verb_check(int argc, char **argv) {
+    static const struct argp_child children[] = { { &cmd_common_argp, 0, NULL, 100 }, { 0 } };
+    static const struct argp argp = { check_argp_options, check_parse, "F.bitale [FUNCTION] [NAME=VALUE...]", check_doc, children, NULL, NULL };
+    cmd c = { .verb = "check" };
+    check k = { .c = &c, .o = { .c = &c, .rtol = -1, .atol = -1, .seed = 1 } };
+    json j = { 0 };
+    cmd_parse(&c, &argp, argc, argv, &k.o);
+    int code = cmd_open(&c, k.o.words[0]);
+    if (c.json) {
+        json_open(&j, NULL, '{');
+        json_text(&j, "program", c.file ? c.file : k.o.words[0]);
+        json_integer(&j, "mistakes", c.g ? btl_graph_nmessages(c.g) : 0);
+        if (code && c.g) json_text(&j, "messages", btl_graph_messages(c.g));
+    }
+    if (!code) code = check_program(&k, c.json ? &j : NULL);
+    if (c.json) {
+        check_json_results(&k, &j);
+        json_bool(&j, "ok", code == 0);
+        json_close(&j, '}');
+        json_end(&j);
+    }
+    check_free(&k);
+    return cmd_finish(&c, code);
+}

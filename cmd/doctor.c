@@ -1,0 +1,158 @@
+/* doctor.c - bitale doctor: what this machine has, and what that means for Bitale.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifdef __linux__
+#define _GNU_SOURCE /* sched_getaffinity */
+#endif
+#include "common.h"
+#include "json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+static const char doctor_doc[] =
+    "Tells what was found on this machine (compiler, BLAS, vector kernels, libraries, processors, cache folder) and what follows from it."
+    "\v"
+    "Nothing is changed or installed.\n"
+    "\n"
+    "Environment: CC names a compiler, BITALE_BLAS a CBLAS (a path, or none), BITALE_MODE the mode, BITALE_ISA=base|v3|v4 the largest set of vector "
+    "kernels, NO_COLOR takes the colour away.\n"
+    "\n"
+    "Exit codes: 0 always, but for wrong use of the command (2).";
+
+static error_t doctor_parse(int key, char *arg, struct argp_state *state) {
+    if (key == ARGP_KEY_INIT) {
+        state->child_inputs[0] = state->input;
+        return 0;
+    }
+    if (key == ARGP_KEY_ARG) argp_error(state, "%s: doctor takes no argument", arg);
+    return ARGP_ERR_UNKNOWN;
+}
+
+static void doctor_line(const cmd *c, json *j, const char *name, bool good, const char *value, const char *meaning) {
+    if (c->json) {
+        json_open(j, name, '{');
+        json_bool(j, "available", good);
+        json_text(j, "value", value);
+        json_text(j, "meaning", meaning);
+        json_close(j, '}');
+    } else {
+        printf("%s %-10s %s\n  %-10s %s\n", good ? "+" : "-", name, value, "", meaning);
+    }
+}
+
+/* The path of a program, searched as the shell does; NULL if there is none. Free it. */
+static char *doctor_find_program(const char *name) {
+    if (strchr(name, '/')) return access(name, X_OK) == 0 ? cmd_format("%s", name) : NULL;
+    const char *path = getenv("PATH");
+    for (const char *p = path ? path : ""; *p; p += *p == ':') {
+        size_t length = strcspn(p, ":");
+        char *full = cmd_format("%.*s/%s", (int)length, p, name);
+        if (access(full, X_OK) == 0) return full;
+        free(full);
+        p += length;
+    }
+    return NULL;
+}
+
+static void doctor_compiler(const cmd *c, json *j) {
+    const char *cc = getenv("CC"), *names[] = { cc && *cc ? cc : "cc", "cc", "gcc", "clang" };
+    char *path = NULL;
+    for (int i = 0; i < 4 && !path; i++) path = doctor_find_program(names[i]);
+    doctor_line(c, j, "compiler", path != NULL, path ? path : "none found (cc, gcc, clang)",
+                path ? "not used yet: functions run on vector kernels made when Bitale was built" : "not needed yet: functions run on vector kernels made when Bitale was built");
+    free(path);
+}
+
+/* ---- processors ----------------------------------------------------------------------------------------- */
+
+static int doctor_affinity(void) {
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+    return 0;
+}
+
+/* How many processors' time the control group may use; 0: no limit. Version 2: "QUOTA PERIOD" or "max". */
+static double doctor_quota_of(const char *path) {
+    double quota = 0, period = 0;
+    FILE *f = fopen(path, "r");
+    if (!f) return 0;
+    int n = fscanf(f, "%lf %lf", &quota, &period);
+    fclose(f);
+    return n == 2 && quota > 0 && period > 0 ? quota / period : 0;
+}
+
+static double doctor_least(double a, double b) { return a > 0 && (b <= 0 || a < b) ? a : b; }
+
+/* The smallest quota of our group and the groups above it. */
+static double doctor_quota(void) {
+    double least = doctor_quota_of("/sys/fs/cgroup/cpu.max");
+    char line[600];
+    FILE *f = fopen("/proc/self/cgroup", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        if (strncmp(line, "0::", 3) != 0) continue;
+        line[strcspn(line, "\n")] = 0;
+        for (char *end = line + strlen(line); end > line + 3; *(end = strrchr(line + 3, '/')) = 0) {
+            char *path = cmd_format("/sys/fs/cgroup%s/cpu.max", line + 3);
+            least = doctor_least(doctor_quota_of(path), least);
+            free(path);
+            if (!strrchr(line + 3, '/')) break;
+        }
+    }
+    if (f) fclose(f);
+    return least;
+}
+
+static void doctor_threads(const cmd *c, json *j) {
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    int affinity = doctor_affinity();
+    double quota = doctor_quota(), allowed = affinity ? affinity : (double)online;
+    if (quota > 0 && ceil(quota) < allowed) allowed = ceil(quota);
+    char limit[60] = "no quota";
+    if (quota > 0) snprintf(limit, sizeof limit, "a quota of %.3g", quota);
+    char *value = cmd_format("%d allowed (%ld processors online, affinity %d, %s)", (int)allowed, online, affinity, limit);
+    doctor_line(c, j, "threads", true, value, "a call runs on one thread as yet; calls may be made from as many threads as you like");
+    free(value);
+}
+
+/* ---- folders -------------------------------------------------------------------------------------------- */
+
+static void doctor_cache(const cmd *c, json *j) {
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char *path = c->cache_dir ? cmd_format("%s", c->cache_dir) : xdg && *xdg ? cmd_format("%s/bitale", xdg) : cmd_format("%s/.cache/bitale", home ? home : "");
+    doctor_line(c, j, "cache", access(path, W_OK) == 0, path, "not used yet: it will hold generated code");
+    free(path);
+}
+
+static void doctor_mode(const cmd *c, json *j) {
+    const char *mode = c->mode ? c->mode : getenv("BITALE_MODE");
+    bool known = !mode || !*mode || strcmp(mode, "fast_run") == 0 || strcmp(mode, "fast_compile") == 0;
+    doctor_line(c, j, "mode", known, mode && *mode ? mode : "fast_run", known ? "what functions are compiled by unless --mode says otherwise" : "BITALE_MODE names no mode: fast_run and fast_compile are the modes");
+}
+
+int verb_doctor(int argc, char **argv) {
+    static const struct argp_child children[] = { { &cmd_common_argp, 0, NULL, 100 }, { 0 } };
+    static const struct argp argp = { NULL, doctor_parse, "", doctor_doc, children, NULL, NULL };
+    cmd c = { .verb = "doctor" };
+    json j = { 0 };
+    btl_feature feature;
+    cmd_parse(&c, &argp, argc, argv, &c);
+    int code = cmd_open_empty(&c);
+    if (c.json) json_open(&j, NULL, '{');
+    else printf("bitale %s\n", btl_version());
+    for (int i = 0; !code && btl_feature_at(c.ctx, i, &feature); i++) doctor_line(&c, &j, feature.name, feature.available, feature.value, feature.meaning);
+    doctor_compiler(&c, &j);
+    doctor_threads(&c, &j);
+    doctor_mode(&c, &j);
+    doctor_cache(&c, &j);
+    if (c.json) json_close(&j, '}'), json_end(&j);
+    cmd_close(&c);
+    return cmd_finish(&c, code);
+}

@@ -1,0 +1,114 @@
+/* ops.c - bitale ops: the table of operations. SPDX-License-Identifier: BSD-3-Clause */
+#include "common.h"
+#include "json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct ops_options { cmd *c; const char *name; } ops_options;
+
+static const char ops_doc[] =
+    "Lists the operations of the notation, or tells all about one."
+    "\v"
+    "The letter before the name says what there is of a derivative: g a gradient, p that of the parts that the operation is made of, - none.\n"
+    "\n"
+    "Operators are operations too: + is add, @ is matmul, x[...] is subtensor or take.\n"
+    "\n"
+    "Examples:\n"
+    "  bitale ops\n"
+    "  bitale ops softmax\n"
+    "  bitale ops --json\n"
+    "\n"
+    "Exit codes: 0 good; 2 wrong use of the command; 3 no operation of that name.";
+
+static error_t ops_parse(int key, char *arg, struct argp_state *state) {
+    ops_options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = o->c; return 0;
+    case ARGP_KEY_ARG:
+        if (state->arg_num > 0) argp_error(state, "%s is one argument too many", arg);
+        o->name = arg;
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void ops_json(json *j, int i, const btl_op_info *op) {
+    btl_op_setting s;
+    json_open(j, NULL, '{');
+    json_text(j, "name", op->name);
+    json_text(j, "signature", op->signature);
+    json_text(j, "doc", op->doc);
+    json_text(j, "gradient", op->gradient);
+    json_text(j, "dtypes", *op->dtypes ? op->dtypes : NULL);
+    json_text(j, "runs", op->runs);
+    json_bool(j, "can_fail", op->can_fail);
+    if (op->max_ulp >= 0) json_number(j, "max_ulp", op->max_ulp);
+    json_open(j, "settings", '[');
+    for (int k = 0; btl_op_setting_at(i, k, &s); k++) {
+        json_open(j, NULL, '{');
+        json_text(j, "name", s.name);
+        json_text(j, "kind", s.kind);
+        json_text(j, "default", s.fallback);
+        json_text(j, "doc", s.doc);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    json_close(j, '}');
+}
+
+static void ops_print_row(const btl_op_info *op) {
+    printf("%c %-34s %s\n", *op->gradient == 'y' ? 'g' : *op->gradient == 'b' ? 'p' : '-', op->signature ? op->signature : op->name, op->doc ? op->doc : "");
+}
+
+static const char *ops_runs(const char *runs) {
+    if (strcmp(runs, "strips") == 0) return "as a vector kernel, fused with its neighbours";
+    if (strcmp(runs, "native") == 0) return "as a native kernel of its own";
+    if (strcmp(runs, "view") == 0) return "as a view: nothing is computed or copied";
+    if (strcmp(runs, "parts") == 0) return "as the operations that it is made of";
+    return "by its reference";
+}
+
+static void ops_print_details(int i, const btl_op_info *op) {
+    btl_op_setting s;
+    printf("%s\n    %s\n\n", op->signature ? op->signature : op->name, op->doc ? op->doc : "");
+    if (*op->dtypes) printf("  types     %s\n", op->dtypes);
+    printf("  gradient  %s\n", op->gradient);
+    printf("  runs      %s\n", ops_runs(op->runs));
+    if (op->max_ulp > 0) printf("  error     at most %g ulp (f32, f64)\n", op->max_ulp);
+    if (op->max_ulp == 0) printf("  error     correctly rounded\n");
+    if (op->can_fail) printf("  can fail  at run time, with the place in the source\n");
+    if (op->nsettings) printf("\nSettings:\n");
+    for (int k = 0; btl_op_setting_at(i, k, &s); k++) printf("  %s: %s%s%s    %s\n", s.name, s.kind, s.fallback ? " = " : "", s.fallback ? s.fallback : "", s.doc ? s.doc : "");
+}
+
+static int ops_unknown(const cmd *c, const char *name) {
+    const char *names[1000];
+    btl_op_info op;
+    int n = 0;
+    while (n < 1000 && btl_op_at(n, &op)) names[n++] = op.name;
+    const char *nearest = btl_nearest(name, n, names);
+    return cmd_fail(c, BTL_ENAME, "there is no operation named %s%s%s%s", name, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+int verb_ops(int argc, char **argv) {
+    static const struct argp_child children[] = { { &cmd_common_argp, 0, NULL, 100 }, { 0 } };
+    static const struct argp argp = { NULL, ops_parse, "[NAME]", ops_doc, children, NULL, NULL };
+    cmd c = { .verb = "ops" };
+    ops_options o = { .c = &c };
+    btl_op_info op;
+    json j = { 0 };
+    cmd_parse(&c, &argp, argc, argv, &o);
+    bool found = false;
+    if (c.json && !o.name) json_open(&j, NULL, '[');
+    for (int i = 0; btl_op_at(i, &op); i++) {
+        if (o.name && strcmp(o.name, op.name) != 0) continue;
+        found = true;
+        if (c.json) ops_json(&j, i, &op);
+        else if (o.name) ops_print_details(i, &op);
+        else ops_print_row(&op);
+    }
+    if (c.json && !o.name) json_close(&j, ']');
+    if (c.json && found) json_end(&j);
+    return cmd_finish(&c, found || !o.name ? 0 : ops_unknown(&c, o.name));
+}

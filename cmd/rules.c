@@ -1,0 +1,112 @@
+/* rules.c - bitale rules: the table of rewrite rules. SPDX-License-Identifier: BSD-3-Clause */
+#include "common.h"
+#include "json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct rules_options { cmd *c; const char *name; } rules_options;
+
+static const char rules_doc[] =
+    "Lists the rewrite rules in the order in which they are tried, or tells all about one: NAME, or a tag, or a phase (canonicalize, stabilize, specialize, lower)."
+    "\v"
+    "A rule is written in the notation: ?x stands for any expression. Where code finds or makes the expression, the operations that it looks at are "
+    "named instead.\n"
+    "\n"
+    "Examples:\n"
+    "  bitale rules\n"
+    "  bitale rules stabilize\n"
+    "  bitale rules log_one_plus_exp\n"
+    "\n"
+    "Exit codes: 0 good; 2 wrong use of the command; 3 no rule of that name.";
+
+static error_t rules_parse(int key, char *arg, struct argp_state *state) {
+    rules_options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = o->c; return 0;
+    case ARGP_KEY_ARG:
+        if (state->arg_num > 0) argp_error(state, "%s is one argument too many", arg);
+        o->name = arg;
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The word stands among others, separated by blanks or commas. */
+static bool rules_has_word(const char *words, const char *word) {
+    size_t n = strlen(word);
+    for (const char *p = words; p && (p = strstr(p, word)); p++)
+        if ((p == words || strchr(" ,", p[-1])) && (!p[n] || strchr(" ,", p[n]))) return true;
+    return false;
+}
+
+static bool rules_is_meant(const btl_rule_info *r, const char *name) {
+    return !name || strcmp(r->name, name) == 0 || rules_has_word(r->tags, name) || rules_has_word(r->phases, name);
+}
+
+static void rules_json(json *j, const btl_rule_info *r) {
+    json_open(j, NULL, '{');
+    json_text(j, "name", r->name);
+    json_text(j, "match", r->match);
+    json_text(j, "result", r->result);
+    json_text(j, "ops", r->ops);
+    json_text(j, "when", r->when);
+    json_text(j, "phases", r->phases);
+    json_text(j, "exactness", r->exactness);
+    json_text(j, "needs", *r->needs ? r->needs : NULL);
+    json_text(j, "why", r->why);
+    json_text(j, "source", r->source);
+    json_text(j, "tags", r->tags);
+    json_bool(j, "opt_in", r->opt_in);
+    json_close(j, '}');
+}
+
+static void rules_print_row(const btl_rule_info *r) {
+    printf("rule %s: ", r->name);
+    if (r->match) printf("%s", r->match);
+    else printf("(%s)", r->ops ? r->ops : "*");
+    printf(" => %s", r->result ? r->result : "(in code)");
+    if (r->when) printf(" when %s", r->when);
+    printf("    # %s\n", r->phases);
+}
+
+static void rules_print_details(const btl_rule_info *r) {
+    rules_print_row(r);
+    if (r->why) printf("    why     %s\n", r->why);
+    if (r->source) printf("    source  %s\n", r->source);
+    printf("    result  %s\n", r->exactness);
+    if (*r->needs) printf("    needs   %s\n", r->needs);
+    if (r->tags) printf("    tags    %s\n", r->tags);
+    if (r->opt_in) printf("    used only when asked for\n");
+    putchar('\n');
+}
+
+static int rules_unknown(const cmd *c, const char *name) {
+    const char *names[1000];
+    btl_rule_info r;
+    int n = 0;
+    while (n < 1000 && btl_rule_info_at(n, &r)) names[n++] = r.name;
+    const char *nearest = btl_nearest(name, n, names);
+    return cmd_fail(c, BTL_ENAME, "there is no rule, tag or phase named %s%s%s%s", name, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+int verb_rules(int argc, char **argv) {
+    static const struct argp_child children[] = { { &cmd_common_argp, 0, NULL, 100 }, { 0 } };
+    static const struct argp argp = { NULL, rules_parse, "[NAME]", rules_doc, children, NULL, NULL };
+    cmd c = { .verb = "rules" };
+    rules_options o = { .c = &c };
+    btl_rule_info r;
+    json j = { 0 };
+    cmd_parse(&c, &argp, argc, argv, &o);
+    int found = 0;
+    if (c.json) json_open(&j, NULL, '[');
+    for (int i = 0; btl_rule_info_at(i, &r); i++) {
+        if (!rules_is_meant(&r, o.name)) continue;
+        found++;
+        if (c.json) rules_json(&j, &r);
+        else if (o.name) rules_print_details(&r);
+        else rules_print_row(&r);
+    }
+    if (c.json) json_close(&j, ']'), json_end(&j);
+    return cmd_finish(&c, found || !o.name ? 0 : rules_unknown(&c, o.name));
+}

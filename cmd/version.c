@@ -1,0 +1,66 @@
+/* version.c - bitale version. SPDX-License-Identifier: BSD-3-Clause */
+#include "common.h"
+#include "json.h"
+
+#include <stdio.h>
+
+typedef struct version_options { cmd *c; bool features; } version_options;
+
+enum { KEY_FEATURES = 0x300 };
+
+static const struct argp_option version_argp_options[] = {
+    { "features", KEY_FEATURES, NULL, 0, "Also what this build and this machine have", 1 },
+    { 0 },
+};
+
+static const char version_doc[] =
+    "Prints the version of Bitale."
+    "\v"
+    "Examples:\n"
+    "  bitale version\n"
+    "  bitale version --features --json\n"
+    "\n"
+    "bitale doctor tells what each feature means.\n"
+    "\n"
+    "Exit codes: 0 good; 2 wrong use of the command.";
+
+static error_t version_parse(int key, char *arg, struct argp_state *state) {
+    version_options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = o->c; return 0;
+    case KEY_FEATURES: o->features = true; return 0;
+    case ARGP_KEY_ARG: argp_error(state, "%s: version takes no argument", arg); return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void version_features(const cmd *c, json *j) {
+    btl_feature feature;
+    for (int i = 0; btl_feature_at(c->ctx, i, &feature); i++) {
+        if (!c->json) printf("%-10s %s%s\n", feature.name, feature.available ? "" : "no: ", feature.value);
+        else json_text(j, feature.name, feature.available ? feature.value : NULL);
+    }
+    if (!c->json) printf("%-10s fast_run, fast_compile\n%-10s", "modes", "dtypes");
+    if (c->json) json_open(j, "dtypes", '[');
+    for (int i = 0; i < BTL_NDTYPES; i++)
+        if (c->json) json_text(j, NULL, btl_dtype_name((btl_dtype)i));
+        else printf(" %s", btl_dtype_name((btl_dtype)i));
+    if (c->json) json_close(j, ']');
+    else putchar('\n');
+}
+
+int verb_version(int argc, char **argv) {
+    static const struct argp_child children[] = { { &cmd_common_argp, 0, NULL, 100 }, { 0 } };
+    static const struct argp argp = { version_argp_options, version_parse, "", version_doc, children, NULL, NULL };
+    cmd c = { .verb = "version" };
+    version_options o = { .c = &c };
+    json j = { 0 };
+    cmd_parse(&c, &argp, argc, argv, &o);
+    int code = o.features ? cmd_open_empty(&c) : 0;
+    if (c.json) json_open(&j, NULL, '{'), json_text(&j, "version", btl_version());
+    else printf("bitale %s\n", btl_version());
+    if (o.features && !code) version_features(&c, &j);
+    if (c.json) json_close(&j, '}'), json_end(&j);
+    cmd_close(&c);
+    return cmd_finish(&c, code);
+}
