@@ -64,14 +64,14 @@ static inline const char *bench_duration(char *text, size_t bytes, double ns) {
 }
 
 static inline void bench_title(const char *title) {
-    printf("\n%-50s %10s %21s  %s\n", title, "median", "least .. most", "ratio");
+    printf("\n%-64s %10s %22s  %s\n", title, "median", "least .. most", "ratio");
 }
 
 /* One line: the time, and how many times `limit` (nanoseconds; 0: none) it is. */
 static inline void bench_row(const char *name, bench_time t, double limit, const char *limit_name) {
     char a[32], b[32], c[32], spread[70];
     snprintf(spread, sizeof spread, "%s .. %s", bench_duration(b, sizeof b, t.least), bench_duration(c, sizeof c, t.most));
-    printf("%-50s %10s %21s", name, bench_duration(a, sizeof a, t.median), spread);
+    printf("%-64s %10s %22s", name, bench_duration(a, sizeof a, t.median), spread);
     if (limit > 0) printf("  %.2f x %s", t.median / limit, limit_name);
     putchar('\n');
     fflush(stdout);
@@ -94,6 +94,7 @@ typedef struct bench_program {
     btl_state *state;
     btl_array in[BENCH_MOST], out[BENCH_MOST];
     bool fresh; /* results are made anew by each call */
+    btl_error err;
 } bench_program;
 
 /* Compiles the entry `name` (NULL: the only one) of a text. */
@@ -137,8 +138,7 @@ static inline void bench_arguments(bench_program *p, double below) {
 
 static inline void bench_call(void *arg) {
     bench_program *p = arg;
-    btl_error err = { 0 };
-    bench_check(btl_call(p->f, p->state, p->in, p->out, NULL, &err), "call", err.message);
+    if (btl_call(p->f, p->state, p->in, p->out, NULL, &p->err) != BTL_OK) bench_check(p->err.status, "call", p->err.message);
     if (p->fresh)
         for (int i = 0; i < btl_function_noutputs(p->f); i++) btl_array_free(&p->out[i]);
 }

@@ -1,123 +1,130 @@
-/* strips_bench.c - elementwise chains and reductions by the strip interpreter, on one thread:
- * nanoseconds an element and bytes a second, of whole calls with the caller's output (so a 0-d case
- * is the price of a call). Compare the chains with `triad`, which does next to nothing but move
- * memory. SPDX-License-Identifier: BSD-3-Clause */
-#include "bitale/bitale.h"
+/* strips_bench.c - elementwise chains, broadcasting, reductions, softmax: whole calls on one thread
+ * with the caller's output. The limit of each is a plain C loop of this file that moves as many bytes
+ * (f32) over arrays of the same size, measured in the same run: `triad` for large ones, which memory
+ * bounds, and for small ones, which lie in cache. SPDX-License-Identifier: BSD-3-Clause */
+#include "bench.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-typedef struct bench {
+typedef struct strips_case {
     const char *name;
     const char *result;   /* an expression of x, y, z */
     const char *types[3]; /* of x, y, z; NULL: not there */
-} bench;
+} strips_case;
 
-#define VECTORS(n)                                                                                 \
-    { "f32[" #n "]", "f32[" #n "]", "f32[" #n "]" }
-#define TEN_CHEAP "maximum((((x + y) * z + y) * z - y) * z + y, z) * y - z"
-#define TEN_DEAR  "(sigmoid((exp(tanh((x + y) * z) + y) * z) + y) * z) + y"
+#define VECTORS(n) { "f32[" #n "]", "f32[" #n "]", "f32[" #n "]" }
+#define TWO_VECTORS(n) { "f32[" #n "]", "f32[" #n "]" }
+/* ten operations each */
+#define TEN_CHEAP "maximum((((x + y) * x + y) * x - y) * x + y, x) * y - x"
+#define TEN_DEAR  "(sigmoid((exp(tanh((x + y) * z) + y) * z) + y) * z) + y - x"
 
-static const bench bench_cases[] = {
-    { "0-d addition", "x + y", { "f32", "f32" } },
-    { "addition of 10", "x + y", { "f32[10]", "f32[10]" } },
-    { "addition of 1000", "x + y", { "f32[1000]", "f32[1000]" } },
-    { "addition of 1e7", "x + y", VECTORS(10000000) },
-    { "triad, 1e7", "x * y + z", VECTORS(10000000) },
-    { "10 cheap ops, 1e7", TEN_CHEAP, VECTORS(10000000) },
-    { "10 cheap ops, 1e4", TEN_CHEAP, VECTORS(10000) },
-    { "10 ops with tanh, exp, sigmoid, 1e7", TEN_DEAR, VECTORS(10000000) },
-    { "10 ops with tanh, exp, sigmoid, 1e4", TEN_DEAR, VECTORS(10000) },
-    { "[4096, 10] + [10]", "x + y", { "f32[4096, 10]", "f32[10]" } },
-    { "[4096, 10] - [4096, 1]", "x - y", { "f32[4096, 10]", "f32[4096, 1]" } },
-    { "[1000, 1000] + its transpose", "x + x.T", { "f32[1000, 1000]" } },
+static const strips_case strips_chains[] = {
+    { "addition of 1e7", "x + y", TWO_VECTORS(10000000) },
+    { "10 cheap operations, 1e7", TEN_CHEAP, TWO_VECTORS(10000000) },
+    { "10 operations with tanh, exp, sigmoid, 1e7", TEN_DEAR, VECTORS(10000000) },
+    { "addition of 1e4", "x + y", TWO_VECTORS(10000) },
+    { "10 cheap operations, 1e4", TEN_CHEAP, TWO_VECTORS(10000) },
+    { "10 operations with tanh, exp, sigmoid, 1e4", TEN_DEAR, VECTORS(10000) },
+    { "exp, 1e4", "exp(x)", { "f32[10000]" } },
+    { "log, 1e4", "log(x)", { "f32[10000]" } },
+    { "tanh, 1e4", "tanh(x)", { "f32[10000]" } },
+    { "sigmoid, 1e4", "sigmoid(x)", { "f32[10000]" } },
+    { "erf, 1e4", "erf(x)", { "f32[10000]" } },
+    { "sin, 1e4", "sin(x)", { "f32[10000]" } },
+    { "tan, 1e4", "tan(x)", { "f32[10000]" } },
+    { "x ** y, 1e4", "x ** y", TWO_VECTORS(10000) },
+    { "exp of f64, 1e4", "exp(x)", { "f64[10000]" } },
+    { "sin of f64, 1e4", "sin(x)", { "f64[10000]" } },
+};
+
+static const strips_case strips_shapes[] = {
+    { "rows stretched: [4096, 10] + [10]", "x + y", { "f32[4096, 10]", "f32[10]" } },
+    { "columns stretched: [4096, 10] - [4096, 1]", "x - y", { "f32[4096, 10]", "f32[4096, 1]" } },
+    { "columns stretched: [512, 512] - [512, 1]", "x - y", { "f32[512, 512]", "f32[512, 1]" } },
+    { "outer: [512, 1] + [512]", "x + y", { "f32[512, 1]", "f32[512]" } },
+    { "transposed: [1000, 1000] + its transpose", "x + x.T", { "f32[1000, 1000]" } },
+    { "transposed: [64, 64] + its transpose", "x + x.T", { "f32[64, 64]" } },
+    { "every other element of [200000]", "x[::2] + 1", { "f32[200000]" } },
+    { "back to front, [100000]", "x[::-1] + 1", { "f32[100000]" } },
+};
+
+static const strips_case strips_reductions[] = {
     { "sum of 1e7", "sum(x)", { "f32[10000000]" } },
     { "sum of 1e4", "sum(x)", { "f32[10000]" } },
     { "max of 1e4", "max(x)", { "f32[10000]" } },
+    { "argmax of [4096, 10] by rows", "argmax(x, axis=1)", { "f32[4096, 10]" } },
     { "sum of products, 1e7", "sum(x * y)", { "f32[10000000]", "f32[10000000]" } },
-    { "column sums [256, 784]", "sum(x, axis=0)", { "f32[256, 784]" } },
-    { "column sums of exp [256, 784]", "sum(exp(x), axis=0)", { "f32[256, 784]" } },
-    { "column sums [4096, 10]", "sum(x, axis=0)", { "f32[4096, 10]" } },
-    { "column sums [4096, 2000]", "sum(x, axis=0)", { "f32[4096, 2000]" } },
     { "row sums [4096, 10]", "sum(x, axis=1)", { "f32[4096, 10]" } },
-    { "row sums of exp [4096, 10]", "sum(exp(x), axis=1)", { "f32[4096, 10]" } },
     { "row sums [4096, 64]", "sum(x, axis=1)", { "f32[4096, 64]" } },
     { "row sums [4096, 784]", "sum(x, axis=1)", { "f32[4096, 784]" } },
+    { "row sums of exp [4096, 10]", "sum(exp(x), axis=1)", { "f32[4096, 10]" } },
+    { "column sums [4096, 10]", "sum(x, axis=0)", { "f32[4096, 10]" } },
+    { "column sums [256, 784]", "sum(x, axis=0)", { "f32[256, 784]" } },
+    { "column sums [4096, 2000]", "sum(x, axis=0)", { "f32[4096, 2000]" } },
+    { "column sums of exp [256, 784]", "sum(exp(x), axis=0)", { "f32[256, 784]" } },
+    { "middle axis of [64, 100, 32]", "sum(x, axis=1)", { "f32[64, 100, 32]" } },
+    { "softmax of rows [4096, 10]", "softmax(x, axis=1)", { "f32[4096, 10]" } },
+    { "softmax of rows [256, 1000]", "softmax(x, axis=1)", { "f32[256, 1000]" } },
+    { "softmax of columns [1000, 256]", "softmax(x, axis=0)", { "f32[1000, 256]" } },
+    { "mean and variance of rows [256, 1000]", "(x - mean(x, axis=1, keepdims=true)) / sqrt(var(x, axis=1, keepdims=true) + 1e-5)",
+      { "f32[256, 1000]" } },
 };
 
-static double bench_now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+/* ---- the limit ------------------------------------------------------------------------------------ */
+
+typedef struct strips_triad { int64_t n; float *a, *b, *c; } strips_triad;
+
+__attribute__((noinline, optimize("O3"))) static void strips_triad_run(int64_t n, float *restrict a, const float *restrict b,
+                                                                        const float *restrict c) {
+    for (int64_t i = 0; i < n; i++) a[i] = b[i] + 1.5f * c[i];
 }
 
-static void bench_check(btl_status status, const char *name, const char *message) {
-    if (status == BTL_OK) return;
-    fprintf(stderr, "%s: %s\n", name, message);
-    exit(1);
+static void strips_triad_work(void *arg) {
+    strips_triad *t = arg;
+    strips_triad_run(t->n, t->a, t->b, t->c);
 }
 
-static btl_function *bench_compile(btl_graph *g, const bench *b) {
-    char text[1000] = "";
-    btl_error err = { 0 };
-    btl_function *f = NULL;
-    for (int i = 0; i < 3 && b->types[i]; i++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "input %c: %s\n", 'x' + i,
-                 b->types[i]);
-    snprintf(text + strlen(text), sizeof text - strlen(text), "output result = %s\n", b->result);
-    bench_check(btl_graph_parse(g, text, strlen(text), b->name), b->name, btl_graph_messages(g));
-    bench_check(btl_function_new(g, btl_entry_find(g, NULL), NULL, &f, &err), b->name, err.message);
-    return f;
+/* Nanoseconds of a triad over so many bytes in all. */
+static double strips_limit(int64_t bytes) {
+    static int64_t last;
+    static double ns;
+    int64_t n = bytes / 12;
+    if (n == last) return ns;
+    strips_triad t = { n, malloc((size_t)n * 4), calloc((size_t)n, 4), calloc((size_t)n, 4) };
+    if (!t.a || !t.b || !t.c) exit(1);
+    for (int64_t i = 0; i < n; i++) t.b[i] = t.c[i] = 1;
+    ns = bench_measure(strips_triad_work, &t).median;
+    last = n;
+    free(t.a), free(t.b), free(t.c);
+    return ns;
 }
 
-/* An argument full of harmless numbers. */
-static btl_array bench_argument(const btl_function *f, int i) {
-    btl_array a;
-    int64_t shape[BTL_MAX_RANK];
-    int rank = btl_function_input_rank(f, i);
-    for (int d = 0; d < rank; d++) shape[d] = btl_function_input_size(f, i, d);
-    bench_check(btl_array_new(NULL, BTL_F32, rank, shape, &a), "argument", "out of memory");
-    float *x = btl_array_data(&a);
-    for (int64_t k = 0; k < btl_array_elems(&a); k++) x[k] = 0.25f + (float)(k % 37) / 100;
-    return a;
-}
+/* ---- cases ---------------------------------------------------------------------------------------- */
 
-static void bench_run(const bench *b) {
-    btl_graph *g;
-    btl_error err = { 0 };
-    btl_array in[3] = { { 0 } }, out = { 0 };
-    bench_check(btl_graph_new(NULL, &g), b->name, "out of memory");
-    btl_function *f = bench_compile(g, b);
-    int64_t elems = 1, bytes = 0;
-    for (int i = 0; i < btl_function_ninputs(f); i++) {
-        in[i] = bench_argument(f, i);
-        bytes += btl_array_elems(&in[i]) * 4;
-        if (btl_array_elems(&in[i]) > elems) elems = btl_array_elems(&in[i]);
+static void strips_run(const strips_case *c) {
+    char text[1000] = "", name[120];
+    for (int i = 0; i < 3 && c->types[i]; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "input %c: %s\n", 'x' + i, c->types[i]);
+    snprintf(text + strlen(text), sizeof text - strlen(text), "output result = %s\n", c->result);
+    bench_program p = bench_compile(text, NULL);
+    bench_arguments(&p, 1);
+    bench_call(&p); /* makes the output */
+    bench_time t = bench_measure(bench_call, &p);
+    int64_t bytes = bench_bytes(&p), elems = 1;
+    for (int i = 0; i < BENCH_MOST; i++) {
+        if (p.in[i].data && btl_array_elems(&p.in[i]) > elems) elems = btl_array_elems(&p.in[i]);
+        if (p.out[i].data && btl_array_elems(&p.out[i]) > elems) elems = btl_array_elems(&p.out[i]);
     }
-    bench_check(btl_call(f, NULL, in, &out, NULL, &err), b->name,
-                err.message); /* makes the output */
-    bytes += btl_array_elems(&out) * 4;
-    int64_t repeat = elems > 10000000 ? 1 : 10000000 / elems;
-    double best = 1e30;
-    for (int round = 0; round < 5; round++) {
-        double start = bench_now_ns();
-        for (int64_t i = 0; i < repeat; i++) btl_call(f, NULL, in, &out, NULL, &err);
-        double ns = (bench_now_ns() - start) / (double)repeat;
-        if (ns < best) best = ns;
-    }
-    printf("%-38s %9.3f ns/element %8.2f GB/s %13.1f ns/call\n", b->name, best / (double)elems,
-           (double)bytes / best, best);
-    fflush(stdout);
-    for (int i = 0; i < 3; i++) btl_array_free(&in[i]);
-    btl_array_free(&out);
-    btl_function_free(f);
-    btl_graph_free(g);
+    snprintf(name, sizeof name, "%s (%.3f ns an element)", c->name, t.median / (double)elems);
+    bench_row(name, t, strips_limit(bytes), "triad");
+    bench_free(&p);
 }
+
+#define STRIPS_RUN(title, cases)                                                                   \
+    bench_title(title);                                                                            \
+    for (size_t i = 0; i < sizeof(cases) / sizeof *(cases); i++) strips_run(&(cases)[i])
 
 int main(void) {
-    for (size_t i = 0; i < sizeof bench_cases / sizeof *bench_cases; i++)
-        bench_run(&bench_cases[i]);
+    STRIPS_RUN("elementwise", strips_chains);
+    STRIPS_RUN("broadcast, transposed, sliced", strips_shapes);
+    STRIPS_RUN("reductions", strips_reductions);
     return 0;
 }

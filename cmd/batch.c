@@ -46,7 +46,7 @@ static bool batch_names(const batch *b, int input, int axis) {
 
 static int batch_none(const batch *b) {
     const btl_function *f = b->values->f;
-    const char *names[64];
+    const char *names[64] = { 0 };
     int n = 0;
     for (int i = 0; i < b->values->ninputs && n < 64; i++)
         if (btl_function_input_rank(f, i) > 0 && (names[n] = btl_function_input_size_name(f, i, 0))) n++;

@@ -136,29 +136,29 @@ static void check_print_signature(const btl_function *f) {
 }
 
 static void check_json_signature(json *j, const btl_function *f) {
-    json_open(j, NULL, '{');
-    json_text(j, "name", btl_function_name(f));
-    json_open(j, "arguments", '[');
+    jw_open(j, NULL, '{');
+    jw_text(j, "name", btl_function_name(f));
+    jw_open(j, "arguments", '[');
     for (int i = 0; i < btl_function_ninputs(f); i++) {
-        json_open(j, NULL, '{');
-        json_text(j, "name", btl_function_input_name(f, i));
-        json_text(j, "type", btl_function_input_type(f, i));
-        json_bool(j, "default", btl_function_input_has_default(f, i));
-        json_close(j, '}');
+        jw_open(j, NULL, '{');
+        jw_text(j, "name", btl_function_input_name(f, i));
+        jw_text(j, "type", btl_function_input_type(f, i));
+        jw_bool(j, "default", btl_function_input_has_default(f, i));
+        jw_close(j, '}');
     }
-    json_close(j, ']');
-    json_open(j, "outputs", '[');
+    jw_close(j, ']');
+    jw_open(j, "outputs", '[');
     for (int i = 0; i < btl_function_noutputs(f); i++) {
-        json_open(j, NULL, '{');
-        json_text(j, "name", btl_function_output_name(f, i));
-        json_text(j, "type", btl_function_output_type(f, i));
-        json_close(j, '}');
+        jw_open(j, NULL, '{');
+        jw_text(j, "name", btl_function_output_name(f, i));
+        jw_text(j, "type", btl_function_output_type(f, i));
+        jw_close(j, '}');
     }
-    json_close(j, ']');
-    json_open(j, "updates", '[');
-    for (int i = 0; i < btl_function_nupdates(f); i++) json_text(j, NULL, btl_function_update_name(f, i));
-    json_close(j, ']');
-    json_close(j, '}');
+    jw_close(j, ']');
+    jw_open(j, "updates", '[');
+    for (int i = 0; i < btl_function_nupdates(f); i++) jw_text(j, NULL, btl_function_update_name(f, i));
+    jw_close(j, ']');
+    jw_close(j, '}');
 }
 
 /* ---- inputs -------------------------------------------------------------------------------------------- */
@@ -479,29 +479,29 @@ static int check_program(check *k, json *j) {
     if (code) return code;
     btl_entry *only = named || k->o.expect ? cmd_entry(k->c, named ? k->o.words[1] : NULL, &code) : NULL;
     if (code) return code;
-    if (j) json_open(j, "functions", '[');
+    if (j) jw_open(j, "functions", '[');
     for (int i = 0; i < n; i++) {
         btl_entry *e = btl_entry_find(k->c->g, btl_graph_entry_name(k->c->g, i));
         if (!named || e == only) check_function(k, e, k->o.expect && e == only, j);
     }
-    if (j) json_close(j, ']');
+    if (j) jw_close(j, ']');
     if (n == 0 && !j && !k->c->quiet) printf("ok %s: no function and no output\n", k->c->file);
     return k->exit_code;
 }
 
 static void check_json_results(const check *k, json *j) {
-    json_open(j, "checks", '[');
+    jw_open(j, "checks", '[');
     for (int i = 0; i < k->nresults; i++) {
         const check_result *r = &k->results[i];
-        json_open(j, NULL, '{');
-        json_text(j, "kind", r->kind);
-        json_text(j, "function", r->function);
-        json_text(j, "what", r->what);
-        json_bool(j, "ok", r->ok);
-        json_text(j, "message", r->message);
-        json_close(j, '}');
+        jw_open(j, NULL, '{');
+        jw_text(j, "kind", r->kind);
+        jw_text(j, "function", r->function);
+        jw_text(j, "what", r->what);
+        jw_bool(j, "ok", r->ok);
+        jw_text(j, "message", r->message);
+        jw_close(j, '}');
     }
-    json_close(j, ']');
+    jw_close(j, ']');
 }
 
 static void check_free(check *k) {
@@ -523,17 +523,17 @@ int verb_check(int argc, char **argv) {
     cmd_parse(&c, &argp, argc, argv, &k.o);
     int code = cmd_open(&c, k.o.words[0]);
     if (c.json) {
-        json_open(&j, NULL, '{');
-        json_text(&j, "program", c.file ? c.file : k.o.words[0]);
-        json_integer(&j, "mistakes", c.g ? btl_graph_nmessages(c.g) : 0);
-        if (code && c.g) json_text(&j, "messages", btl_graph_messages(c.g));
+        jw_open(&j, NULL, '{');
+        jw_text(&j, "program", c.file ? c.file : k.o.words[0]);
+        jw_integer(&j, "mistakes", c.g ? btl_graph_nmessages(c.g) : 0);
+        if (code && c.g) jw_text(&j, "messages", btl_graph_messages(c.g));
     }
     if (!code) code = check_program(&k, c.json ? &j : NULL);
     if (c.json) {
         check_json_results(&k, &j);
-        json_bool(&j, "ok", code == 0);
-        json_close(&j, '}');
-        json_end(&j);
+        jw_bool(&j, "ok", code == 0);
+        jw_close(&j, '}');
+        jw_end(&j);
     }
     check_free(&k);
     return cmd_finish(&c, code);

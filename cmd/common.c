@@ -192,14 +192,10 @@ static void common_check_options(const cmd *c, const struct argp *argp, int argc
 
 void cmd_parse(cmd *c, const struct argp *argp, int argc, char **argv, void *input) {
     argp_err_exit_status = cmd_exit_code(BTL_EUSAGE);
-    char *name = cmd_format("bitale %s", c->verb);
-    char **args = cmd_alloc(((size_t)argc + 1) * sizeof *args);
-    memcpy(args, argv, (size_t)argc * sizeof *args);
-    args[0] = name;
-    common_check_options(c, argp, argc, args);
-    argp_parse(argp, argc, args, 0, NULL, input);
-    free(args);
-    free(name);
+    snprintf(c->name, sizeof c->name, "bitale %s", c->verb);
+    argv[0] = c->name; /* as argp's messages begin */
+    common_check_options(c, argp, argc, argv);
+    argp_parse(argp, argc, argv, 0, NULL, input);
 }
 
 btl_function_options cmd_function_options(const cmd *c) {

@@ -13,6 +13,7 @@
 /* A verb at work. */
 typedef struct cmd {
     const char *verb;
+    char name[32];          /* "bitale run", for argp */
     bool json, quiet;
     const char *mode, *cache_dir;
     int threads;            /* 0: not said */

@@ -36,11 +36,11 @@ static error_t doctor_parse(int key, char *arg, struct argp_state *state) {
 
 static void doctor_line(const cmd *c, json *j, const char *name, bool good, const char *value, const char *meaning) {
     if (c->json) {
-        json_open(j, name, '{');
-        json_bool(j, "available", good);
-        json_text(j, "value", value);
-        json_text(j, "meaning", meaning);
-        json_close(j, '}');
+        jw_open(j, name, '{');
+        jw_bool(j, "available", good);
+        jw_text(j, "value", value);
+        jw_text(j, "meaning", meaning);
+        jw_close(j, '}');
     } else {
         printf("%s %-10s %s\n  %-10s %s\n", good ? "+" : "-", name, value, "", meaning);
     }
@@ -145,14 +145,14 @@ int verb_doctor(int argc, char **argv) {
     btl_feature feature;
     cmd_parse(&c, &argp, argc, argv, &c);
     int code = cmd_open_empty(&c);
-    if (c.json) json_open(&j, NULL, '{');
+    if (c.json) jw_open(&j, NULL, '{');
     else printf("bitale %s\n", btl_version());
     for (int i = 0; !code && btl_feature_at(c.ctx, i, &feature); i++) doctor_line(&c, &j, feature.name, feature.available, feature.value, feature.meaning);
     doctor_compiler(&c, &j);
     doctor_threads(&c, &j);
     doctor_mode(&c, &j);
     doctor_cache(&c, &j);
-    if (c.json) json_close(&j, '}'), json_end(&j);
+    if (c.json) jw_close(&j, '}'), jw_end(&j);
     cmd_close(&c);
     return cmd_finish(&c, code);
 }

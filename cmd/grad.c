@@ -106,11 +106,11 @@ int verb_grad(int argc, char **argv) {
     const char *text = code ? NULL : btl_graph_print(c.g);
     if (!code && !text) code = cmd_fail(&c, BTL_ENOMEM, "%s", btl_status_text(BTL_ENOMEM));
     if (!code && c.json) {
-        json_open(&j, NULL, '{');
-        json_text(&j, "function", btl_entry_name(e));
-        json_text(&j, "text", text);
-        json_close(&j, '}');
-        json_end(&j);
+        jw_open(&j, NULL, '{');
+        jw_text(&j, "function", btl_entry_name(e));
+        jw_text(&j, "text", text);
+        jw_close(&j, '}');
+        jw_end(&j);
     } else if (!code && !c.quiet) {
         fputs(text, stdout);
     }

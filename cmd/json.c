@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Bytes of the UTF-8 sequence at s, 0 if it is none. */
-static int json_utf8(const unsigned char *s) {
+static int jw_utf8(const unsigned char *s) {
     int n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
     for (int i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
@@ -17,10 +17,10 @@ static int json_utf8(const unsigned char *s) {
     return wrong ? 0 : n;
 }
 
-static void json_string(const char *value) {
+static void jw_string(const char *value) {
     putchar('"');
     for (const unsigned char *s = (const unsigned char *)value; *s;) {
-        int n = json_utf8(s);
+        int n = jw_utf8(s);
         if (*s == '"' || *s == '\\') printf("\\%c", *s);
         else if (*s == '\n') fputs("\\n", stdout);
         else if (*s == '\t') fputs("\\t", stdout);
@@ -32,64 +32,64 @@ static void json_string(const char *value) {
     putchar('"');
 }
 
-static void json_key(json *j, const char *key) {
+static void jw_key(json *j, const char *key) {
     if (j->comma) fputs(", ", stdout);
     j->comma = true;
     if (!key) return;
-    json_string(key);
+    jw_string(key);
     fputs(": ", stdout);
 }
 
-void json_open(json *j, const char *key, char bracket) {
-    json_key(j, key);
+void jw_open(json *j, const char *key, char bracket) {
+    jw_key(j, key);
     putchar(bracket);
     j->comma = false;
 }
 
-void json_close(json *j, char bracket) {
+void jw_close(json *j, char bracket) {
     putchar(bracket);
     j->comma = true;
 }
 
-void json_text(json *j, const char *key, const char *value) {
-    json_key(j, key);
-    if (value) json_string(value);
+void jw_text(json *j, const char *key, const char *value) {
+    jw_key(j, key);
+    if (value) jw_string(value);
     else fputs("null", stdout);
 }
 
-void json_integer(json *j, const char *key, int64_t value) {
-    json_key(j, key);
+void jw_integer(json *j, const char *key, int64_t value) {
+    jw_key(j, key);
     printf("%lld", (long long)value);
 }
 
-void json_unsigned(json *j, const char *key, uint64_t value) {
-    json_key(j, key);
+void jw_unsigned(json *j, const char *key, uint64_t value) {
+    jw_key(j, key);
     printf("%llu", (unsigned long long)value);
 }
 
-static void json_put_number(double value, bool f32) {
+static void jw_put_number(double value, bool f32) {
     char text[40];
     show_number(value, f32, text, sizeof text);
     bool special = value != value || value - value != 0;
     printf(special ? "\"%s\"" : "%s", text);
 }
 
-void json_number(json *j, const char *key, double value) {
-    json_key(j, key);
-    json_put_number(value, false);
+void jw_number(json *j, const char *key, double value) {
+    jw_key(j, key);
+    jw_put_number(value, false);
 }
 
-void json_number_f32(json *j, const char *key, double value) {
-    json_key(j, key);
-    json_put_number(value, true);
+void jw_number_f32(json *j, const char *key, double value) {
+    jw_key(j, key);
+    jw_put_number(value, true);
 }
 
-void json_bool(json *j, const char *key, bool value) {
-    json_key(j, key);
+void jw_bool(json *j, const char *key, bool value) {
+    jw_key(j, key);
     fputs(value ? "true" : "false", stdout);
 }
 
-void json_end(json *j) {
+void jw_end(json *j) {
     putchar('\n');
     j->comma = false;
 }

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "common.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,7 +58,6 @@ static int main_verb_run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of writing, told as one */
     if (argc < 2) {
         main_help(stderr);
         return cmd_exit_code(BTL_EUSAGE);

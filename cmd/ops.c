@@ -35,26 +35,26 @@ static error_t ops_parse(int key, char *arg, struct argp_state *state) {
 
 static void ops_json(json *j, int i, const btl_op_info *op) {
     btl_op_setting s;
-    json_open(j, NULL, '{');
-    json_text(j, "name", op->name);
-    json_text(j, "signature", op->signature);
-    json_text(j, "doc", op->doc);
-    json_text(j, "gradient", op->gradient);
-    json_text(j, "dtypes", *op->dtypes ? op->dtypes : NULL);
-    json_text(j, "runs", op->runs);
-    json_bool(j, "can_fail", op->can_fail);
-    if (op->max_ulp >= 0) json_number(j, "max_ulp", op->max_ulp);
-    json_open(j, "settings", '[');
+    jw_open(j, NULL, '{');
+    jw_text(j, "name", op->name);
+    jw_text(j, "signature", op->signature);
+    jw_text(j, "doc", op->doc);
+    jw_text(j, "gradient", op->gradient);
+    jw_text(j, "dtypes", *op->dtypes ? op->dtypes : NULL);
+    jw_text(j, "runs", op->runs);
+    jw_bool(j, "can_fail", op->can_fail);
+    if (op->max_ulp >= 0) jw_number(j, "max_ulp", op->max_ulp);
+    jw_open(j, "settings", '[');
     for (int k = 0; btl_op_setting_at(i, k, &s); k++) {
-        json_open(j, NULL, '{');
-        json_text(j, "name", s.name);
-        json_text(j, "kind", s.kind);
-        json_text(j, "default", s.fallback);
-        json_text(j, "doc", s.doc);
-        json_close(j, '}');
+        jw_open(j, NULL, '{');
+        jw_text(j, "name", s.name);
+        jw_text(j, "kind", s.kind);
+        jw_text(j, "default", s.fallback);
+        jw_text(j, "doc", s.doc);
+        jw_close(j, '}');
     }
-    json_close(j, ']');
-    json_close(j, '}');
+    jw_close(j, ']');
+    jw_close(j, '}');
 }
 
 static void ops_print_row(const btl_op_info *op) {
@@ -100,7 +100,7 @@ int verb_ops(int argc, char **argv) {
     json j = { 0 };
     cmd_parse(&c, &argp, argc, argv, &o);
     bool found = false;
-    if (c.json && !o.name) json_open(&j, NULL, '[');
+    if (c.json && !o.name) jw_open(&j, NULL, '[');
     for (int i = 0; btl_op_at(i, &op); i++) {
         if (o.name && strcmp(o.name, op.name) != 0) continue;
         found = true;
@@ -108,7 +108,7 @@ int verb_ops(int argc, char **argv) {
         else if (o.name) ops_print_details(i, &op);
         else ops_print_row(&op);
     }
-    if (c.json && !o.name) json_close(&j, ']');
-    if (c.json && found) json_end(&j);
+    if (c.json && !o.name) jw_close(&j, ']');
+    if (c.json && found) jw_end(&j);
     return cmd_finish(&c, found || !o.name ? 0 : ops_unknown(&c, o.name));
 }

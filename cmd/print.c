@@ -50,18 +50,18 @@ static error_t print_parse(int key, char *arg, struct argp_state *state) {
 static int print_list(const cmd *c) {
     const char *name, *doc;
     json j = { 0 };
-    if (c->json) json_open(&j, NULL, '[');
+    if (c->json) jw_open(&j, NULL, '[');
     for (int i = 0; (name = btl_pipeline_pass(i, &doc)); i++) {
         if (!c->json) {
             printf("%-14s %s\n", name, doc);
             continue;
         }
-        json_open(&j, NULL, '{');
-        json_text(&j, "pass", name);
-        json_text(&j, "doc", doc);
-        json_close(&j, '}');
+        jw_open(&j, NULL, '{');
+        jw_text(&j, "pass", name);
+        jw_text(&j, "doc", doc);
+        jw_close(&j, '}');
     }
-    if (c->json) json_close(&j, ']'), json_end(&j);
+    if (c->json) jw_close(&j, ']'), jw_end(&j);
     return 0;
 }
 
@@ -79,10 +79,10 @@ static int print_check_pass(const cmd *c, const char *pass) {
 static int print_text(const cmd *c, const char *function, const char *text, json *j) {
     if (!text) return cmd_fail(c, BTL_ENOMEM, "%s", btl_status_text(BTL_ENOMEM));
     if (j) {
-        json_open(j, NULL, '{');
-        json_text(j, "function", function);
-        json_text(j, "text", text);
-        json_close(j, '}');
+        jw_open(j, NULL, '{');
+        jw_text(j, "function", function);
+        jw_text(j, "text", text);
+        jw_close(j, '}');
     } else if (!c->quiet) {
         fputs(text, stdout);
         size_t n = strlen(text);
@@ -127,10 +127,10 @@ int verb_print(int argc, char **argv) {
     if (o.after && strcmp(o.after, "list") == 0) return cmd_finish(&c, print_list(&c));
     int code = o.after ? print_check_pass(&c, o.after) : 0;
     if (!code) code = cmd_open(&c, o.file);
-    if (!code && c.json) json_open(&j, NULL, '[');
+    if (!code && c.json) jw_open(&j, NULL, '[');
     if (!code) {
         code = print_program(&c, &o, c.json ? &j : NULL);
-        if (c.json) json_close(&j, ']'), json_end(&j);
+        if (c.json) jw_close(&j, ']'), jw_end(&j);
     }
     cmd_close(&c);
     return cmd_finish(&c, code);

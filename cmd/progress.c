@@ -46,7 +46,8 @@ void progress_duration(double seconds, char *text, int bytes) {
         return;
     }
     long s = (long)(seconds + 0.5);
-    if (seconds < 9.95) snprintf(text, (size_t)bytes, "%.1f s", seconds);
+    if (seconds >= 0 && seconds < 0.095) snprintf(text, (size_t)bytes, "%.3g ms", 1e3 * seconds);
+    else if (seconds < 9.95) snprintf(text, (size_t)bytes, "%.1f s", seconds);
     else if (s < 60) snprintf(text, (size_t)bytes, "%ld s", s);
     else if (s < 3600) snprintf(text, (size_t)bytes, "%ld:%02ld", s / 60, s % 60);
     else snprintf(text, (size_t)bytes, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);

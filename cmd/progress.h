@@ -24,7 +24,7 @@ void progress_draw(progress *p, const char *scalars);
 /* Removes the line, so that something else can be printed. */
 void progress_clear(progress *p);
 
-/* "1.5 s", "3:07", "2:03:04". */
+/* "20 ms", "1.5 s", "3:07", "2:03:04". */
 void progress_duration(double seconds, char *text, int bytes);
 
 #endif

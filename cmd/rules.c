@@ -45,26 +45,27 @@ static bool rules_is_meant(const btl_rule_info *r, const char *name) {
 }
 
 static void rules_json(json *j, const btl_rule_info *r) {
-    json_open(j, NULL, '{');
-    json_text(j, "name", r->name);
-    json_text(j, "match", r->match);
-    json_text(j, "result", r->result);
-    json_text(j, "ops", r->ops);
-    json_text(j, "when", r->when);
-    json_text(j, "phases", r->phases);
-    json_text(j, "exactness", r->exactness);
-    json_text(j, "needs", *r->needs ? r->needs : NULL);
-    json_text(j, "why", r->why);
-    json_text(j, "source", r->source);
-    json_text(j, "tags", r->tags);
-    json_bool(j, "opt_in", r->opt_in);
-    json_close(j, '}');
+    jw_open(j, NULL, '{');
+    jw_text(j, "name", r->name);
+    jw_text(j, "match", r->match);
+    jw_text(j, "result", r->result);
+    jw_text(j, "ops", r->ops);
+    jw_text(j, "when", r->when);
+    jw_text(j, "phases", r->phases);
+    jw_text(j, "exactness", r->exactness);
+    jw_text(j, "needs", *r->needs ? r->needs : NULL);
+    jw_text(j, "why", r->why);
+    jw_text(j, "source", r->source);
+    jw_text(j, "tags", r->tags);
+    jw_bool(j, "opt_in", r->opt_in);
+    jw_close(j, '}');
 }
 
 static void rules_print_row(const btl_rule_info *r) {
     printf("rule %s: ", r->name);
     if (r->match) printf("%s", r->match);
-    else printf("(%s)", r->ops ? r->ops : "*");
+    else if (r->ops && *r->ops) printf("(%s)", strcmp(r->ops, "*") == 0 ? "any operation" : r->ops);
+    else printf("(the whole graph)");
     printf(" => %s", r->result ? r->result : "(in code)");
     if (r->when) printf(" when %s", r->when);
     printf("    # %s\n", r->phases);
@@ -99,7 +100,7 @@ int verb_rules(int argc, char **argv) {
     json j = { 0 };
     cmd_parse(&c, &argp, argc, argv, &o);
     int found = 0;
-    if (c.json) json_open(&j, NULL, '[');
+    if (c.json) jw_open(&j, NULL, '[');
     for (int i = 0; btl_rule_info_at(i, &r); i++) {
         if (!rules_is_meant(&r, o.name)) continue;
         found++;
@@ -107,6 +108,6 @@ int verb_rules(int argc, char **argv) {
         else if (o.name) rules_print_details(&r);
         else rules_print_row(&r);
     }
-    if (c.json) json_close(&j, ']'), json_end(&j);
+    if (c.json) jw_close(&j, ']'), jw_end(&j);
     return cmd_finish(&c, found || !o.name ? 0 : rules_unknown(&c, o.name));
 }

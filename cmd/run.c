@@ -66,9 +66,9 @@ static const char run_doc[] =
     "\n"
     "Examples:\n"
     "  bitale run linear.bitale x='[1, 2, 3]' a=2\n"
-    "  bitale run logreg.bitale train x=x.npy y=y.npy --steps 500 --save w.safetensors\n"
-    "  bitale run logreg.bitale train x=x.npy y=y.npy --batch n=128 --epochs 5 --shuffle 1\n"
-    "  bitale run logreg.bitale predict x=new.npy --load w.safetensors -o out\n"
+    "  bitale run lr.bitale train x=x.npy y=y.npy --steps 500 --save w.safetensors\n"
+    "  bitale run lr.bitale train x=x.npy y=y.npy --batch n=128 --epochs 5\n"
+    "  bitale run lr.bitale predict x=new.npy --load w.safetensors -o out\n"
     "\n"
     "Exit codes: 0 good; 2 wrong use of the command; 3 bad input (program, arguments, files, sizes); 5 the run failed (an index, an assertion, memory); "
     "130 interrupted.";
@@ -307,40 +307,40 @@ static void run_print(const run *r) {
 }
 
 static void run_print_json_epochs(const run *r, json *j) {
-    json_open(j, "epochs", '[');
+    jw_open(j, "epochs", '[');
     for (int64_t e = 0; e < r->nepochs; e++) {
-        json_open(j, NULL, '{');
-        json_integer(j, "epoch", e + 1);
-        json_integer(j, "rows", r->epochs[e].rows);
-        json_open(j, "mean", '{');
+        jw_open(j, NULL, '{');
+        jw_integer(j, "epoch", e + 1);
+        jw_integer(j, "rows", r->epochs[e].rows);
+        jw_open(j, "mean", '{');
         for (int i = 0; i < r->noutputs; i++)
-            if (run_is_scalar(r, i)) json_number(j, btl_function_output_name(r->f, i), r->epochs[e].means[i]);
-        json_close(j, '}');
-        json_close(j, '}');
+            if (run_is_scalar(r, i)) jw_number(j, btl_function_output_name(r->f, i), r->epochs[e].means[i]);
+        jw_close(j, '}');
+        jw_close(j, '}');
     }
-    json_close(j, ']');
+    jw_close(j, ']');
 }
 
 static void run_print_json(const run *r) {
     json j = { 0 };
-    json_open(&j, NULL, '{');
-    json_text(&j, "program", r->c->file);
-    json_text(&j, "function", btl_function_name(r->f));
-    json_integer(&j, "steps", r->done);
-    json_bool(&j, "interrupted", run_signal != 0);
-    json_open(&j, "seconds", '{');
-    json_number(&j, "compile", r->compile_seconds);
-    json_number(&j, "run", r->seconds);
-    json_close(&j, '}');
-    json_integer(&j, "arena_bytes", (int64_t)btl_function_arena_bytes(r->f));
-    json_open(&j, "outputs", '{');
+    jw_open(&j, NULL, '{');
+    jw_text(&j, "program", r->c->file);
+    jw_text(&j, "function", btl_function_name(r->f));
+    jw_integer(&j, "steps", r->done);
+    jw_bool(&j, "interrupted", run_signal != 0);
+    jw_open(&j, "seconds", '{');
+    jw_number(&j, "compile", r->compile_seconds);
+    jw_number(&j, "run", r->seconds);
+    jw_close(&j, '}');
+    jw_integer(&j, "arena_bytes", (int64_t)btl_function_arena_bytes(r->f));
+    jw_open(&j, "outputs", '{');
     for (int i = 0; r->done && i < r->noutputs; i++) show_json(&j, btl_function_output_name(r->f, i), &r->out[i]);
-    json_close(&j, '}');
+    jw_close(&j, '}');
     if (r->o.batch) run_print_json_epochs(r, &j);
-    if (r->o.out) json_text(&j, "written", r->o.out);
-    if (r->o.save) json_text(&j, "saved", r->o.save);
-    json_close(&j, '}');
-    json_end(&j);
+    if (r->o.out) jw_text(&j, "written", r->o.out);
+    if (r->o.save) jw_text(&j, "saved", r->o.save);
+    jw_close(&j, '}');
+    jw_end(&j);
 }
 
 static void run_free(run *r) {

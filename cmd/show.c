@@ -157,16 +157,16 @@ static void show_json_element(json *j, const char *key, const btl_array *a, int6
     case 'b':
     case 'i':
         show_convert(a, i, BTL_I64, &integer);
-        if (dtype == BTL_BOOL) json_bool(j, key, integer != 0);
-        else json_integer(j, key, integer);
+        if (dtype == BTL_BOOL) jw_bool(j, key, integer != 0);
+        else jw_integer(j, key, integer);
         break;
     case 'u':
         show_convert(a, i, BTL_U64, &natural);
-        json_unsigned(j, key, natural);
+        jw_unsigned(j, key, natural);
         break;
     default:
-        if (show_is_short_float(dtype)) json_number_f32(j, key, show_double(a, i));
-        else json_number(j, key, show_double(a, i));
+        if (show_is_short_float(dtype)) jw_number_f32(j, key, show_double(a, i));
+        else jw_number(j, key, show_double(a, i));
     }
 }
 
@@ -178,31 +178,31 @@ static void show_json_values(json *j, const btl_array *a, int64_t n) {
             opens += i % block == 0;
             closes += (i + 1) % block == 0;
         }
-        for (int k = 0; k < opens - (opens == a->ndim); k++) json_open(j, NULL, '[');
+        for (int k = 0; k < opens - (opens == a->ndim); k++) jw_open(j, NULL, '[');
         show_json_element(j, NULL, a, i);
-        for (int k = 0; k < closes - (closes == a->ndim); k++) json_close(j, ']');
+        for (int k = 0; k < closes - (closes == a->ndim); k++) jw_close(j, ']');
     }
 }
 
 void show_json(json *j, const char *key, const btl_array *a) {
     int64_t n = btl_array_elems(a);
-    json_open(j, key, '{');
-    json_text(j, "type", btl_dtype_name(show_dtype(a)));
-    json_open(j, "shape", '[');
-    for (int k = 0; k < a->ndim; k++) json_integer(j, NULL, a->shape[k]);
-    json_close(j, ']');
+    jw_open(j, key, '{');
+    jw_text(j, "type", btl_dtype_name(show_dtype(a)));
+    jw_open(j, "shape", '[');
+    for (int k = 0; k < a->ndim; k++) jw_integer(j, NULL, a->shape[k]);
+    jw_close(j, ']');
     if (a->ndim == 0) {
         show_json_element(j, "data", a, 0);
     } else if (n <= SHOW_SMALL) {
-        json_open(j, "data", '[');
+        jw_open(j, "data", '[');
         show_json_values(j, a, n);
-        json_close(j, ']');
+        jw_close(j, ']');
     } else {
         show_summary s = show_summarise(a);
-        json_number(j, "min", s.min);
-        json_number(j, "mean", s.mean);
-        json_number(j, "max", s.max);
-        json_integer(j, "nan", s.nans);
+        jw_number(j, "min", s.min);
+        jw_number(j, "mean", s.mean);
+        jw_number(j, "max", s.max);
+        jw_integer(j, "nan", s.nans);
     }
-    json_close(j, '}');
+    jw_close(j, '}');
 }

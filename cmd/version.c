@@ -38,14 +38,14 @@ static void version_features(const cmd *c, json *j) {
     btl_feature feature;
     for (int i = 0; btl_feature_at(c->ctx, i, &feature); i++) {
         if (!c->json) printf("%-10s %s%s\n", feature.name, feature.available ? "" : "no: ", feature.value);
-        else json_text(j, feature.name, feature.available ? feature.value : NULL);
+        else jw_text(j, feature.name, feature.available ? feature.value : NULL);
     }
     if (!c->json) printf("%-10s fast_run, fast_compile\n%-10s", "modes", "dtypes");
-    if (c->json) json_open(j, "dtypes", '[');
+    if (c->json) jw_open(j, "dtypes", '[');
     for (int i = 0; i < BTL_NDTYPES; i++)
-        if (c->json) json_text(j, NULL, btl_dtype_name((btl_dtype)i));
+        if (c->json) jw_text(j, NULL, btl_dtype_name((btl_dtype)i));
         else printf(" %s", btl_dtype_name((btl_dtype)i));
-    if (c->json) json_close(j, ']');
+    if (c->json) jw_close(j, ']');
     else putchar('\n');
 }
 
@@ -57,10 +57,10 @@ int verb_version(int argc, char **argv) {
     json j = { 0 };
     cmd_parse(&c, &argp, argc, argv, &o);
     int code = o.features ? cmd_open_empty(&c) : 0;
-    if (c.json) json_open(&j, NULL, '{'), json_text(&j, "version", btl_version());
+    if (c.json) jw_open(&j, NULL, '{'), jw_text(&j, "version", btl_version());
     else printf("bitale %s\n", btl_version());
     if (o.features && !code) version_features(&c, &j);
-    if (c.json) json_close(&j, '}'), json_end(&j);
+    if (c.json) jw_close(&j, '}'), jw_end(&j);
     cmd_close(&c);
     return cmd_finish(&c, code);
 }

@@ -157,10 +157,12 @@ static void tools_f64_warn(tools_f64_args *a, btl_text *t, const btl_node *n) {
     const btl_place *p = n->places ? n->places->place : NULL;
     if (p && p->column) btl_text_printf(t, "%s:%d:%d: ", p->file, p->line, p->column);
     else if (p) btl_text_printf(t, "%s:%d: ", p->file, p->line);
-    btl_text_printf(t, "warning: %s gives %s, from ", n->op->name, btl_var_text(a->g, n->out));
+    btl_text_printf(t, "warning: %s makes ", n->op->name);
+    btl_type_print(t, a->g, &n->out->type);
+    if (n->out->name) btl_text_printf(t, " (%s)", n->out->name);
     for (int i = 0; i < n->nin; i++) {
         const btl_var *v = tools_written_operand(n, i);
-        btl_text_printf(t, "%s%s", i ? i + 1 == n->nin ? " and " : ", " : "", v->weak ? "a literal" : btl_var_text(a->g, v));
+        btl_text_printf(t, "%s%s", i ? ", " : ": ", v->weak ? "a literal" : btl_var_text(a->g, v));
     }
     btl_text_add(t, "\n");
     if (p && p->source && p->column) {

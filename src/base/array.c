@@ -97,14 +97,18 @@ void btl_array_free(btl_array *array) {
     *array = (btl_array){ 0 };
 }
 
+/* A call asks this for each of its arrays, so it is a look into a table: by code, then by bytes. */
 bool btl_array_dtype(const btl_array *array, btl_dtype *out) {
-    for (int i = 0; i < BTL_NDTYPES; i++) {
-        btl_dl_dtype d = dl_dtypes[i];
-        if (d.code != array->dtype.code || d.bits != array->dtype.bits || array->dtype.lanes != 1) continue;
-        *out = (btl_dtype)i;
-        return true;
-    }
-    return false;
+    enum { CODES = 7, MOST_BYTES = 8 };
+    static const unsigned char dtypes[CODES][MOST_BYTES + 1] = { /* 0: there is none */
+#define ARRAY_BY_CODE(NAME, name, bytes, code, kind) [code][bytes] = BTL_##NAME + 1,
+        BTL_DTYPE_LIST(ARRAY_BY_CODE)
+#undef ARRAY_BY_CODE
+    };
+    btl_dl_dtype d = array->dtype;
+    if (d.code >= CODES || d.bits > 8 * MOST_BYTES || d.bits % 8 || d.lanes != 1 || !dtypes[d.code][d.bits / 8]) return false;
+    *out = (btl_dtype)(dtypes[d.code][d.bits / 8] - 1);
+    return true;
 }
 
 int64_t btl_array_elems(const btl_array *array) {

@@ -55,12 +55,15 @@ void btl_context_free(btl_context *ctx) {
 
 void *btl_context_slot(btl_context *ctx, int slot, void *(*make)(btl_context *),
                        void (*destroy)(btl_context *, void *)) {
+    void *thing = atomic_load_explicit(&ctx->slots[slot], memory_order_acquire);
+    if (thing) return thing; /* without the lock: each product of matrices asks for its BLAS */
     pthread_mutex_lock(&ctx->lock);
-    if (!ctx->slots[slot]) {
-        ctx->slots[slot] = make(ctx);
+    thing = atomic_load_explicit(&ctx->slots[slot], memory_order_relaxed);
+    if (!thing) {
+        thing = make(ctx);
         ctx->slot_free[slot] = destroy;
+        atomic_store_explicit(&ctx->slots[slot], thing, memory_order_release);
     }
-    void *thing = ctx->slots[slot];
     pthread_mutex_unlock(&ctx->lock);
     return thing;
 }

@@ -6,13 +6,14 @@
 #include "bitale/base.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct btl_context {
     btl_alloc_fn alloc;
     void *alloc_user;
     char blas[256];          /* setting; "" = search */
     pthread_mutex_t lock;    /* guards what follows */
-    void *slots[8];          /* things of later folders, made on first use (BTL_SLOT_…) */
+    _Atomic(void *) slots[8]; /* things of later folders, made on first use (BTL_SLOT_…) */
     void (*slot_free[8])(btl_context *ctx, void *thing);
 };
 

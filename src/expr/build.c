@@ -51,24 +51,29 @@ static btl_status build_count_operands(btl_graph *g, const btl_op *op, int nin) 
     return BTL_EVALUE;
 }
 
-/* The checks on sizes that inference recorded become the node's, with the operands' types for a person. */
-static void build_take_checks(btl_graph *g, btl_node *n) {
-    const char *message = NULL;
-    for (const btl_size_check *c = g->checks; c; c = c->next) {
+/* What a person is told where two sizes differ: the operands with their types. */
+static const char *build_operands_text(btl_graph *g, const btl_node *n) {
+    btl_text t;
+    btl_text_init(&t, &g->arena);
+    btl_text_add(&t, "");
+    for (int i = 0; i < n->nin; i++) {
+        if (i) btl_text_add(&t, ", ");
+        btl_text_add(&t, btl_var_text(g, n->in[i]));
+    }
+    return t.data;
+}
+
+void btl_checks_attach(btl_graph *g, btl_node *n) {
+    const char *message = g->checks ? build_operands_text(g, n) : NULL;
+    for (const btl_size_check *c = g->checks, *next; c; c = next) {
         btl_size_check *mine = (btl_size_check *)c; /* made by btl_dims_unify just now */
-        if (!message) {
-            btl_text t;
-            btl_text_init(&t, &g->arena);
-            for (int i = 0; i < n->nin; i++) {
-                if (i) btl_text_add(&t, ", ");
-                btl_text_add(&t, btl_var_text(g, n->in[i]));
-            }
-            message = t.length ? t.data : "";
-        }
+        next = c->next;
         mine->node = n;
         mine->message = message;
+        mine->next = n->checks;
+        n->checks = mine;
     }
-    n->checks = g->checks;
+    g->checks = NULL;
 }
 
 static btl_status build_apply(void *arg) {
@@ -93,7 +98,7 @@ static btl_status build_apply(void *arg) {
         return status;
     }
     a->node = btl_node_new(g, a->op, a->nin, a->in, x.nout, x.out, a->params);
-    build_take_checks(g, a->node);
+    btl_checks_attach(g, a->node);
     g->checks = outer;
     if (g->intern) btl_table_add(&g->interned, &g->arena, h, a->node);
     return BTL_OK;

@@ -328,14 +328,19 @@ void btl_lex(btl_tokens *out, btl_arena *keep, btl_arena *scratch, const char *t
     lexer_add(&x, TOKEN_END, x.bytes, 0);
 }
 
-void btl_tokens_locate(const btl_tokens *t, uint32_t offset, int *line, int *column) {
+void btl_tokens_locate(btl_tokens *t, uint32_t offset, int *line, int *column) {
     int lo = 0, hi = t->nlines; /* the line begins at or before offset */
     while (hi - lo > 1) {
         int middle = lo + (hi - lo) / 2;
         if (t->lines[middle] <= offset) lo = middle;
         else hi = middle;
     }
+    uint32_t from = t->lines[lo];
     *line = lo + 1;
     *column = 1;
-    for (uint32_t i = t->lines[lo]; i < offset; i++) *column += ((unsigned char)t->text[i] & 0xc0) != 0x80;
+    if (t->seen_line == *line && t->seen <= offset) from = t->seen, *column = t->seen_column;
+    for (uint32_t i = from; i < offset; i++) *column += ((unsigned char)t->text[i] & 0xc0) != 0x80;
+    t->seen = offset;
+    t->seen_line = *line;
+    t->seen_column = *column;
 }

@@ -44,6 +44,8 @@ typedef struct btl_tokens {
     btl_token *tokens;      /* the last is TOKEN_END */
     uint32_t *lines;        /* where each line begins */
     btl_lex_error *errors;  /* of the TOKEN_BAD */
+    uint32_t seen;          /* the offset located last, its line and column: a line may be megabytes long */
+    int seen_line, seen_column;
 } btl_tokens;
 
 /* Cuts up a text. Its copy, which places point to, lies in `keep`; the rest in `scratch`. A text
@@ -51,7 +53,7 @@ typedef struct btl_tokens {
 void btl_lex(btl_tokens *out, btl_arena *keep, btl_arena *scratch, const char *text, size_t bytes, const char *file);
 
 /* Line (from 1) and column (from 1, in characters) of an offset. */
-void btl_tokens_locate(const btl_tokens *t, uint32_t offset, int *line, int *column);
+void btl_tokens_locate(btl_tokens *t, uint32_t offset, int *line, int *column);
 /* True for words that cannot be a variable's name. */
 bool btl_word_is_reserved(const char *s, size_t length);
 /* "')'", "a name", "the end of the line": for messages. */

@@ -100,7 +100,7 @@ bool parse_accept(parser *p, btl_token_kind kind);
 bool parse_expect(parser *p, btl_token_kind kind, const char *where);
 bool parse_is_word(const parser *p, uint32_t token, const char *word);
 const char *parse_name_at(parser *p, uint32_t token); /* a copy in the graph's arena */
-int parse_line_of(const parser *p, uint32_t token);
+int parse_line_of(parser *p, uint32_t token);
 
 /* mistakes (parser.c): sets the place, records, counts. */
 void parse_here(parser *p, uint32_t token);

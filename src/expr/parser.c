@@ -33,7 +33,7 @@ const char *parse_name_at(parser *p, uint32_t token) {
     return btl_arena_strndup(&p->g->arena, s, length);
 }
 
-int parse_line_of(const parser *p, uint32_t token) {
+int parse_line_of(parser *p, uint32_t token) {
     int line, column;
     btl_tokens_locate(&p->t, p->t.tokens[token].start, &line, &column);
     return line;

@@ -90,51 +90,93 @@ static bool printer_dim_is_unknown(const printer *p, const btl_dim *d) {
     return false;
 }
 
-static void printer_dim(printer *p, const btl_dim *d);
+static const char *printer_dim_text(printer *p, const btl_dim *d);
 
-static void printer_dim_two(printer *p, const btl_dim *d, const char *open, const char *between, const char *close) {
-    btl_text_add(&p->t, open);
-    printer_dim(p, d->a);
-    btl_text_add(&p->t, between);
-    printer_dim(p, d->b);
-    btl_text_add(&p->t, close);
+static const char *printer_dim_two(printer *p, const btl_dim *d, const char *format, bool ordered) {
+    const char *a = printer_dim_text(p, d->a), *b = printer_dim_text(p, d->b);
+    bool swap = !ordered && strcmp(a, b) > 0;
+    btl_text t;
+    btl_text_init(&t, &p->g->arena);
+    for (const char *s = format; *s; s++) /* '1' and '2' stand for the operands */
+        if (*s == '1') btl_text_add(&t, swap ? b : a);
+        else if (*s == '2') btl_text_add(&t, swap ? a : b);
+        else btl_text_addn(&t, s, 1);
+    return t.data;
 }
 
-static void printer_dim_term(printer *p, const btl_dim_term *term, bool first) {
-    uint64_t size = term->coef < 0 ? -(uint64_t)term->coef : (uint64_t)term->coef;
-    if (!first) btl_text_add(&p->t, term->coef < 0 ? " - " : " + ");
-    else if (term->coef < 0) btl_text_add(&p->t, "-");
-    if (size != 1) btl_text_printf(&p->t, "%llu*", (unsigned long long)size);
-    for (int j = 0; j < term->natoms; j++) {
-        if (j) btl_text_add(&p->t, "*");
-        printer_dim(p, term->atoms[j]);
-    }
+static void printer_sort(const char **texts, const btl_dim_term **terms, int n) {
+    for (int i = 1; i < n; i++)
+        for (int j = i; j > 0 && strcmp(texts[j], texts[j - 1]) < 0; j--) {
+            const char *s = texts[j];
+            texts[j] = texts[j - 1];
+            texts[j - 1] = s;
+            if (!terms) continue;
+            const btl_dim_term *t = terms[j];
+            terms[j] = terms[j - 1];
+            terms[j - 1] = t;
+        }
 }
 
-/* As btl_dim_print, but a nameless size is named by what has it. */
-static void printer_dim(printer *p, const btl_dim *d) {
-    if (!printer_dim_is_unknown(p, d)) {
-        btl_dim_print(&p->t, p->g, d);
-        return;
+static const char *printer_dim_atoms(printer *p, const btl_dim_term *term) {
+    const char **texts = BTL_ARRAY(&p->g->arena, const char *, term->natoms);
+    btl_text t;
+    btl_text_init(&t, &p->g->arena);
+    for (int i = 0; i < term->natoms; i++) texts[i] = printer_dim_text(p, term->atoms[i]);
+    printer_sort(texts, NULL, term->natoms);
+    for (int i = 0; i < term->natoms; i++) {
+        if (i) btl_text_add(&t, "*");
+        btl_text_add(&t, texts[i]);
     }
+    return t.data;
+}
+
+static const char *printer_dim_sum(printer *p, const btl_dim *d) {
+    const char **texts = BTL_ARRAY(&p->g->arena, const char *, d->nterms);
+    const btl_dim_term **terms = BTL_ARRAY(&p->g->arena, const btl_dim_term *, d->nterms);
+    btl_text t;
+    btl_text_init(&t, &p->g->arena);
+    for (int i = 0; i < d->nterms; i++) texts[i] = printer_dim_atoms(p, terms[i] = &d->terms[i]);
+    printer_sort(texts, terms, d->nterms);
+    for (int i = 0; i < d->nterms; i++) {
+        int64_t c = terms[i]->coef;
+        uint64_t size = c < 0 ? -(uint64_t)c : (uint64_t)c;
+        if (i) btl_text_add(&t, c < 0 ? " - " : " + ");
+        else if (c < 0) btl_text_add(&t, "-");
+        if (size != 1) btl_text_printf(&t, "%llu*", (unsigned long long)size);
+        btl_text_add(&t, texts[i]);
+    }
+    uint64_t rest = d->constant < 0 ? -(uint64_t)d->constant : (uint64_t)d->constant;
+    if (rest) btl_text_printf(&t, " %c %llu", d->constant < 0 ? '-' : '+', (unsigned long long)rest);
+    return t.data;
+}
+
+/* Sums and products are sorted by their text: the order within a graph depends on its history. */
+static const char *printer_dim_text(printer *p, const btl_dim *d) {
+    int64_t value;
+    if (btl_dim_is_const(d, &value)) return btl_arena_printf(&p->g->arena, "%lld", (long long)value);
     switch (d->kind) {
-    case DIM_SYMBOL: btl_text_add(&p->t, p->size_owner[d->symbol] ? p->size_owner[d->symbol] : "?"); break;
-    case DIM_MIN: printer_dim_two(p, d, "min(", ", ", ")"); break;
-    case DIM_MAX: printer_dim_two(p, d, "max(", ", ", ")"); break;
-    case DIM_MOD: printer_dim_two(p, d, "((", ")%(", "))"); break;
-    case DIM_FLOORDIV: printer_dim_two(p, d, "((", ")//(", "))"); break;
-    case DIM_POLY:
-        for (int i = 0; i < d->nterms; i++) printer_dim_term(p, &d->terms[i], i == 0);
-        if (d->constant) btl_text_printf(&p->t, " %c %lld", d->constant < 0 ? '-' : '+', (long long)(d->constant < 0 ? -d->constant : d->constant));
-        break;
-    case DIM_SUM: printer_dim_two(p, d, "((", ")+(", "))"); break;
-    default: printer_dim_two(p, d, "((", ")*(", "))");
+    case DIM_SYMBOL:
+        if (p->g->dims.symbols[d->symbol]->name) return p->g->dims.symbols[d->symbol]->name;
+        return p->size_owner[d->symbol] ? p->size_owner[d->symbol] : "?";
+    case DIM_POLY: return printer_dim_sum(p, d);
+    case DIM_MIN: return printer_dim_two(p, d, "min(1, 2)", false);
+    case DIM_MAX: return printer_dim_two(p, d, "max(1, 2)", false);
+    case DIM_MOD: return printer_dim_two(p, d, "((1)%(2))", true);
+    case DIM_FLOORDIV: return printer_dim_two(p, d, "((1)//(2))", true);
+    case DIM_SUM: return printer_dim_two(p, d, "((1)+(2))", false);
+    default: return printer_dim_two(p, d, "((1)*(2))", false);
     }
+}
+
+static void printer_dim(printer *p, const btl_dim *d) {
+    int64_t value;
+    if (btl_dim_is_const(d, &value)) btl_text_printf(&p->t, "%lld", (long long)value);
+    else btl_text_add(&p->t, printer_dim_text(p, d));
 }
 
 static void printer_type_dim(printer *p, const btl_dim *d, bool declares) {
     if (!printer_dim_is_unknown(p, d)) {
-        btl_dim_print(&p->t, p->g, d);
+        printer_dim(p, d);
         return;
     }
     btl_text_add(&p->t, "?");

@@ -36,7 +36,7 @@ btl_status btl_axes_mask(btl_graph *g, const btl_param *axes, int rank, uint32_t
     *mask = 0;
     if (axes->axes.n < 0) *mask = reduce_all_axes(rank);
     for (int i = 0; i < axes->axes.n; i++) {
-        int axis;
+        int axis = 0;
         BTL_TRY(btl_axis_resolve(g, axes->axes.v[i], rank, &axis));
         if (*mask >> axis & 1) return btl_fail(g, BTL_EVALUE, "axis %d is given twice", axes->axes.v[i]);
         *mask |= (uint32_t)1 << axis;

@@ -226,6 +226,7 @@ static sweep_tolerance trial_tolerance(const trial *t, kind k, const btl_array *
     bool half = btl_dtype_bytes(dtype) == 2;
     const btl_elem *elem = t->s.op->elem ? t->s.op->elem : t->node_op ? t->node_op->elem : NULL;
     if (k == KIND_ELEMENTWISE && elem) tol.ulps = elem->max_ulp > 0 ? (half ? 1 : floor(elem->max_ulp) + 1) : 0;
+    if (k == KIND_ELEMENTWISE && sweep_floor(t->s.op->name, -1) > 0) tol.absolute = tol.ulps * sweep_ulp(dtype, sweep_floor(t->s.op->name, -1));
     if (k == KIND_LINEAR && trial_magnitude(t, bound)) {
         double *b = btl_array_data(bound), roundings = trial_roundings(t);
         for (int64_t i = 0, n = btl_array_elems(bound); i < n; i++)

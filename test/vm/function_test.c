@@ -6,9 +6,7 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct program { btl_context *ctx; btl_graph *g; btl_state *state; } program;
 
@@ -235,8 +233,9 @@ BTL_TEST(slices_with_bounds_known_at_run_time_run_within_their_bounds) {
 BTL_TEST(a_state_survives_saving_and_loading) {
     program p = program_open("shared w: f32[2, 3] = 1.5\nshared k: u32[2] = random.key(3)\nfunction f():\n    update w = w * 2\n    output sum(w)\n");
     btl_function *f = function_of(&p, "f");
-    char path[64];
-    snprintf(path, sizeof path, "/tmp/bitale-state-%d.safetensors", (int)getpid());
+    btl_test_dir dir;
+    btl_test_dir_make(&dir);
+    const char *path = btl_test_path(dir.path, "state.safetensors");
     btl_error e = { 0 };
     if (btl_state_save(p.state, path, &e) != BTL_OK) BTL_FAIL("%s", e.message);
     float sum;
@@ -254,7 +253,7 @@ BTL_TEST(a_state_survives_saving_and_loading) {
     e = (btl_error){ 0 };
     BTL_ASSERT_STATUS(btl_state_load(r.state, path, &e), BTL_ENAME);
     BTL_ASSERT_CONTAINS(e.message, "other");
-    unlink(path);
+    btl_test_dir_remove(&dir);
     btl_function_free(f);
     program_close(&p), program_close(&q), program_close(&r);
 }

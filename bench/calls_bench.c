@@ -1,0 +1,67 @@
+/* calls_bench.c - what a call costs by itself, and functions of many small pieces.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "bench.h"
+
+static volatile int calls_sink;
+static int calls_nothing(const void *a, void *b) { return a != b; }
+static int (*volatile calls_empty)(const void *, void *) = calls_nothing;
+
+static void calls_empty_work(void *arg) { calls_sink = calls_empty(arg, arg); }
+
+/* One row: a program, whose results are the caller's buffers or made anew. */
+static bench_time calls_program(const char *name, const char *text, bool fresh, double limit, const char *limit_name) {
+    bench_program p = bench_compile(text, NULL);
+    bench_arguments(&p, 1);
+    bench_call(&p); /* makes the buffers that later calls are given */
+    p.fresh = fresh;
+    if (fresh)
+        for (int i = 0; i < btl_function_noutputs(p.f); i++) btl_array_free(&p.out[i]);
+    bench_time t = bench_measure(bench_call, &p);
+    bench_row(name, t, limit, limit_name);
+    bench_free(&p);
+    return t;
+}
+
+/* A chain that cannot be fused: `n` products of matrices of 4 × 4, or n sums of all and additions. */
+static void calls_chain(int n, const char *first, const char *step, const char *name, double limit) {
+    size_t room = 200 + (size_t)n * (strlen(step) + 40);
+    char *text = malloc(room), *p = text;
+    if (!text) return;
+    p += sprintf(p, "%s", first);
+    for (int i = 0; i < n; i++) {
+        char now[24], before[24];
+        sprintf(before, "v%d", i), sprintf(now, "v%d", i + 1);
+        p += sprintf(p, "%s = ", now);
+        for (const char *c = step; *c; c++) p += *c == '$' ? sprintf(p, "%s", before) : sprintf(p, "%c", *c);
+        *p++ = '\n', *p = 0;
+    }
+    p += sprintf(p, "output y = sum(v%d)\n", n);
+    bench_program q = bench_compile(text, NULL);
+    bench_arguments(&q, 0.25);
+    bench_time t = bench_measure(bench_call, &q);
+    t.median /= n, t.least /= n, t.most /= n;
+    bench_row(name, t, limit, "an empty call");
+    bench_free(&q);
+    free(text);
+}
+
+int main(void) {
+    bench_title("a call");
+    bench_time empty = bench_measure(calls_empty_work, NULL);
+    bench_row("an empty C call through a pointer", empty, 0, NULL);
+    double limit = empty.median;
+    bench_time call = calls_program("0-d addition, the caller's output", "input x: f32\ninput y: f32\noutput z = x + y\n", false, limit, "an empty call");
+    calls_program("0-d addition, a new output each time", "input x: f32\ninput y: f32\noutput z = x + y\n", true, call.median, "the first");
+    calls_program("addition of 10 elements", "input x: f32[10]\ninput y: f32[10]\noutput z = x + y\n", false, call.median, "the first");
+    calls_program("addition of 1000 elements", "input x: f32[1000]\ninput y: f32[1000]\noutput z = x + y\n", false, call.median, "the first");
+    calls_program("0-d chain of 10", "input x: f32\ninput y: f32\noutput z = (((x + y) * x - y) * x + y) * x - y * (x + 1) * y\n", false, call.median, "the first");
+    calls_program("product of 4 x 4 matrices", "input x: f32[4, 4]\ninput y: f32[4, 4]\noutput z = x @ y\n", false, call.median, "the first");
+    calls_program("one update of a shared scalar", "shared s: f32 = 0\ninput x: f32\nupdate s = s + x\noutput z = s\n", false, call.median, "the first");
+    calls_program("four results", "input x: f32\noutput a = x + 1\noutput b = x * 2\noutput c = x - 3\noutput d = -x\n", false, call.median, "the first");
+
+    bench_title("many small nodes, per node");
+    calls_chain(300, "input x: f32[4, 4]\nv0 = x\n", "$ @ x", "product of 4 x 4 matrices", limit);
+    calls_chain(300, "input x: f32[8]\nv0 = x\n", "x * sum($)", "sum of 8 elements and a product with it", limit);
+    calls_chain(300, "input x: f32[3, 5]\nv0 = x\n", "reshape($, [5, 3]).T + x", "reshape, transpose and an addition of 15 elements", limit);
+    return 0;
+}
