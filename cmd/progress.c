@@ -67,7 +67,8 @@ void progress_draw(progress *p, const char *scalars) {
     double elapsed = p->last - p->start, rate = elapsed > 0 ? (double)p->done / elapsed : 0;
     char time_spent[32], time_left[32], text[LINE_LARGEST], bar[3 * BAR_LARGEST + 1];
     progress_duration(elapsed, time_spent, sizeof time_spent);
-    progress_duration(rate > 0 ? (double)(p->total - p->done) / rate : -1, time_left, sizeof time_left);
+    double left = rate > 0 ? (double)(p->total - p->done) / rate : -1;
+    progress_duration(left >= 0 && left < 0.1 ? 0.1 : left, time_left, sizeof time_left);
     int columns = progress_columns() - 1;
     int n = snprintf(text, sizeof text, "%3d%% %lld/%lld  %.3g/s  %s, %s left  %s", p->total ? (int)(100 * p->done / p->total) : 0, (long long)p->done,
                      (long long)p->total, rate, time_spent, time_left, scalars);

@@ -121,7 +121,7 @@ typedef struct run {
     int64_t epoch_rows;
     int64_t nepochs;
     run_epoch *epochs;
-    double compile_seconds, seconds;
+    double compile_seconds, seconds, epoch_told; /* when an epoch's means were last printed */
 } run;
 
 static volatile sig_atomic_t run_signal; /* that asked us to end; 0: none */
@@ -225,7 +225,9 @@ static void run_scalars(const run *r, const double *means, char *text, size_t by
 static void run_draw_epoch(run *r) {
     char scalars[300];
     const run_epoch *e = &r->epochs[r->nepochs - 1];
-    if (!r->bar.shown || r->total <= r->batch.per_epoch) return;
+    double now = cmd_now();
+    if (!r->bar.shown || r->total <= r->batch.per_epoch || now - r->epoch_told < 0.1) return;
+    r->epoch_told = now;
     run_scalars(r, e->means, scalars, sizeof scalars);
     progress_clear(&r->bar);
     fprintf(stderr, "epoch %lld  %s\n", (long long)r->nepochs, scalars);

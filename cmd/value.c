@@ -29,9 +29,11 @@ typedef struct literal {
     int exit_code;
 } literal;
 
+/* The word with a caret under the place; of a long one the neighbourhood. */
 static bool literal_fail(literal *l, const char *at, const char *found, size_t length, const char *expected) {
-    l->exit_code = cmd_fail(l->c, BTL_EVALUE, "%s: %s%.*s%s%s\n    %s\n    %*s^", l->argument, length ? "\"" : "", (int)(length < 60 ? length : 60), found,
-                            length ? "\" is not " : "", expected, l->word, (int)(at - l->word), "");
+    int place = (int)(at - l->word), from = place > 60 ? place - 40 : 0;
+    l->exit_code = cmd_fail(l->c, BTL_EVALUE, "%s: %s%.*s%s%s\n    %s%.*s\n    %*s^", l->argument, length ? "\"" : "", (int)(length < 60 ? length : 60), found,
+                            length ? "\" is not " : "", expected, from ? "..." : "", 75, l->word + from, place - from + (from ? 3 : 0), "");
     return false;
 }
 

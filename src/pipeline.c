@@ -75,20 +75,39 @@ static void pipeline_given_checks(pipeline *l) {
             btl_dims_unify(l->from, o->given_vars[i]->type.dims[k], o->given_values[i]->type.dims[k], NULL);
 }
 
+static void pipeline_free_array(void *arg) { btl_array_free(arg); }
+
 static btl_status pipeline_fallback(pipeline *l, int i) {
     btl_var *value = l->entry->inputs[i].value;
     if (!value) return BTL_OK;
-    btl_array result;
-    BTL_TRY(btl_graph_eval(l->from, 0, NULL, NULL, NULL, 1, &value, &result, l->err));
+    btl_arena *a = &l->g->arena;
+    btl_array *result = BTL_NEW(a, btl_array);
+    btl_arena_defer(a, pipeline_free_array, result); /* memory may run out below */
+    BTL_TRY(btl_graph_eval(l->from, 0, NULL, NULL, NULL, 1, &value, result, l->err));
     const btl_type *type = &l->entry->inputs[i].var->type;
-    btl_array *copy = BTL_NEW(&l->g->arena, btl_array);
-    int64_t *shape = btl_arena_copy(&l->g->arena, result.shape, (size_t)result.ndim * sizeof *shape + 1);
-    *copy = btl_array_wrap(type->dtype, result.ndim, shape, NULL);
-    copy->data = btl_arena_zalloc(&l->g->arena, (size_t)btl_array_elems(&result) * btl_dtype_bytes(type->dtype) + 1);
-    btl_array_convert(copy, &result);
-    btl_array_free(&result);
+    btl_array *copy = BTL_NEW(a, btl_array);
+    int64_t *shape = BTL_ARRAY(a, int64_t, result->ndim);
+    if (result->ndim) memcpy(shape, result->shape, (size_t)result->ndim * sizeof *shape);
+    *copy = btl_array_wrap(type->dtype, result->ndim, shape, NULL);
+    copy->data = btl_arena_array(a, (size_t)btl_array_elems(result) + 1, btl_dtype_bytes(type->dtype));
+    btl_array_convert(copy, result);
+    btl_array_free(result);
     l->p.fallbacks[i] = copy;
     return BTL_OK;
+}
+
+/* Everything that the function needs, in two goes over the graph however much that is. */
+static void pipeline_import_all(pipeline *l, btl_var_map *m) {
+    const btl_entry *e = l->entry;
+    btl_var **vars = BTL_ARRAY(&l->g->arena, btl_var *, e->ninputs + e->noutputs + 2 * e->nupdates + e->nasserts);
+    int n = 0;
+    for (int i = 0; i < e->ninputs; i++) vars[n++] = e->inputs[i].var;
+    btl_graph_import(l->g, l->from, m, n, vars);
+    n = 0;
+    for (int i = 0; i < e->noutputs; i++) vars[n++] = e->outputs[i].var;
+    for (int i = 0; i < e->nupdates; i++) vars[n++] = e->updates[i].value, vars[n++] = e->updates[i].shared;
+    for (int i = 0; i < e->nasserts; i++) vars[n++] = e->asserts[i].condition;
+    btl_graph_import(l->g, l->from, m, n, vars);
 }
 
 static btl_status pipeline_import(pipeline *l) {
@@ -99,6 +118,7 @@ static btl_status pipeline_import(pipeline *l) {
     l->g->intern = true;
     btl_var_map m = btl_var_map_new(a, l->from);
     BTL_TRY(pipeline_import_givens(l, &m));
+    pipeline_import_all(l, &m);
     vm_program *p = &l->p;
     p->ninputs = e->ninputs, p->noutputs = e->noutputs, p->nupdates = e->nupdates, p->nasserts = e->nasserts;
     p->inputs = BTL_ARRAY(a, btl_var *, e->ninputs);
@@ -112,10 +132,13 @@ static btl_status pipeline_import(pipeline *l) {
     l->roots = BTL_ARRAY(a, btl_var *, l->nroots + 1);
     l->f->name = btl_arena_strdup(a, e->name);
     for (int i = 0; i < e->ninputs; i++) {
-        /* an argument keeps its place even where a given replaced its value */
-        btl_var_map arguments = btl_var_map_new(a, l->from);
         btl_var *v = btl_var_map_get(&m, e->inputs[i].var);
-        p->inputs[i] = v && btl_var_is_input(v) ? v : pipeline_take(l, v ? &arguments : &m, e->inputs[i].var);
+        if (v && !btl_var_is_input(v)) { /* an argument keeps its place even where a given replaced its value */
+            btl_var_map arguments = btl_var_map_new(a, l->from);
+            p->inputs[i] = pipeline_take(l, &arguments, e->inputs[i].var);
+        } else {
+            p->inputs[i] = v ? v : pipeline_take(l, &m, e->inputs[i].var);
+        }
         p->input_names[i] = btl_arena_strdup(a, e->inputs[i].var->name ? e->inputs[i].var->name : "?");
         BTL_TRY(pipeline_fallback(l, i));
     }

@@ -104,15 +104,20 @@ static btl_status build_apply(void *arg) {
     return BTL_OK;
 }
 
+/* Equal operands and settings, but sizes said otherwise (one of them known at run time only). */
+static bool build_same_types(const btl_node *a, const btl_node *b) {
+    for (int i = 0; i < a->nout; i++)
+        if (!btl_type_equal(&a->out[i].type, &b->out[i].type)) return false;
+    return a->nout == b->nout;
+}
+
 btl_node *btl_node_intern(btl_graph *g, btl_node *fresh) {
     if (!g->intern || fresh->op->measure || ((fresh->op->flags & OP_LEAF) && fresh->op != &btl_op_constant)) return fresh;
     build_args a = { .g = g, .op = fresh->op, .nin = fresh->nin, .in = fresh->in, .params = fresh->params };
     uint64_t h = build_hash(&a);
     btl_node *found = btl_table_find(&g->interned, h, build_equal, &a);
-    if (!found) {
-        btl_table_add(&g->interned, &g->arena, h, fresh);
-        return fresh;
-    }
+    if (!found) btl_table_add(&g->interned, &g->arena, h, fresh);
+    if (!found || !build_same_types(found, fresh)) return fresh;
     found->places = btl_places_union(g, found->places, fresh->places);
     g->nnodes--;
     return found;

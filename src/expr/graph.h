@@ -263,7 +263,11 @@ bool btl_graph_check(btl_graph *g);
 /* ---- copying ----------------------------------------------------------------------------- */
 
 /* A map from the variables of one graph to those of another (or the same). */
-typedef struct btl_var_map { btl_var ***outs; int n; } btl_var_map; /* outs[node id][output], NULL = unmapped */
+typedef struct btl_var_map {
+    btl_var ***outs; /* outs[node id][output], NULL = unmapped */
+    int n;
+    btl_table texts; /* names and source lines that were copied: one line may be that of a million nodes */
+} btl_var_map;
 btl_var_map btl_var_map_new(btl_arena *a, const btl_graph *from);
 btl_var *btl_var_map_get(const btl_var_map *m, const btl_var *v);
 void btl_var_map_set(btl_arena *a, btl_var_map *m, const btl_var *from, btl_var *to);

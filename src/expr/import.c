@@ -5,7 +5,7 @@
 #include <string.h>
 
 btl_var_map btl_var_map_new(btl_arena *a, const btl_graph *from) {
-    return (btl_var_map){ BTL_ARRAY(a, btl_var **, from->nnodes + 1), from->nnodes };
+    return (btl_var_map){ .outs = BTL_ARRAY(a, btl_var **, from->nnodes + 1), .n = from->nnodes };
 }
 
 btl_var *btl_var_map_get(const btl_var_map *m, const btl_var *v) {
@@ -70,13 +70,31 @@ btl_param btl_param_import(btl_graph *to, btl_param_kind kind, const btl_param *
 
 /* ---- nodes ------------------------------------------------------------------------------- */
 
-static const btl_places *import_places(btl_graph *to, const btl_places *from) {
+typedef struct import_copied { const char *from, *to; } import_copied;
+
+static bool import_same_text(const void *key, const void *thing) {
+    return ((const import_copied *)thing)->from == key;
+}
+
+/* A text of the other graph, copied once for all nodes that share it. */
+static const char *import_text(btl_graph *to, btl_var_map *m, const char *from) {
+    if (!from) return NULL;
+    uint64_t h = btl_hash_mix(0, (uint64_t)(uintptr_t)from);
+    const import_copied *old = btl_table_find(&m->texts, h, import_same_text, from);
+    if (old) return old->to;
+    import_copied *copied = BTL_NEW(&to->arena, import_copied);
+    *copied = (import_copied){ from, btl_arena_strdup(&to->arena, from) };
+    btl_table_add(&m->texts, &to->arena, h, copied);
+    return copied->to;
+}
+
+static const btl_places *import_places(btl_graph *to, btl_var_map *m, const btl_places *from) {
     const btl_places *set = NULL;
     for (; from; from = from->more) {
         btl_place *p = btl_arena_copy(&to->arena, from->place, sizeof *p);
-        p->file = btl_arena_strdup(&to->arena, p->file);
-        if (p->function) p->function = btl_arena_strdup(&to->arena, p->function);
-        if (p->source) p->source = btl_arena_strdup(&to->arena, p->source);
+        p->file = import_text(to, m, p->file);
+        p->function = import_text(to, m, p->function);
+        p->source = import_text(to, m, p->source);
         set = btl_places_add(to, set, p);
     }
     return set;
@@ -100,7 +118,7 @@ static const btl_size_check *import_checks(btl_graph *to, const btl_node *n, con
 }
 
 /* In a graph that interns, a leaf stays itself and equal nodes become one. */
-static btl_node *import_node(btl_graph *to, const btl_graph *from, const btl_node *n, const btl_var_map *m) {
+static btl_node *import_node(btl_graph *to, const btl_graph *from, const btl_node *n, btl_var_map *m) {
     bool same = to == from;
     btl_var **in = BTL_ARRAY(&to->arena, btl_var *, n->nin);
     for (int i = 0; i < n->nin; i++) in[i] = btl_var_map_get(m, n->in[i]);
@@ -110,7 +128,7 @@ static btl_node *import_node(btl_graph *to, const btl_graph *from, const btl_nod
     btl_type *types = BTL_ARRAY(&to->arena, btl_type, n->nout);
     for (int i = 0; i < n->nout; i++) types[i] = same ? n->out[i].type : import_type(to, &n->out[i].type);
     const btl_places *here = to->here;
-    to->here = same ? n->places : import_places(to, n->places);
+    to->here = same ? n->places : import_places(to, m, n->places);
     btl_node *copy = btl_node_new(to, n->op, n->nin, in, n->nout, types, params);
     to->here = here;
     copy->checks = same ? n->checks : import_checks(to, copy, n->checks);
@@ -121,8 +139,12 @@ static btl_node *import_node(btl_graph *to, const btl_graph *from, const btl_nod
     return same ? copy : btl_node_intern(to, copy);
 }
 
-/* Memory for the search is taken from `from`, which must be under protection as well. */
+/* Memory for the search is taken from `from`, which must be under protection as well; it is given back. */
 void btl_graph_import(btl_graph *to, btl_graph *from, btl_var_map *m, int n, btl_var *const *vars) {
+    int there = 0;
+    while (there < n && (!vars[there] || btl_var_map_get(m, vars[there]))) there++;
+    if (there == n) return;
+    btl_mark mark = btl_arena_mark(&from->arena);
     btl_bits done = btl_bits_new(&from->arena, from->nnodes);
     for (int id = 0; id < from->nnodes; id++)
         if (id < m->n && m->outs[id]) btl_bits_set(done, id);
@@ -134,6 +156,7 @@ void btl_graph_import(btl_graph *to, btl_graph *from, btl_var_map *m, int n, btl
         btl_node *copy = import_node(to, from, node, m);
         for (int k = 0; k < node->nout; k++) btl_var_map_set(&to->arena, m, &node->out[k], &copy->out[k]);
     }
+    if (to != from) btl_arena_reset(&from->arena, mark); /* what was made lies in `to` */
 }
 
 static const btl_body *import_body(btl_graph *to, const btl_body *from) {

@@ -13,6 +13,8 @@ typedef struct lexer {
     uint32_t at, bytes;
     int depth;                    /* of open brackets */
     uint32_t opened;              /* where the outermost one stands */
+    bool unclosed;
+    bool guess;                   /* a bracket is never closed: look for the line where it should have been */
     int nindents;
     uint32_t indents[MAX_INDENTS];
 } lexer;
@@ -240,10 +242,14 @@ static void lexer_indent(lexer *x, uint32_t start, uint32_t width) {
                   "the line is indented by %u, its block by %u, and none around it by as much", width, now), NULL);
 }
 
-/* A word that begins a statement, at the start of a line inside brackets: they were never closed. */
-static bool lexer_begins_statement(const lexer *x) {
-    uint32_t n = 0;
+/* What begins a statement, at the start of a line inside brackets: they were never closed. A
+ * binding may as well be an argument (axis = 1), unless it is known that they were not. */
+static bool lexer_begins_statement(const lexer *x, uint32_t width) {
+    uint32_t n = 0, after;
     while (lexer_is_word(lexer_peek(x, n))) n++;
+    for (after = n; lexer_peek(x, after) == ' ';) after++;
+    char c = lexer_peek(x, after);
+    if (x->guess && n > 0 && width <= x->indents[x->nindents - 1] && (c == ':' || (c == '=' && lexer_peek(x, after + 1) != '='))) return true;
     if (lexer_peek(x, n) != ' ') return false;
     btl_token_kind kind = lexer_word_kind(x->text + x->at, n);
     return kind >= TOKEN_INPUT || kind == TOKEN_FN || kind == TOKEN_RETURN;
@@ -252,6 +258,7 @@ static bool lexer_begins_statement(const lexer *x) {
 static void lexer_unclosed(lexer *x) {
     lexer_bad(x, x->opened, 1, btl_arena_printf(x->scratch, "'%c' is never closed", x->text[x->opened]), NULL);
     x->depth = 0;
+    x->unclosed = true;
 }
 
 /* At the start of a line: its indentation, unless it is empty or goes on from the line before. */
@@ -263,7 +270,7 @@ static void lexer_line_start(lexer *x) {
     char c = lexer_peek(x, 0);
     if (x->at >= x->bytes || c == '\n' || c == '#') return;
     if (x->depth > 0) {
-        if (!lexer_begins_statement(x)) return;
+        if (!lexer_begins_statement(x, x->at - start)) return;
         lexer_unclosed(x);
         lexer_add(x, TOKEN_NEWLINE, start, 0);
     }
@@ -311,6 +318,12 @@ static char *lexer_copy_lines(btl_arena *keep, const char *text, size_t bytes) {
     return copy;
 }
 
+static void lexer_run(lexer *x) {
+    if (x->bytes >= 3 && memcmp(x->text, "\xef\xbb\xbf", 3) == 0) x->at = 3; /* a byte order mark */
+    lexer_line_start(x);
+    while (x->at < x->bytes) lexer_step(x);
+}
+
 void btl_lex(btl_tokens *out, btl_arena *keep, btl_arena *scratch, const char *text, size_t bytes, const char *file) {
     *out = (btl_tokens){ .file = file };
     bool too_long = bytes >= UINT32_MAX;
@@ -319,9 +332,15 @@ void btl_lex(btl_tokens *out, btl_arena *keep, btl_arena *scratch, const char *t
     out->text = lexer_copy_lines(keep, text, bytes);
     out->bytes = x.bytes;
     if (too_long) lexer_bad(&x, 0, 0, "the text is longer than 4 GB", NULL);
-    if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) x.at = 3; /* a byte order mark */
-    lexer_line_start(&x);
-    while (x.at < x.bytes) lexer_step(&x);
+    lexer_run(&x);
+    if (x.depth > 0 || x.unclosed) { /* once more, with the guess: the first reading took the rest for one line */
+        out->ntokens = out->nlines = out->nerrors = 0;
+        x.at = 0;
+        x.depth = 0;
+        x.nindents = 1;
+        x.guess = true;
+        lexer_run(&x);
+    }
     if (x.depth > 0) lexer_unclosed(&x);
     lexer_end_line(&x);
     while (x.nindents-- > 1) lexer_add(&x, TOKEN_DEDENT, x.bytes, 0);

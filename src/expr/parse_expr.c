@@ -184,8 +184,9 @@ static value expr_power(parser *p) {
     value base = expr_postfix(p);
     if (p->panic || parse_kind(p) != TOKEN_POWER) return base;
     uint32_t token = p->pos++;
-    value exponent = expr_unary(p);
-    return expr_apply_binary(p, token, &base, &exponent);
+    value exponent = parse_enter(p) ? expr_unary(p) : value_poison();
+    parse_leave(p);
+    return p->panic ? value_poison() : expr_apply_binary(p, token, &base, &exponent);
 }
 
 /* A minus right before a literal belongs to it: -3i64 is a constant, as the printer writes it. */

@@ -49,10 +49,15 @@ static bool stmt_opens_block(parser *p) {
 
 /* ---- types that assert ------------------------------------------------------------------- */
 
-static void stmt_fail_type(parser *p, uint32_t token, btl_status status, const char *name, const btl_type *want, const btl_var *v) {
+/* The type with what it leaves open (`?`) filled in. */
+static btl_type stmt_shown_type(parser *p, const btl_type *want, const btl_var *v) {
     const btl_dim **dims = BTL_ARRAY(p->scratch, const btl_dim *, want->rank);
     for (int i = 0; i < want->rank; i++) dims[i] = want->dims[i] ? want->dims[i] : i < v->type.rank ? v->type.dims[i] : btl_dim_const(p->g, 0);
-    btl_type shown = { want->dtype, want->rank, dims };
+    return (btl_type){ want->dtype, want->rank, dims };
+}
+
+static void stmt_fail_type(parser *p, uint32_t token, btl_status status, const char *name, const btl_type *want, const btl_var *v) {
+    btl_type shown = stmt_shown_type(p, want, v);
     parse_fail(p, token, status, status == BTL_EDTYPE ? btl_arena_printf(p->scratch, "a type says what a value is and casts nothing: %s(…) casts", btl_dtype_name(want->dtype)) : NULL,
                "%s is declared %s, its value is %s", name, btl_type_text(p->g, &shown), btl_type_text(p->g, &v->type));
 }
@@ -61,6 +66,7 @@ static void stmt_fail_type(parser *p, uint32_t token, btl_status status, const c
 static bool stmt_unify(parser *p, const btl_type *want, btl_var *v) {
     btl_graph *g = p->g;
     const btl_size_check *outer = g->checks;
+    btl_type shown = stmt_shown_type(p, want, v);
     bool fits = true;
     g->checks = NULL;
     for (int i = 0; i < want->rank && fits; i++)
@@ -69,7 +75,7 @@ static bool stmt_unify(parser *p, const btl_type *want, btl_var *v) {
         btl_size_check *mine = (btl_size_check *)(uintptr_t)c; /* made by btl_dims_unify just now */
         next = c->next;
         mine->node = v->node;
-        mine->message = btl_arena_printf(&g->arena, "%s, declared %s", btl_var_text(g, v), btl_type_text(g, want));
+        mine->message = btl_arena_printf(&g->arena, "%s, declared %s", btl_var_text(g, v), btl_type_text(g, &shown));
         mine->next = v->node->checks;
         v->node->checks = mine;
     }

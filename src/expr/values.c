@@ -14,7 +14,7 @@
 const char *value_text(parser *p, const value *v) {
     btl_text t;
     switch (v->kind) {
-    case VALUE_VAR: return btl_var_text(p->g, v->var);
+    case VALUE_VAR: return btl_arena_printf(p->scratch, "a variable (%s)", btl_type_text(p->g, &v->var->type));
     case VALUE_INT: return btl_arena_printf(p->scratch, "the number %lld", (long long)v->i);
     case VALUE_BIG: return btl_arena_printf(p->scratch, "the number %llu", (unsigned long long)v->u);
     case VALUE_FLOAT:

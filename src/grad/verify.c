@@ -152,6 +152,7 @@ static bool verify_widen_node(verify *v, const btl_node *n, btl_var_map *m) {
 
 static btl_status verify_widen(void *arg) {
     verify *v = arg;
+    if (v->g->dims.has_late) return BTL_EUNSUPPORTED; /* sizes found at run time belong to the nodes that find them */
     btl_var_map m = btl_var_map_new(&v->wide->arena, v->g);
     btl_dims_import(v->wide, v->g);
     for (int i = 0; i <= v->n; i++) {

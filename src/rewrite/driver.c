@@ -14,6 +14,7 @@
 #include "rewrite/driver.h"
 
 #include "base/context.h"
+#include "expr/leaf.h"
 #include "rewrite/match.h"
 
 #include <assert.h>
@@ -71,13 +72,6 @@ static btl_var *driver_get(const driver *d, btl_var *v) {
     return !to ? v : v->index ? &to->node->out[v->index] : to;
 }
 
-static bool driver_same_types(const btl_node *a, const btl_node *b) {
-    if (a->nout != b->nout) return false;
-    for (int o = 0; o < a->nout; o++)
-        if (a->out[o].weak != b->out[o].weak || !btl_type_equal(&a->out[o].type, &b->out[o].type)) return false;
-    return true;
-}
-
 /* The node with its operands rewritten; itself if none was. Names, weakness and output types stay:
  * a size that the run finds keeps its symbol. */
 static btl_node *driver_rebuild(driver *d, btl_node *n) {
@@ -87,26 +81,13 @@ static btl_node *driver_rebuild(driver *d, btl_node *n) {
     if (changed == n->nin) return n;
     btl_var **in = BTL_ARRAY(&g->arena, btl_var *, n->nin);
     for (int i = 0; i < n->nin; i++) in[i] = driver_get(d, n->in[i]);
-    int start = g->nnodes;
-    bool intern = g->intern;
-    g->here = n->places;
-    btl_node *made = btl_apply(g, n->op, n->nin, in, n->params);
-    if (made && made->id < start) {
-        if (driver_same_types(made, n)) return made;
-        g->intern = false; /* an equal node whose size the run finds has a symbol of its own */
-        made = btl_apply(g, n->op, n->nin, in, n->params);
-        g->intern = intern;
-    }
-    if (!made) return NULL;
-    assert(made->nout == n->nout);
-    for (int o = 0; o < n->nout; o++) {
-        assert(made->out[o].type.dtype == n->out[o].type.dtype && made->out[o].type.rank == n->out[o].type.rank);
-        made->out[o].type = n->out[o].type;
-        made->out[o].weak = n->out[o].weak;
-        made->out[o].name = n->out[o].name;
-    }
-    if (!made->checks) made->checks = n->checks;
-    return made;
+    return btl_node_rebuild(g, n, in);
+}
+
+static bool driver_same_types(const btl_node *a, const btl_node *b) {
+    for (int o = 0; o < a->nout && a->nout == b->nout; o++)
+        if (a->out[o].weak != b->out[o].weak || !btl_type_equal(&a->out[o].type, &b->out[o].type)) return false;
+    return a->nout == b->nout;
 }
 
 static bool driver_node_equal(const void *key, const void *thing) {

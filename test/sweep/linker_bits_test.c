@@ -1,0 +1,466 @@
+/* linker_bits_test.c - the same bits whatever the way: fused or op by op, whatever the instruction
+ * set, compiled or by the reference where results are exact.
+ *
+ * Programs are drawn at random: elementwise ops, reductions, views, indexing, products, on shapes that
+ * broadcast. Three kinds:
+ *   exact   on small integers in any dtype, of ops that stay exact: the reference, in any order of
+ *           summation, gives the very bits that every linker must give;
+ *   fused   of all functions of reals: one function for the whole program against one function a line,
+ *           in fast_compile (fast_run rewrites may choose another, equally good formula);
+ *   isa     the same values by the kernels of each instruction set, in child processes.
+ * A failure prints the program.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "sweep.h"
+
+#include "base/hash.h"
+#include "vm/strips.h"
+
+enum { MOST_LINES = 24, NINPUTS = 3 };
+
+/* ---- random programs ---------------------------------------------------------------------------- */
+
+typedef struct line_var {
+    char name[8], text[200];   /* of an input: empty */
+    int rank;
+    int64_t dims[4];
+    double bound;              /* of its magnitude, in exact programs */
+    bool integral;
+} line_var;
+
+typedef struct program {
+    btl_rng r;
+    bool exact;
+    const char *dtype;
+    int n;
+    line_var v[NINPUTS + MOST_LINES];
+} program;
+
+static int below(program *p, int n) { return (int)btl_rng_below(&p->r, (uint64_t)n); }
+
+static line_var *pick(program *p) { return &p->v[below(p, p->n)]; }
+
+/* A later line depends more often on a recent one. */
+static line_var *pick_recent(program *p) { return below(p, 2) ? pick(p) : &p->v[p->n - 1]; }
+
+static bool broadcasts(const line_var *a, const line_var *b, line_var *out) {
+    out->rank = a->rank > b->rank ? a->rank : b->rank;
+    for (int k = 1; k <= out->rank; k++) {
+        int64_t x = k <= a->rank ? a->dims[a->rank - k] : 1, y = k <= b->rank ? b->dims[b->rank - k] : 1;
+        if (x != y && x != 1 && y != 1) return false;
+        out->dims[out->rank - k] = x == 1 ? y : x;
+    }
+    return true;
+}
+
+/* The form with $a and $b replaced. */
+static void spell(line_var *o, const char *form, const char *a, const char *b) {
+    size_t at = 0;
+    for (; *form && at + 10 < sizeof o->text; form++) {
+        if (*form != '$') o->text[at++] = *form;
+        else at += (size_t)snprintf(o->text + at, sizeof o->text - at, "%s", *++form == 'a' ? a : b);
+    }
+    o->text[at] = 0;
+}
+
+static bool line_unary(program *p, line_var *o) {
+    static const char *const exact[] = { "-$a", "abs($a)", "floor($a)", "sqr($a)", "sign($a)", "identity($a)" };
+    static const char *const real[] = { "exp($a)", "tanh($a)", "sin($a)", "sigmoid($a)", "sqrt(abs($a))", "erf($a)", "log1p(abs($a))",
+                                        "-$a", "abs($a)", "floor($a)", "sqr($a)", "arctan($a)", "softplus($a)", "1 / $a", "cos($a)" };
+    line_var *a = pick_recent(p);
+    const char *form = p->exact ? exact[below(p, 6)] : real[below(p, 15)];
+    *o = *a;
+    if (strcmp(form, "sqr($a)") == 0) o->bound = a->bound * a->bound;
+    spell(o, form, a->name, a->name);
+    return true;
+}
+
+static bool line_binary(program *p, line_var *o) {
+    static const char *const forms[] = { "$a + $b", "$a - $b", "$a * $b", "maximum($a, $b)", "minimum($a, $b)", "where($a < $b, $b, $a)", "$a / $b" };
+    line_var *a = pick_recent(p), *b = pick(p);
+    int which = below(p, p->exact ? 6 : 7);
+    memset(o, 0, sizeof *o);
+    if (!broadcasts(a, b, o)) return false;
+    double sum = a->bound + b->bound, product = a->bound * b->bound;
+    o->bound = which < 2 ? sum : which == 2 ? product : a->bound > b->bound ? a->bound : b->bound;
+    spell(o, forms[which], a->name, b->name);
+    return true;
+}
+
+static bool line_reduce(program *p, line_var *o) {
+    static const char *const names[] = { "sum", "max", "min", "sum", "mean" };
+    line_var *a = pick_recent(p);
+    bool keep = below(p, 2), all = a->rank == 0 || below(p, 3) == 0;
+    int axis = a->rank ? below(p, a->rank) : 0, which = below(p, p->exact ? 4 : 5);
+    int64_t n = 1;
+    for (int k = 0; k < a->rank; k++) n *= all || k == axis ? a->dims[k] : 1;
+    if (n == 0 && which != 0) return false;
+    *o = *a;
+    o->rank = 0;
+    for (int k = 0; k < a->rank; k++) {
+        if (!all && k != axis) o->dims[o->rank++] = a->dims[k];
+        else if (keep) o->dims[o->rank++] = 1;
+    }
+    o->bound = which == 0 || which == 3 ? a->bound * (double)(n ? n : 1) : a->bound;
+    char at[32] = "";
+    if (!all) snprintf(at, sizeof at, ", axis=%d", below(p, 2) ? axis : axis - a->rank);
+    snprintf(o->text, sizeof o->text, "%s(%s%s%s)", names[which], a->name, at, keep ? ", keepdims=true" : "");
+    return true;
+}
+
+static bool line_view(program *p, line_var *o) {
+    line_var *a = pick_recent(p);
+    *o = *a;
+    if (a->rank == 0) return false;
+    int last = a->rank - 1;
+    switch (below(p, 6)) {
+    case 0:
+        for (int k = 0; k < a->rank; k++) o->dims[k] = a->dims[last - k];
+        snprintf(o->text, sizeof o->text, "%s.T", a->name);
+        return true;
+    case 1: snprintf(o->text, sizeof o->text, "%s[::-1]", a->name); return true;
+    case 2:
+        o->dims[last] = (a->dims[last] + 1) / 2;
+        snprintf(o->text, sizeof o->text, "%s[..., ::2]", a->name);
+        return true;
+    case 3:
+        if (a->dims[0] < 2) return false;
+        o->dims[0] = a->dims[0] - 1;
+        snprintf(o->text, sizeof o->text, "%s[1:]", a->name);
+        return true;
+    case 4: {
+        int64_t n = 1;
+        for (int k = 0; k < a->rank; k++) n *= a->dims[k];
+        o->rank = 1, o->dims[0] = n;
+        snprintf(o->text, sizeof o->text, "reshape(%s, shape=[%lld])", a->name, (long long)n);
+        return true;
+    }
+    default:
+        if (a->rank > 2) return false;
+        o->rank = a->rank + 1;
+        for (int k = a->rank; k > 0; k--) o->dims[k] = a->dims[k - 1];
+        o->dims[0] = 2;
+        snprintf(o->text, sizeof o->text, "broadcast_to(%s, [2%s%lld%s", a->name, ", ", (long long)a->dims[0], a->rank == 1 ? "])" : "");
+        if (a->rank == 2) snprintf(o->text + strlen(o->text), 40, ", %lld])", (long long)a->dims[1]);
+        return true;
+    }
+}
+
+static bool line_index(program *p, line_var *o) {
+    line_var *a = pick_recent(p), *b = pick(p);
+    *o = *a;
+    if (a->rank == 0 || a->dims[0] < 2) return false;
+    switch (below(p, 4)) {
+    case 0:
+        o->dims[0] = 3;
+        snprintf(o->text, sizeof o->text, "%s[[1, 0, -1]]", a->name);
+        return true;
+    case 1:
+        if (!broadcasts(a, b, o) || o->rank != a->rank || memcmp(o->dims, a->dims, sizeof *a->dims * (size_t)a->rank) != 0) return false;
+        o->bound = a->bound + b->bound;
+        snprintf(o->text, sizeof o->text, "inc_subtensor(%s[::-1], %s)", a->name, b->name);
+        return true;
+    case 2:
+        o->bound = a->bound > 7 ? a->bound : 7;
+        snprintf(o->text, sizeof o->text, "set_subtensor(%s[-1], 7)", a->name);
+        return true;
+    default:
+        if (a->rank != b->rank) return false;
+        for (int k = 1; k < a->rank; k++)
+            if (a->dims[k] != b->dims[k]) return false;
+        o->dims[0] = a->dims[0] + b->dims[0];
+        o->bound = a->bound > b->bound ? a->bound : b->bound;
+        snprintf(o->text, sizeof o->text, "concatenate([%s, %s])", a->name, b->name);
+        return true;
+    }
+}
+
+static bool line_product(program *p, line_var *o) {
+    line_var *a = pick_recent(p), *b = pick(p);
+    if (!p->exact || a->rank != 2 || b->rank != 2) return false; /* a BLAS orders its sums as it likes */
+    memset(o, 0, sizeof *o);
+    o->rank = 2, o->dims[0] = a->dims[0];
+    o->dims[1] = a->dims[1] == b->dims[0] ? b->dims[1] : b->dims[0];
+    if (a->dims[1] != b->dims[0] && a->dims[1] != b->dims[1]) return false;
+    o->bound = a->bound * b->bound * (double)(a->dims[1] + 1);
+    snprintf(o->text, sizeof o->text, "%s @ %s%s", a->name, b->name, a->dims[1] == b->dims[0] ? "" : ".T");
+    return true;
+}
+
+static bool small_enough(const line_var *o) {
+    int64_t n = 1;
+    for (int k = 0; k < o->rank; k++) n *= o->dims[k];
+    return n <= 6000 && o->rank <= 4;
+}
+
+static program program_new(uint64_t seed, bool exact, const char *dtype, int lines) {
+    static bool (*const makers[])(program *, line_var *) = { line_unary, line_unary, line_binary, line_binary, line_binary, line_reduce,
+                                                             line_view, line_view, line_index, line_product };
+    static const int64_t sizes[] = { 1, 2, 3, 5, 7, 33, 40, 0 };
+    program p = { .r = { seed }, .exact = exact, .dtype = dtype };
+    double most = strcmp(dtype, "f32") == 0 ? 0x1p24 : strcmp(dtype, "f64") == 0 ? 0x1p53 : 0x1p60;
+    int64_t m = sizes[below(&p, 7)], n = sizes[below(&p, 8)];
+    if (below(&p, 4) == 0) n = 700; /* longer than a strip */
+    for (int i = 0; i < NINPUTS; i++) {
+        line_var *v = &p.v[p.n++];
+        *v = (line_var){ .rank = below(&p, 3), .bound = 4 };
+        if (i == 0) v->rank = 2;
+        v->dims[0] = v->rank == 2 ? m : n, v->dims[1] = n;
+        snprintf(v->name, sizeof v->name, "x%d", i);
+    }
+    for (int tries = 0; tries < 400 && p.n < NINPUTS + lines; tries++) {
+        line_var o;
+        if (!makers[below(&p, 10)](&p, &o) || !small_enough(&o) || (exact && o.bound >= most)) continue;
+        snprintf(o.name, sizeof o.name, "v%d", p.n - NINPUTS);
+        p.v[p.n++] = o;
+    }
+    return p;
+}
+
+static void type_of(const program *p, const line_var *v, char *text, size_t bytes) {
+    int at = snprintf(text, bytes, "%s", p->dtype);
+    for (int k = 0; k < v->rank; k++) at += snprintf(text + at, bytes - (size_t)at, "%s%lld", k ? ", " : "[", (long long)v->dims[k]);
+    if (v->rank) snprintf(text + at, bytes - (size_t)at, "]");
+}
+
+/* The program as text; the last lines are its outputs. */
+static void program_text(const program *p, int from, int to, bool *is_input, char *text, size_t bytes) {
+    size_t at = 0;
+    char type[80];
+    for (int i = 0; i < to; i++) {
+        if (!is_input[i]) continue;
+        type_of(p, &p->v[i], type, sizeof type);
+        at += (size_t)snprintf(text + at, bytes - at, "input %s: %s\n", p->v[i].name, type);
+    }
+    for (int i = from; i < to; i++) {
+        type_of(p, &p->v[i], type, sizeof type);
+        at += (size_t)snprintf(text + at, bytes - at, "%s: %s = %s\n", p->v[i].name, type, p->v[i].text);
+    }
+    snprintf(text + at, bytes - at, "output y = %s, z = %s\n", p->v[to - 1].name, p->v[to > from + 1 ? to - 2 : to - 1].name);
+}
+
+/* ---- running ------------------------------------------------------------------------------------ */
+
+static btl_array input_array(program *p, const line_var *v, sweep_values values) {
+    btl_array a;
+    btl_dtype dtype = BTL_F64;
+    btl_dtype_find(p->dtype, strlen(p->dtype), &dtype);
+    BTL_ASSERT_OK(btl_array_new(NULL, dtype, v->rank, v->dims, &a));
+    if (!p->exact) sweep_fill(&a, v->name, values, &p->r);
+    else
+        for (int64_t i = 0, n = btl_array_elems(&a); i < n; i++) {
+            int k = below(p, 9) - 4;
+            sweep_set(&a, i, k, k);
+        }
+    return a;
+}
+
+static btl_graph *parse(const char *text) {
+    btl_graph *g;
+    BTL_ASSERT_OK(btl_graph_new(NULL, &g));
+    if (btl_graph_parse(g, text, strlen(text), "random") != BTL_OK) BTL_FAIL("%s\n%s", btl_graph_messages(g), text);
+    return g;
+}
+
+static void run(btl_graph *g, const char *mode, const btl_array *in, btl_array out[2], const char *text) {
+    btl_function_options o = { .struct_size = sizeof o, .mode = mode };
+    btl_error err = { 0 };
+    btl_function *f = NULL;
+    out[0] = out[1] = (btl_array){ 0 };
+    if (btl_function_new(g, btl_entry_find(g, NULL), &o, &f, &err) || btl_call(f, NULL, in, out, NULL, &err))
+        BTL_FAIL("%s, %s\n%s", err.message, mode, text);
+    btl_function_free(f);
+}
+
+/* ---- exact programs ------------------------------------------------------------------------------- */
+
+static void check_exact(uint64_t seed, const char *dtype, sweep_report *report) {
+    static const char *const modes[] = { "fast_run", "fast_compile" };
+    program p = program_new(seed, true, dtype, 4 + (int)(seed % 14));
+    bool is_input[NINPUTS + MOST_LINES] = { true, true, true };
+    char text[8000], why[300];
+    program_text(&p, NINPUTS, p.n, is_input, text, sizeof text);
+    btl_graph *g = parse(text);
+    btl_entry *e = btl_entry_find(g, NULL);
+    btl_array in[NINPUTS], want[2] = { { 0 } };
+    btl_var *inputs[NINPUTS], *outputs[2] = { e->outputs[0].var, e->outputs[1].var };
+    btl_error err = { 0 };
+    for (int i = 0; i < NINPUTS; i++) in[i] = input_array(&p, &p.v[i], VALUES_TAME), inputs[i] = e->inputs[i].var;
+    if (btl_graph_eval(g, NINPUTS, inputs, in, NULL, 2, outputs, want, &err) != BTL_OK) BTL_FAIL("%s\n%s", err.message, text);
+    sweep_tolerance exact = { .any_zero = true }; /* -0 + 0 and the like depend on the order */
+    for (int m = 0; m < 2; m++) {
+        btl_array got[2];
+        report->cases++;
+        run(g, modes[m], in, got, text);
+        for (int i = 0; i < 2; i++)
+            if (!sweep_agree(&got[i], &want[i], &exact, why, sizeof why))
+                sweep_fails(report, "", "%s, output %d, seed %llu: %s\n%s", modes[m], i, (unsigned long long)seed, why, text);
+        btl_array_free(&got[0]), btl_array_free(&got[1]);
+    }
+    btl_array_free(&want[0]), btl_array_free(&want[1]);
+    for (int i = 0; i < NINPUTS; i++) btl_array_free(&in[i]);
+    btl_graph_free(g);
+}
+
+BTL_TEST(random_programs_on_small_integers_give_the_bits_of_the_reference) {
+    static const char *const dtypes[] = { "f32", "f64", "i64", "i32", "i8" };
+    sweep_report report = { 0 };
+    for (unsigned i = 0; i < 1000; i++) check_exact(btl_test_seed() + 1000003 * i, dtypes[i % 5 == 3 || i % 5 == 4 ? i % 3 : i % 5], &report);
+    SWEEP_END(report);
+}
+
+/* ---- fused and op by op --------------------------------------------------------------------------- */
+
+static void check_fused(uint64_t seed, const char *dtype, sweep_report *report) {
+    program p = program_new(seed, false, dtype, 3 + (int)(seed % 12));
+    bool is_input[NINPUTS + MOST_LINES] = { true, true, true };
+    char text[8000], line[600], why[300];
+    btl_array values[NINPUTS + MOST_LINES], got[2], one[2];
+    for (int i = 0; i < NINPUTS; i++) values[i] = input_array(&p, &p.v[i], VALUES_HARD);
+    program_text(&p, NINPUTS, p.n, is_input, text, sizeof text);
+    btl_graph *g = parse(text);
+    run(g, "fast_compile", values, got, text);
+    btl_graph_free(g);
+    for (int i = NINPUTS; i < p.n; i++) { /* each line a program: all before it are inputs */
+        is_input[i - 1] = true;
+        program_text(&p, i, i + 1, is_input, line, sizeof line);
+        g = parse(line);
+        run(g, "fast_compile", values, one, line);
+        btl_graph_free(g);
+        values[i] = one[0];
+        btl_array_free(&one[1]);
+    }
+    report->cases++;
+    sweep_tolerance exact = { 0 };
+    if (!sweep_agree(&got[0], &values[p.n - 1], &exact, why, sizeof why))
+        sweep_fails(report, "", "seed %llu: %s\n%s", (unsigned long long)seed, why, text);
+    for (int i = 0; i < p.n; i++) btl_array_free(&values[i]);
+    btl_array_free(&got[0]), btl_array_free(&got[1]);
+}
+
+BTL_TEST(a_fused_program_gives_the_bits_of_its_lines_one_by_one) {
+    static const char *const dtypes[] = { "f32", "f64", "f16", "bf16" };
+    sweep_report report = { 0 };
+    for (unsigned i = 0; i < 300; i++) check_fused(btl_test_seed() + 7000003 * i, dtypes[i % 4], &report);
+    SWEEP_END(report);
+}
+
+/* ---- instruction sets ------------------------------------------------------------------------------ */
+
+/* NaN has many bits; any is one. */
+static uint64_t digest_of(const btl_array *a) {
+    btl_dtype dtype = BTL_F64;
+    btl_array_dtype(a, &dtype);
+    uint64_t h = 1;
+    size_t size = btl_dtype_bytes(dtype);
+    for (int64_t i = 0, n = btl_array_elems(a); i < n; i++) {
+        uint64_t bits = 0;
+        memcpy(&bits, (const char *)btl_array_data(a) + i * (int64_t)size, size);
+        if (btl_dtype_kind(dtype) == 'f' && isnan(sweep_element(a, i))) bits = 0x7ff8dead;
+        h = btl_hash_bytes(&bits, sizeof bits, h);
+    }
+    return h;
+}
+
+/* What the ops give on 5000 hard values (reductions and others on tame ones), a line each. */
+static void print_digests(void) {
+    static const btl_dtype dtypes[] = { BTL_F16, BTL_BF16, BTL_F32, BTL_F64, BTL_I8, BTL_I32, BTL_I64, BTL_U8, BTL_U16 };
+    printf("isa %s\n", btl_strips_isa());
+    for (const btl_op *const *op = btl_ops; *op; op++) {
+        if (!sweep_is_tested(*op) || (!(*op)->elem && !(*op)->reduction) || (*op)->min_in > 2 || strcmp((*op)->name, "cast") == 0) continue;
+        for (size_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++) {
+            btl_graph *g;
+            char type[40], text[80];
+            btl_rng r = { 42 };
+            int64_t n = 5000;
+            int nin = (*op)->min_in;
+            btl_array in[2] = { { 0 } }, out = { 0 };
+            btl_var *vars[2];
+            const char *const names[2] = { "x", "y" };
+            btl_function *f = NULL;
+            BTL_ASSERT_OK(btl_graph_new(NULL, &g));
+            btl_entry *e = btl_entry_new(g, "main");
+            snprintf(type, sizeof type, "%s[n]", btl_dtype_name(dtypes[d]));
+            snprintf(text, sizeof text, "%s(x%s)", (*op)->name, nin == 2 ? ", y" : "");
+            for (int i = 0; i < nin; i++) {
+                vars[i] = btl_input(g, names[i], type);
+                BTL_ASSERT_OK(btl_entry_add_input(g, e, vars[i], NULL));
+                BTL_ASSERT_OK(btl_array_new(NULL, dtypes[d], 1, &n, &in[i]));
+                sweep_fill(&in[i], names[i], (*op)->reduction ? VALUES_TAME : VALUES_HARD, &r);
+            }
+            btl_var *y = btl_expr_n(g, text, nin, names, vars);
+            if (y) {
+                BTL_ASSERT_OK(btl_entry_add_output(g, e, "out", y));
+                BTL_ASSERT_OK(btl_function_new(g, e, NULL, &f, NULL));
+                BTL_ASSERT_OK(btl_call(f, NULL, in, &out, NULL, NULL));
+                printf("%s %s %016llx\n", (*op)->name, btl_dtype_name(dtypes[d]), (unsigned long long)digest_of(&out));
+            }
+            for (int i = 0; i < nin; i++) btl_array_free(&in[i]);
+            btl_array_free(&out);
+            btl_function_free(f);
+            btl_graph_free(g);
+        }
+    }
+    for (unsigned i = 0; i < 120; i++) {
+        program p = program_new(77 + 5000011 * i, false, i % 2 ? "f32" : "f64", 8);
+        bool is_input[NINPUTS + MOST_LINES] = { true, true, true };
+        char text[8000];
+        btl_array in[NINPUTS], out[2];
+        for (int k = 0; k < NINPUTS; k++) in[k] = input_array(&p, &p.v[k], VALUES_HARD);
+        program_text(&p, NINPUTS, p.n, is_input, text, sizeof text);
+        btl_graph *g = parse(text);
+        run(g, "fast_run", in, out, text);
+        printf("program %u %016llx\n", i, (unsigned long long)digest_of(&out[0]));
+        for (int k = 0; k < NINPUTS; k++) btl_array_free(&in[k]);
+        btl_array_free(&out[0]), btl_array_free(&out[1]);
+        btl_graph_free(g);
+    }
+}
+
+static const char *self;
+
+static btl_run digests_with(const char *isa) {
+    setenv("BITALE_ISA", isa, 1);
+    btl_run r = btl_test_run(NULL, NULL, (const char *const[]){ self, "--digests", NULL });
+    unsetenv("BITALE_ISA");
+    BTL_ASSERT_EXIT(&r, 0);
+    return r;
+}
+
+static int compare_digests(const char *a, const char *b, const char *isa, sweep_report *report) {
+    int lines = 0;
+    a += strcspn(a, "\n"), b += strcspn(b, "\n"); /* the first line names the set */
+    while (*a == '\n' && *b == '\n' && a[1] && b[1]) {
+        a++, b++;
+        size_t n = strcspn(a, "\n"), m = strcspn(b, "\n");
+        report->cases++, lines++;
+        if (n != m || memcmp(a, b, n) != 0) sweep_fails(report, isa, "base: %.*s, %s: %.*s", (int)n, a, isa, (int)m, b);
+        a += n, b += m;
+    }
+    return lines;
+}
+
+BTL_TEST(every_instruction_set_gives_the_same_bits) {
+    sweep_report report = { 0 };
+    btl_run base = digests_with("base"), v3 = digests_with("v3"), v4 = digests_with("v4");
+    assert_true(compare_digests(base.out, v3.out, "v3", &report) > 300);
+    assert_true(compare_digests(base.out, v4.out, "v4", &report) > 300);
+    print_message("           %.*s, %.*s, %.*s\n", (int)strcspn(base.out, "\n"), base.out, (int)strcspn(v3.out, "\n"), v3.out,
+                  (int)strcspn(v4.out, "\n"), v4.out);
+    btl_run_free(&base), btl_run_free(&v3), btl_run_free(&v4);
+    SWEEP_END(report);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_programs_on_small_integers_give_the_bits_of_the_reference),
+        cmocka_unit_test(a_fused_program_gives_the_bits_of_its_lines_one_by_one),
+        cmocka_unit_test(every_instruction_set_gives_the_same_bits),
+    };
+    self = argv[0];
+    if (argc > 1 && strcmp(argv[1], "--digests") == 0) {
+        print_digests();
+        return 0;
+    }
+    btl_test_options(argc, argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
