@@ -117,8 +117,10 @@ static void check_add(check *k, const char *kind, const char *function, const ch
 }
 
 /* A call, a compilation or a file that failed: no check, but what it would have told is not known. */
-static void check_error(check *k, const char *kind, const char *function, const char *what, const btl_error *err) {
-    check_add(k, kind, function, what, false, err->message);
+static void check_error(check *k, const char *kind, const char *function, const char *what, const btl_error *err, const char *sizes) {
+    char *message = cmd_format("%s%s%s%s", err->message, *sizes ? "\n    hint: the sizes were " : "", sizes, *sizes ? "; --size NAME=N gives others" : "");
+    check_add(k, kind, function, what, false, message);
+    free(message);
     k->exit_code = k->exit_code <= 1 ? cmd_exit_code(err->status) : k->exit_code;
 }
 
@@ -295,7 +297,7 @@ static void check_gradient_of(check *k, btl_entry *e, int output, const values *
     err.status = status;
     if (status == BTL_OK && !nfloat) check_add(k, "grad", btl_entry_name(e), name, true, "depends on no floating-point variable");
     else if (status == BTL_OK) check_add(k, "grad", btl_entry_name(e), what, true, sizes);
-    else check_error(k, "grad", btl_entry_name(e), what, &err);
+    else check_error(k, "grad", btl_entry_name(e), what, &err, sizes);
     for (int i = 0; i < n; i++) btl_array_free(&at[i]);
     free(what);
     free(at);
@@ -311,7 +313,7 @@ static void check_gradients(check *k, btl_entry *e, const btl_function *f) {
     check_note_code(k, code);
     btl_status status = code ? BTL_OK : check_fill(k, &v, &s, false, &err);
     if (!code && status == BTL_OK) status = btl_state_new(k->c->g, &state, &err);
-    if (status != BTL_OK) check_error(k, "grad", btl_function_name(f), "gradients", &err);
+    if (status != BTL_OK) check_error(k, "grad", btl_function_name(f), "gradients", &err, s.text);
     for (int i = 0; !code && status == BTL_OK && i < btl_function_noutputs(f); i++)
         if (btl_function_output_rank(f, i) == 0 && btl_dtype_kind(btl_function_output_dtype(f, i)) == 'f') check_gradient_of(k, e, i, &v, state, s.text);
     btl_state_free(state);
@@ -387,7 +389,7 @@ static void check_modes(check *k, btl_entry *e, const btl_function *f) {
         check_call_free(&next);
         next = (check_call){ 0 };
     }
-    if (!code && status != BTL_OK) check_error(k, "modes", btl_function_name(f), s.text[0] ? s.text : "modes", &err);
+    if (!code && status != BTL_OK) check_error(k, "modes", btl_function_name(f), k->o.modes, &err, err.status == BTL_EUSAGE ? "" : s.text);
     check_call_free(&first);
     free(modes);
     check_sizes_free(&s);
@@ -401,7 +403,7 @@ static void check_expect_output(check *k, const btl_function *f, int i, const bt
     char *path = cmd_format("%s/%s.npy", k->o.expect, name);
     btl_array want = { 0 };
     btl_error err = { 0 };
-    if (btl_npy_read(k->c->ctx, path, &want, &err) != BTL_OK) check_error(k, "expect", btl_function_name(f), name, &err);
+    if (btl_npy_read(k->c->ctx, path, &want, &err) != BTL_OK) check_error(k, "expect", btl_function_name(f), name, &err, "");
     else check_compare(k, "expect", btl_function_name(f), name, got, &want, k->o.rtol < 0 ? 1e-5 : k->o.rtol, k->o.atol < 0 ? 1e-8 : k->o.atol);
     btl_array_free(&want);
     free(path);
@@ -417,7 +419,7 @@ static void check_expect(check *k, const btl_function *f) {
     btl_call_options options = values_call_options(k->c, &v);
     btl_status status = code ? BTL_EUSAGE : btl_state_new(k->c->g, &state, &err);
     if (status == BTL_OK) status = btl_call(f, state, v.in, out, &options, &err);
-    if (!code && status != BTL_OK) check_error(k, "expect", btl_function_name(f), "the call", &err);
+    if (!code && status != BTL_OK) check_error(k, "expect", btl_function_name(f), "the call", &err, "");
     for (int i = 0; i < n && status == BTL_OK; i++) check_expect_output(k, f, i, &out[i]);
     for (int i = 0; i < n; i++) btl_array_free(&out[i]);
     free(out);

@@ -140,6 +140,46 @@ static void gen_loop(gen *g, const char *function, const char *code, int nin, co
     btl_text_add(&g->code, " }\n}\n");
 }
 
+/* The same in two texts: the near one where no element of the strip lies beyond the limit. */
+static void gen_near_loop(gen *g, const char *function, const btl_elem *elem, btl_dtype dtype) {
+    static const char *const element = "a[i]";
+    const char *type = gen_storage(dtype);
+    btl_text_printf(
+        &g->code,
+        "static void %s(int64_t n, const void *const *in, void *out) {\n"
+        "    const %s *a = in[0];\n    %s *o = out;\n    int far = 0;\n"
+        "    _Pragma(\"omp simd reduction(|:far)\") for (int64_t i = 0; i < n; i++)\n"
+        "        far |= !(a[i] <= (%s)%a && a[i] >= (%s)%a);\n    if (far) {\n    LOOP(n) { ",
+        function, type, type, type, dtype == BTL_F32 ? elem->near_f32 : elem->near_f64, type,
+        dtype == BTL_F32 ? -elem->near_f32 : -elem->near_f64);
+    gen_statement(g, elem->code_float, 1, &dtype, &element, dtype, "o[i]");
+    btl_text_add(&g->code, " }\n    } else {\n    LOOP(n) { ");
+    gen_statement(g, elem->code_near, 1, &dtype, &element, dtype, "o[i]");
+    btl_text_add(&g->code, " }\n    }\n}\n");
+}
+
+/* Pairs of these on f32 and f64 are one kernel each: a chain's values go through L1 half as often.
+ * "join.mul.sub" is (x * y) - z, "join.mul.rsub" z - (x * y): two roundings, as before. */
+static void gen_joined_kernels(gen *g) {
+    static const char *const names[4] = { "add", "sub", "mul", "rsub" };
+    static const char *const signs[3] = { "+", "-", "*" };
+    static const char *const second[4] = { "t + c[i]", "t - c[i]", "t * c[i]", "c[i] - t" };
+    for (int d = 0; d < 2; d++)
+        for (int i = 0; i < 3; i++)
+            for (int k = 0; k < 4; k++) {
+                btl_dtype dtype = d ? BTL_F64 : BTL_F32;
+                const char *type = gen_storage(dtype);
+                const char *op = btl_arena_printf(g->arena, "join.%s.%s", names[i], names[k]);
+                const char *function = btl_arena_printf(g->arena, "join_%s_%s_%s", names[i], names[k], btl_dtype_name(dtype));
+                btl_text_printf(&g->code,
+                                "static void %s(int64_t n, const void *const *in, void *out) {\n"
+                                "    const %s *a = in[0];\n    const %s *b = in[1];\n    const %s *c = in[2];\n    %s *o = out;\n"
+                                "    LOOP(n) { const %s t = a[i] %s b[i]; o[i] = %s; }\n}\n",
+                                function, type, type, type, type, type, signs[i], second[k]);
+                gen_entry(g, op, dtype, dtype, function);
+            }
+}
+
 /* An op on operands of one dtype (where's condition is bool). */
 static void gen_elem_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
     const char *code = gen_elem_code(op->elem, dtype);
@@ -147,7 +187,10 @@ static void gen_elem_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
     if (!code || op->max_in > 3 || (gen_is_half(dtype) && strstr(code, "btl_"))) return;
     if (op->promote == PROMOTE_WHERE) in[0] = BTL_BOOL;
     const char *function = btl_arena_printf(g->arena, "%s_%s", op->name, btl_dtype_name(dtype));
-    gen_loop(g, function, code, op->max_in, in, to);
+    if (op->elem->code_near && code == op->elem->code_float)
+        gen_near_loop(g, function, op->elem, dtype);
+    else
+        gen_loop(g, function, code, op->max_in, in, to);
     gen_entry(g, op->name, dtype, to, function);
 }
 
@@ -165,9 +208,9 @@ static void gen_cast_kernel(gen *g, btl_dtype from, btl_dtype to) {
     gen_entry(g, "cast", from, to, function);
 }
 
-/* Folds n elements into the lanes: lane i % 32 takes element i. */
+/* Folds n elements into the lanes: lane i % 32 takes element i. They stay in registers between. */
 static void gen_lanes_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
-    static const char *const element[2] = { "o[i]", "a[i]" };
+    static const char *const lane[2] = { "s[i]", "a[i]" }, *const element[2] = { "o[i]", "a[i]" };
     const char *code = gen_elem_code(op->elem, dtype), *type = gen_storage(dtype);
     btl_dtype in[2] = { dtype, dtype };
     if (!code) return;
@@ -176,10 +219,13 @@ static void gen_lanes_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
     btl_text_printf(
         &g->code,
         "static void %s(int64_t n, const void *const *in, void *out) {\n    const %s *a = in[0];\n"
-        "    %s *o = out;\n    for (; n >= %d; n -= %d, a += %d)\n    LOOP(%d) { ",
-        function, type, type, BTL_STRIP_LANES, BTL_STRIP_LANES, BTL_STRIP_LANES, BTL_STRIP_LANES);
-    gen_statement(g, code, 2, in, element, dtype, "o[i]");
-    btl_text_add(&g->code, " }\n    LOOP(n) { ");
+        "    %s *o = out;\n    if (n >= %d) {\n    %s s[%d];\n    LOOP(%d) s[i] = o[i];\n"
+        "    for (; n >= %d; n -= %d, a += %d)\n    LOOP(%d) { ",
+        function, type, type, BTL_STRIP_LANES, type, BTL_STRIP_LANES, BTL_STRIP_LANES,
+        BTL_STRIP_LANES, BTL_STRIP_LANES, BTL_STRIP_LANES, BTL_STRIP_LANES);
+    gen_statement(g, code, 2, in, lane, dtype, "s[i]");
+    btl_text_printf(&g->code, " }\n    LOOP(%d) o[i] = s[i];\n    }\n    LOOP(n) { ",
+                    BTL_STRIP_LANES);
     gen_statement(g, code, 2, in, element, dtype, "o[i]");
     btl_text_add(&g->code, " }\n}\n");
     gen_entry(g, btl_arena_printf(g->arena, "%s.lanes", op->name), dtype, dtype, function);
@@ -225,6 +271,7 @@ static void gen_kernels(gen *g) {
         for (int d = 0; op->reduction && gen_combine_is_new(i) && d < BTL_NDTYPES; d++)
             gen_lanes_kernel(g, op->reduction->combine, (btl_dtype)d);
     }
+    gen_joined_kernels(g);
     for (int from = 0; from < BTL_NDTYPES; from++)
         for (int to = 0; to < BTL_NDTYPES; to++)
             if (from != to && btl_cast_code((btl_dtype)from, (btl_dtype)to))

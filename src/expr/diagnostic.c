@@ -69,13 +69,45 @@ void btl_fail_done(btl_graph *g, const char *prefix) {
     if (g->status == BTL_OK) diagnostic_keep_first(g, d);
 }
 
-/* The source line with carets below; a tab of the source stays a tab in the line of carets. */
+enum { WINDOW_BEFORE = 70, WINDOW_BEHIND = 60 }; /* bytes of a long line that are shown around the caret */
+
+static bool diagnostic_is_continuation(char c) {
+    return ((unsigned char)c & 0xc0) == 0x80; /* inside a UTF-8 character */
+}
+
+/* The source line, cut around the place if it is long, and carets below it; a tab of the source stays
+ * one in the line of carets, and a character of several bytes counts as one. */
+size_t btl_place_print_source(char *to, size_t most, const btl_place *p) {
+    size_t length = strlen(p->source), at = (size_t)(p->column - 1) < length ? (size_t)(p->column - 1) : length;
+    size_t from = at > WINDOW_BEFORE + 10 ? at - WINDOW_BEFORE : 0;
+    while (from && diagnostic_is_continuation(p->source[from])) from--;
+    size_t to_byte = length - at > WINDOW_BEHIND + 10 ? at + WINDOW_BEHIND : length;
+    while (to_byte < length && diagnostic_is_continuation(p->source[to_byte])) to_byte++;
+    char carets[2 * WINDOW_BEFORE + 2 * WINDOW_BEHIND];
+    size_t n = 0;
+    for (const char *dots = from ? "... " : ""; *dots; dots++) carets[n++] = ' ';
+    for (size_t i = from; i < at; i++)
+        if (!diagnostic_is_continuation(p->source[i])) carets[n++] = p->source[i] == '\t' ? '\t' : ' ';
+    for (size_t i = 0; i < (size_t)(p->length > 0 ? p->length : 1) && (i == 0 || at + i < to_byte); i++) carets[n++] = i ? '~' : '^';
+    int written = snprintf(to, most, "%5d | %s%.*s%s\n      | %.*s", p->line, from ? "... " : "", (int)(to_byte - from), p->source + from,
+                           to_byte < length ? " ..." : "", (int)n, carets);
+    return written < 0 ? 0 : (size_t)written < most ? (size_t)written : most - 1;
+}
+
 static void diagnostic_print_source(btl_text *t, const btl_place *p, const char *label) {
-    btl_text_printf(t, "%5d | %s\n      | ", p->line, p->source);
-    for (int i = 0; i < p->column - 1 && p->source[i]; i++) btl_text_add(t, p->source[i] == '\t' ? "\t" : " ");
-    for (int i = 0; i < (p->length > 0 ? p->length : 1); i++) btl_text_add(t, i ? "~" : "^");
+    char text[1000];
+    btl_text_addn(t, text, btl_place_print_source(text, sizeof text, p));
     if (label) btl_text_printf(t, " %s", label);
     btl_text_add(t, "\n");
+}
+
+/* Where a `fn` was used, or in which C line an expression was built. */
+static void diagnostic_print_users(btl_text *t, const btl_places *more) {
+    for (int i = 0; more && i < 3; more = more->more, i++) {
+        btl_text_printf(t, "%s:%d:", more->place->file, more->place->line);
+        if (more->place->column) btl_text_printf(t, "%d:", more->place->column);
+        btl_text_add(t, " note: used here\n");
+    }
 }
 
 void btl_diagnostic_print(btl_text *t, const btl_diagnostic *d) {
@@ -86,6 +118,7 @@ void btl_diagnostic_print(btl_text *t, const btl_diagnostic *d) {
     if (p && p->source && p->column) diagnostic_print_source(t, p, d->label);
     else if (d->label) btl_text_printf(t, "      %s\n", d->label);
     if (d->hint) btl_text_printf(t, "      hint: %s\n", d->hint);
+    if (d->places) diagnostic_print_users(t, d->places->more);
 }
 
 /* ---- places ------------------------------------------------------------------------------ */

@@ -197,6 +197,10 @@ void btl_fail_done(btl_graph *g, const char *prefix);
 /* Renders a diagnostic: "file:line:column: error: …", the source line, the caret, the hint. */
 void btl_diagnostic_print(btl_text *t, const btl_diagnostic *d);
 
+/* The source line of a place (long ones cut) with a caret below, without a newline at the end; returns its
+ * length. For messages at run time, which have no arena. */
+size_t btl_place_print_source(char *to, size_t most, const btl_place *p);
+
 /* "x: f32[n, 784]", or "an operand: f32[n]" if it has no name. Arena text. */
 const char *btl_var_text(btl_graph *g, const btl_var *v);
 const char *btl_type_text(btl_graph *g, const btl_type *type);

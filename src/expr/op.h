@@ -65,6 +65,9 @@ typedef struct btl_vjp {
  * Strip kernels and generated C are both made of this text, hence the same bits. */
 typedef struct btl_elem {
     const char *code_float, *code_signed, *code_unsigned, *code_bool;
+    /* A faster text, or NULL: the same bits wherever |$0| <= near_f32, near_f64. */
+    const char *code_near;
+    double near_f32, near_f64;
     /* The slow, obvious function: x[i] are operands. f32 is computed in it and rounded; f64 too. */
     long double (*real)(const long double *x);
     /* For integer and bool operands, on 64 bits: wrapped to the type afterwards. */

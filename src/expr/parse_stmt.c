@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "expr/parse.h"
 
+#include <limits.h>
 #include <string.h>
 
 /* ---- lines ------------------------------------------------------------------------------- */
@@ -83,7 +84,21 @@ static bool stmt_unify(parser *p, const btl_type *want, btl_var *v) {
     return fits;
 }
 
-static bool stmt_assert_type(parser *p, uint32_t token, const char *name, const btl_type *want, value *v) {
+/* A variable that this line makes is known by the sizes that the line states, so that they are
+ * printed: a number wins over a name. */
+static void stmt_take_sizes(parser *p, const btl_type *want, btl_var *v, int nodes_before) {
+    bool differs = false;
+    int64_t n;
+    if (v->node->id < nodes_before || btl_var_is_leaf(v)) return;
+    for (int i = 0; i < want->rank; i++) differs |= want->dims[i] && want->dims[i] != v->type.dims[i];
+    if (!differs) return;
+    const btl_dim **dims = BTL_ARRAY(&p->g->arena, const btl_dim *, want->rank);
+    for (int i = 0; i < want->rank; i++)
+        dims[i] = want->dims[i] && !btl_dim_is_const(v->type.dims[i], &n) ? want->dims[i] : v->type.dims[i];
+    v->type.dims = dims;
+}
+
+static bool stmt_assert_type(parser *p, uint32_t token, const char *name, const btl_type *want, value *v, int nodes_before) {
     if (v->kind == VALUE_POISON || p->checking) return true;
     btl_var *var = v->kind == VALUE_LIST ? value_list_to_var(p, v, want) : value_to_dtype(p, v, want->dtype);
     uint32_t at = v->token;
@@ -91,7 +106,10 @@ static bool stmt_assert_type(parser *p, uint32_t token, const char *name, const 
     v->token = at;
     if (!var) return false;
     bool same = var->type.dtype == want->dtype, rank = var->type.rank == want->rank;
-    if (same && rank && stmt_unify(p, want, var)) return true;
+    if (same && rank && stmt_unify(p, want, var)) {
+        stmt_take_sizes(p, want, var, nodes_before);
+        return true;
+    }
     stmt_fail_type(p, token, same ? BTL_ESHAPE : BTL_EDTYPE, name, want, var);
     *v = value_poison();
     return false;
@@ -108,7 +126,7 @@ static bool stmt_parse_type(parser *p, btl_type *type, bool is_assertion) {
 bool parse_assertion(parser *p, const char *name, value *v) {
     btl_type type;
     uint32_t token = p->pos;
-    return stmt_parse_type(p, &type, true) && stmt_assert_type(p, token, name, &type, v);
+    return stmt_parse_type(p, &type, true) && stmt_assert_type(p, token, name, &type, v, INT_MAX);
 }
 
 /* ---- bindings ---------------------------------------------------------------------------- */
@@ -122,7 +140,7 @@ static void stmt_name(const parser *p, const value *v, const char *name, int nod
 }
 
 static void stmt_bind(parser *p, const target *t, value v, int nodes_before) {
-    if (t->typed) stmt_assert_type(p, t->type_token, t->name, &t->type, &v);
+    if (t->typed) stmt_assert_type(p, t->type_token, t->name, &t->type, &v, nodes_before);
     if (v.kind == VALUE_NEWAXIS || v.kind == VALUE_PART || v.kind == VALUE_NONE) {
         parse_fail(p, t->token, BTL_EVALUE, NULL, "%s cannot be bound to a name", value_text(p, &v));
         v = value_poison();

@@ -77,7 +77,8 @@ void parse_fail_done(parser *p) {
     if (!p->keep_pending) btl_fail_done(p->g, NULL);
 }
 
-static void parse_vfail(parser *p, btl_status status, const char *hint, const char *format, va_list args) {
+static void __attribute__((format(printf, 4, 0)))
+parse_vfail(parser *p, btl_status status, const char *hint, const char *format, va_list args) {
     va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);

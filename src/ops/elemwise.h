@@ -109,9 +109,13 @@ extern const char *const btl_samples_bool_1[], *const btl_samples_bool_2[];
                                     .min_in = nin, .max_in = nin, .nout = 1,                      \
                                     .infer = btl_elemwise_infer, .elem = &name_##_elem, __VA_ARGS__ };
 
-/* A function of one real: reference, text and gradient under one name. */
+/* A function of one real: reference, text and gradient under one name; and one that has a faster
+ * text for |x| <= f32, f64. */
 #define ELEM_REAL_OP(name, doc, text, ulp, additions)                                             \
-    ELEM_TEXT(name, .code_float = text, .real = name##_real, .max_ulp = ulp, .cost = additions)   \
+    ELEM_REAL_OP_NEAR(name, doc, text, ulp, additions, NULL, 0, 0)
+#define ELEM_REAL_OP_NEAR(name, doc, text, ulp, additions, near, f32, f64)                        \
+    ELEM_TEXT(name, .code_float = text, .real = name##_real, .max_ulp = ulp, .cost = additions,   \
+              .code_near = near, .near_f32 = f32, .near_f64 = f64)                                \
     ELEM_OP(name, 1, #name "(x)", doc, .promote = PROMOTE_REAL, .vjp = name##_vjp,                \
             .samples = btl_samples_float_1)
 

@@ -156,15 +156,15 @@ ELEM_REAL_OP(log1p, "log(1 + x), accurate near 0", "btl_log1p$f($0)", 2.5, 16)
 
 ELEM_REAL1(sin, sinl(a))
 ELEM_VJP1(sin, btl_mul(g, dy, btl_cos(g, x)))
-ELEM_REAL_OP(sin, "sine of an angle in radians", "btl_sin$f($0)", 1.5, 25)
+ELEM_REAL_OP_NEAR(sin, "sine of an angle in radians", "btl_sin$f($0)", 1.5, 25, "btl_sin_mid$f($0)", 0x1p18, 0x1p25)
 
 ELEM_REAL1(cos, cosl(a))
 ELEM_VJP1(cos, btl_neg(g, btl_mul(g, dy, btl_sin(g, x))))
-ELEM_REAL_OP(cos, "cosine of an angle in radians", "btl_cos$f($0)", 1.5, 25)
+ELEM_REAL_OP_NEAR(cos, "cosine of an angle in radians", "btl_cos$f($0)", 1.5, 25, "btl_cos_mid$f($0)", 0x1p18, 0x1p25)
 
 ELEM_REAL1(tan, tanl(a))
 ELEM_VJP1(tan, btl_mul(g, dy, btl_add(g, btl_sqr(g, y), NUM(1))))
-ELEM_REAL_OP(tan, "tangent of an angle in radians", "btl_tan$f($0)", 2.5, 30)
+ELEM_REAL_OP_NEAR(tan, "tangent of an angle in radians", "btl_tan$f($0)", 2.5, 30, "btl_tan_mid$f($0)", 0x1p18, 0x1p25)
 
 /* (1-x)(1+x) keeps the digits that 1 - x*x loses near 1. */
 static btl_var *one_minus_square(btl_graph *g, btl_var *x) {

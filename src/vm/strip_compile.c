@@ -161,6 +161,59 @@ static void strips_map_results(strips_compiler *c, int *value) {
     }
 }
 
+/* ---- compiling: pairs ------------------------------------------------------------------------ */
+
+static int strips_which(btl_strip_fn fn, const btl_strip_fn *list) {
+    for (int i = 0; i < STRIP_FIRSTS; i++)
+        if (fn == list[i]) return i;
+    return -1;
+}
+
+/* The kernel that does instruction `first` and then `second`, which reads its result as operand
+ * `at`; NULL if there is none. Bits stay as they are: each of the two still rounds. */
+static btl_strip_fn strips_pair(const strip_instr *first, const strip_instr *second, int at) {
+    const strip_joins *joins = strip_joined_kernels();
+    for (int d = 0; d < 2; d++) {
+        int i = strips_which(first->fn, joins->single[d]), k = strips_which(second->fn, joins->single[d]);
+        if (i >= 0 && k >= 0) return joins->pair[d][i][k == 1 && at == 1 ? STRIP_RSUB : k];
+    }
+    return NULL;
+}
+
+/* Joins instructions whose result is read once, by the next of its kind: half as many values go
+ * through L1. `value` are the results. */
+static void strips_join(strips_compiler *c, const int *value) {
+    btl_strips *s = c->s;
+    int *uses = BTL_ARRAY(c->arena, int, c->nvalues + 1), *maker = BTL_ARRAY(c->arena, int, c->nvalues + 1), kept = 0;
+    for (int v = 0; v < c->nvalues; v++) maker[v] = -1;
+    for (int k = 0; k < s->nout; k++) uses[value[k]]++;
+    for (int k = 0; k < s->ninstrs; k++) { /* those of one operand name it again and again */
+        const int *in = s->instrs[k].in;
+        uses[in[0]]++;
+        if (in[1] != in[0]) uses[in[1]]++;
+        if (in[2] != in[0] && in[2] != in[1]) uses[in[2]]++;
+    }
+    for (int k = 0; k < s->ninstrs; k++) {
+        strip_instr *q = &s->instrs[k];
+        maker[q->out] = k;
+        for (int at = 0; at < 2; at++) {
+            int p = maker[q->in[at]];
+            if (p < 0 || uses[q->in[at]] != 1 || q->in[0] == q->in[1]) continue;
+            strip_instr *first = &s->instrs[p];
+            btl_strip_fn fn = first->fn ? strips_pair(first, q, at) : NULL;
+            if (!fn) continue;
+            *q = (strip_instr){ fn, { first->in[0], first->in[1], q->in[1 - at] }, q->out };
+            first->fn = NULL;
+            break;
+        }
+    }
+    for (int k = 0; k < s->ninstrs; k++)
+        if (s->instrs[k].fn) s->instrs[kept++] = s->instrs[k];
+    s->ninstrs = kept;
+}
+
+/* ---- compiling: registers --------------------------------------------------------------------- */
+
 /* Temporaries that are free, by element size (1, 2, 4, 8). */
 typedef struct strips_free {
     int *regs[9];
@@ -269,6 +322,7 @@ btl_strips *btl_strips_compile(btl_arena *a, const btl_node *fused) {
         strips_map_results(&c, value);
         for (int k = 0; k < n; k++) c.values[value[k]].reg = s->nin + k;
     }
+    strips_join(&c, value);
     strips_number_operands(&c);
     if (!is_map) strips_reduction(&c, fused, value);
     if (c.failed) return NULL;

@@ -13,6 +13,14 @@ typedef struct strip_instr {
     int in[3], out;
 } strip_instr;
 
+/* Pairs of elementwise ops that are one kernel (tools/genstrips.c), by dtype: f32, f64. */
+enum { STRIP_FIRSTS = 3, STRIP_SECONDS = 4, STRIP_RSUB = 3 };
+typedef struct strip_joins {
+    btl_strip_fn single[2][STRIP_FIRSTS];               /* add, sub, mul */
+    btl_strip_fn pair[2][STRIP_FIRSTS][STRIP_SECONDS];  /* then add, sub, mul, sub from */
+} strip_joins;
+const strip_joins *strip_joined_kernels(void);
+
 struct btl_strips {
     int nin, nout, nconstants, ntemps, nregs, ninstrs;
     strip_instr *instrs;

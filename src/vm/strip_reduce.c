@@ -171,14 +171,19 @@ static void reduce_tiny_rows(const reduce *r, int k, int64_t row, int64_t rows) 
     memcpy(reduce_output(r, k, row), r->turn, (size_t)rows * f->elem_bytes);
 }
 
+/* Rows of more: the lanes of up to 15 of them (a strip has 512 elements), then as above. */
 static void reduce_short_rows(const reduce *r, int k, int64_t row, int64_t rows) {
-    const reduce_fold *f = &r->folds[k];
+    reduce_fold one = r->folds[k];
     const char *x = reduce_value(r, k);
-    for (int64_t i = 0; i < rows; i++, x += (size_t)r->elems * f->elem_bytes) {
-        reduce_row_elems(f, x, r->elems, 0);
-        reduce_tree(f, f->acc, BTL_STRIP_LANES, 1);
-        memcpy(reduce_output(r, k, row + i), f->acc, f->elem_bytes);
+    assert(rows * BTL_STRIP_LANES <= BTL_STRIP_ELEMS);
+    for (int64_t i = 0; i < rows; i++, x += (size_t)r->elems * one.elem_bytes) {
+        reduce_row_elems(&one, x, r->elems, 0);
+        one.acc += BTL_STRIP_LANES * one.elem_bytes;
     }
+    const reduce_fold *f = &r->folds[k];
+    reduce_turn(r->turn, f->acc, rows, BTL_STRIP_LANES, f->elem_bytes);
+    reduce_tree(f, r->turn, BTL_STRIP_LANES, rows);
+    memcpy(reduce_output(r, k, row), r->turn, (size_t)rows * f->elem_bytes);
 }
 
 /* One walk over the space with the reduced axes moved behind the kept ones. */

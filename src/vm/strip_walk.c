@@ -129,9 +129,8 @@ static void strip_walk_prefetch(const strip_walk *w, int64_t n) {
         __builtin_prefetch((const void *)(ahead + (uintptr_t)i));
 }
 
-/* Moves on by n elements, at most to the end of the run. */
-static void strip_walk_advance(strip_walk *w, int64_t n) {
-    int d = w->rank - 1;
+/* Moves on by n elements along axis d, at most to its end. */
+static void strip_walk_advance(strip_walk *w, int d, int64_t n) {
     w->index[d] += n;
     w->at += n * w->strides[d];
     while (w->index[d] == w->dims[d] && d > 0) {
@@ -141,19 +140,59 @@ static void strip_walk_advance(strip_walk *w, int64_t n) {
     }
 }
 
+/* Each element of an axis `n` times, one after the other; the same slack as strip_fill's. */
+#define STRIP_REPEAT(type)                                                                         \
+    for (int64_t r = 0; r < rows; r++, from += stride, to += n * (int64_t)sizeof(type)) {          \
+        type x, *o = (type *)(void *)to;                                                           \
+        memcpy(&x, from, sizeof x);                                                                \
+        for (int64_t i = 0; i < n; i += 16)                                                        \
+            for (int j = 0; j < 16; j++) o[i + j] = x;                                             \
+    }                                                                                              \
+    return;
+
+static void strip_repeat(char *to, const char *from, int64_t rows, int64_t stride, int64_t n, int elem_bytes) {
+    switch (elem_bytes) {
+    case 1:
+        STRIP_REPEAT(uint8_t)
+    case 2:
+        STRIP_REPEAT(uint16_t)
+    case 4:
+        STRIP_REPEAT(uint32_t)
+    default:
+        STRIP_REPEAT(uint64_t)
+    }
+}
+#undef STRIP_REPEAT
+
+/* Whole rows of one element each, as of [n, 1] stretched to [n, 10]: as many as n elements hold.
+ * Returns how many elements that were. */
+static int64_t strip_walk_repeat(strip_walk *w, char *to, int64_t n) {
+    int d = w->rank - 1;
+    if (d == 0 || w->strides[d] != 0 || w->index[d] != 0) return 0;
+    int64_t rows = n / w->dims[d], left = w->dims[d - 1] - w->index[d - 1];
+    if (rows > left) rows = left;
+    if (rows == 0) return 0;
+    strip_repeat(to, w->at, rows, w->strides[d - 1], w->dims[d], w->elem_bytes);
+    strip_walk_advance(w, d - 1, rows);
+    return rows * w->dims[d];
+}
+
 static const void *strip_walk_runs(strip_walk *w, int64_t n) {
     int d = w->rank - 1;
     const char *in_place = w->at;
     if (w->strides[d] == w->elem_bytes && n <= w->dims[d] - w->index[d]) {
         strip_walk_prefetch(w, n);
-        strip_walk_advance(w, n);
+        strip_walk_advance(w, d, n);
         return in_place;
     }
     for (char *to = w->buffer; n > 0;) {
-        int64_t left = w->dims[d] - w->index[d], run = left < n ? left : n;
-        strip_walk_prefetch(w, run);
-        strip_copy_run(to, w->at, run, w->strides[d], w->elem_bytes);
-        strip_walk_advance(w, run);
+        int64_t left = w->dims[d] - w->index[d], run = strip_walk_repeat(w, to, n);
+        if (run == 0) {
+            run = left < n ? left : n;
+            strip_walk_prefetch(w, run);
+            strip_copy_run(to, w->at, run, w->strides[d], w->elem_bytes);
+            strip_walk_advance(w, d, run);
+        }
         to += run * w->elem_bytes;
         n -= run;
     }

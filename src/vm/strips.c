@@ -24,8 +24,25 @@ extern const btl_strip_kernel btl_strips_v3[], btl_strips_v4[];
 static struct {
     const btl_strip_kernel *kernels;
     const char *isa;
+    strip_joins joins;
 } strips_table;
 static pthread_once_t strips_once = PTHREAD_ONCE_INIT;
+
+/* Fills in the pairs; NULL where a table has none. */
+static void strips_find_joins(const btl_strip_kernel *k) {
+    static const char *const names[STRIP_SECONDS] = { "add", "sub", "mul", "rsub" };
+    for (; k->op; k++) {
+        if ((k->dtype != BTL_F32 && k->dtype != BTL_F64) || k->to != k->dtype) continue;
+        int d = k->dtype == BTL_F64;
+        for (int i = 0; i < STRIP_FIRSTS; i++)
+            if (strcmp(k->op, names[i]) == 0) strips_table.joins.single[d][i] = k->fn;
+        if (strncmp(k->op, "join.", 5) != 0) continue;
+        for (int i = 0; i < STRIP_FIRSTS; i++)
+            for (int j = 0; j < STRIP_SECONDS; j++)
+                if (strncmp(k->op + 5, names[i], 3) == 0 && strcmp(k->op + 9, names[j]) == 0)
+                    strips_table.joins.pair[d][i][j] = k->fn;
+    }
+}
 
 static void strips_choose(void) {
     strips_table.kernels = btl_strips_base;
@@ -44,6 +61,12 @@ static void strips_choose(void) {
     else if (v3 && most >= 3)
         strips_table.kernels = btl_strips_v3, strips_table.isa = "v3";
 #endif
+    strips_find_joins(strips_table.kernels);
+}
+
+const strip_joins *strip_joined_kernels(void) {
+    pthread_once(&strips_once, strips_choose);
+    return &strips_table.joins;
 }
 
 const char *btl_strips_isa(void) {

@@ -506,6 +506,9 @@ BTL_TEST(check_verifies_gradients_and_compares_modes) {
     put(d, "r.bitale", regression);
     PRINTS(d, "ok fit: gradient of cost by w, x, y: n=5\n", "check", "r.bitale", "--grad", "--size", "n=5");
     PRINTS(d, "ok fit: w in fast_compile and fast_run", "check", "r.bitale", "--modes", "fast_run,fast_compile");
+    put(d, "index.bitale", "input x: f64[n]\noutput y = x[5] * x[0]\n");
+    FAILS(d, 5, "hint: the sizes were n=3; --size", "check", "index.bitale", "--grad");
+    PRINTS(d, "gradient of y by x: n=9", "check", "index.bitale", "--grad", "--size", "n=9");
     FAILS(d, 2, "no mode quick", "check", "r.bitale", "--modes", "fast_run,quick");
 }
 

@@ -95,6 +95,18 @@ BTL_TEST(a_fused_node_prints_its_body) {
     assert_text_round_trips(text);
 }
 
+BTL_TEST(sizes_that_a_line_asserts_stay_asserted) {
+    const char *text = "input x: f32[n]\ninput y: f32[m]\na: f32[m] = exp(x)\nb: f32[10] = exp(y)\noutput a, b\n";
+    btl_graph *g = parsed(text), *again = parsed(btl_graph_print(g));
+    for (int i = 0; i < 2; i++) {
+        assert_non_null(g->entries[0]->outputs[i].var->node->checks);
+        assert_non_null(again->entries[0]->outputs[i].var->node->checks);
+    }
+    btl_graph_free(again);
+    btl_graph_free(g);
+    assert_text_round_trips(text);
+}
+
 BTL_TEST(names_that_meet_are_made_unique) {
     btl_graph *g;
     BTL_ASSERT_OK(btl_graph_new(NULL, &g));
@@ -192,5 +204,5 @@ BTL_TEST_MAIN(cmocka_unit_test(the_normal_form_has_one_node_a_line), cmocka_unit
               cmocka_unit_test(every_kind_of_constant_keeps_dtype_and_value),
               cmocka_unit_test(sizes_without_a_name_are_named_by_what_has_them), cmocka_unit_test(expressions_of_sizes_round_trip),
               cmocka_unit_test(indexing_round_trips), cmocka_unit_test(a_fused_node_prints_its_body),
-              cmocka_unit_test(names_that_meet_are_made_unique), cmocka_unit_test(functions_that_share_nodes_print_them_in_each),
+              cmocka_unit_test(sizes_that_a_line_asserts_stay_asserted), cmocka_unit_test(names_that_meet_are_made_unique), cmocka_unit_test(functions_that_share_nodes_print_them_in_each),
               cmocka_unit_test(random_programs_round_trip), cmocka_unit_test(memory_that_runs_out_anywhere_leaves_nothing_behind))

@@ -66,7 +66,7 @@ static void check_sample(const sweep_sample *s, bool gradient, sweep_report *rep
         if (!cost || btl_grad(g, cost, 1, &wrt, BTL_DISCONNECTED_ZERO, &y) != BTL_OK) y = NULL; /* grad_sweep_test says why */
     }
     if (y && (!gradient || differentiable)) {
-        BTL_ASSERT_OK(btl_entry_add_output(g, e, "y", y));
+        BTL_ASSERT_OK(btl_entry_add_output(g, e, "result", y));
         const char *printed = btl_graph_print(g);
         assert_non_null(printed);
         if (same_again(printed, name, s->op->name, report)) check_passes(g, e, name, s->op->name, report);
