@@ -66,6 +66,8 @@ int cmd_exit_code(btl_status status) {
     return 5;
 }
 
+static void common_print(const cmd *c, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+
 static void common_print(const cmd *c, const char *format, va_list args) {
     fflush(stdout);
     fprintf(stderr, "bitale %s: ", c->verb);

@@ -74,7 +74,7 @@ typedef struct show_summary { double min, mean, max; int64_t nans; } show_summar
 
 /* Over the elements that are numbers; all NaN where there is none. */
 static show_summary show_summarise(const btl_array *a) {
-    show_summary s = { INFINITY, 0, -INFINITY, 0 };
+    show_summary s = { (double)INFINITY, 0, -(double)INFINITY, 0 };
     int64_t n = btl_array_elems(a), seen = 0;
     for (int64_t i = 0; i < n; i++) {
         double x = show_double(a, i);

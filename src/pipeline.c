@@ -400,6 +400,7 @@ static btl_status pipeline_first_value(btl_graph *g, int i, const btl_array *val
     int64_t shape[BTL_MAX_RANK];
     for (int k = 0; k < s->var->type.rank; k++) btl_dim_is_const(s->var->type.dims[k], &shape[k]);
     btl_status status = btl_array_new(g->ctx, s->var->type.dtype, s->var->type.rank, shape, out);
+    if (status == BTL_ESHAPE) return btl_error_set(err, status, "shared %s: the sizes of %s multiply up to more bytes than can be addressed", s->name, btl_var_type(g, s->var));
     if (status != BTL_OK) return btl_error_set(err, status, "no memory for shared variable %s", s->name);
     if (!value) return BTL_OK;
     btl_array stretched = *value; /* broadcast to the type by strides of 0 */
@@ -420,7 +421,7 @@ btl_status btl_state_new(btl_graph *g, btl_state **out, btl_error *err) {
     *out = NULL;
     if (g->status != BTL_OK) return btl_error_set(err, g->status, "%s", g->error.message);
     pipeline_state_args a = { .g = g };
-    btl_status status = btl_graph_protect(g, pipeline_init_entry, &a);
+    btl_status status = btl_arena_protect(&g->arena, pipeline_init_entry, &a); /* may be tried again */
     if (status != BTL_OK) return btl_error_set(err, status, "%s", g->status ? g->error.message : btl_status_text(status));
     size_t bytes = (size_t)(a.noutputs + 1) * sizeof(btl_array);
     btl_array *values = btl_alloc(g->ctx, bytes);

@@ -231,6 +231,26 @@ static void gen_lanes_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
     gen_entry(g, btl_arena_printf(g->arena, "%s.lanes", op->name), dtype, dtype, function);
 }
 
+/* The tree over 32 lanes, of n rows of them: one result each. */
+static void gen_tree_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
+    const char *code = gen_elem_code(op->elem, dtype), *type = gen_storage(dtype), *from = "a";
+    btl_dtype in[2] = { dtype, dtype };
+    if (!code) return;
+    const char *function = btl_arena_printf(g->arena, "%s_tree_%s", op->name, btl_dtype_name(dtype));
+    btl_text_printf(&g->code,
+                    "static void %s(int64_t n, const void *const *in, void *out) {\n    const %s *a = in[0];\n    %s *o = out;\n"
+                    "    for (int64_t row = 0; row < n; row++, a += %d) {\n    %s s[%d];\n",
+                    function, type, type, BTL_STRIP_LANES, type, BTL_STRIP_LANES / 2);
+    for (int w = BTL_STRIP_LANES / 2; w >= 1; w /= 2, from = "s") {
+        const char *element[2] = { btl_arena_printf(g->arena, "%s[i]", from), btl_arena_printf(g->arena, "%s[i + %d]", from, w) };
+        btl_text_printf(&g->code, "    LOOP(%d) { ", w);
+        gen_statement(g, code, 2, in, element, dtype, "s[i]");
+        btl_text_add(&g->code, " }\n");
+    }
+    btl_text_add(&g->code, "    o[row] = s[0];\n    }\n}\n");
+    gen_entry(g, btl_arena_printf(g->arena, "%s.tree", op->name), dtype, dtype, function);
+}
+
 static bool gen_combine_is_new(int i) {
     for (int k = 0; k < i; k++)
         if (btl_ops[k]->reduction &&
@@ -268,8 +288,10 @@ static void gen_kernels(gen *g) {
         const btl_op *op = btl_ops[i];
         for (int d = 0; op->elem && gen_is_first(i) && d < BTL_NDTYPES; d++)
             gen_elem_kernel(g, op, (btl_dtype)d);
-        for (int d = 0; op->reduction && gen_combine_is_new(i) && d < BTL_NDTYPES; d++)
+        for (int d = 0; op->reduction && gen_combine_is_new(i) && d < BTL_NDTYPES; d++) {
             gen_lanes_kernel(g, op->reduction->combine, (btl_dtype)d);
+            gen_tree_kernel(g, op->reduction->combine, (btl_dtype)d);
+        }
     }
     gen_joined_kernels(g);
     for (int from = 0; from < BTL_NDTYPES; from++)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+__attribute__((format(printf, 2, 0)))
 static const char *diagnostic_format(btl_graph *g, const char *format, va_list args) {
     char text[1200];
     vsnprintf(text, sizeof text, format, args);

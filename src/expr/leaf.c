@@ -113,10 +113,26 @@ static btl_var *leaf_constant(btl_graph *g, const btl_array *value, bool weak) {
     return v;
 }
 
+/* Whatever a host program may hand over as an array. */
+static btl_status leaf_check_array(btl_graph *g, const btl_array *value) {
+    btl_dtype dtype;
+    int64_t elems, bytes;
+    if (!value) return btl_fail(g, BTL_EUSAGE, "constant: no array is given");
+    if (!btl_array_dtype(value, &dtype)) return btl_fail(g, BTL_EDTYPE, "constant: an element type that is not among Bitale's");
+    if (value->ndim < 0 || value->ndim > BTL_MAX_RANK || (value->ndim && !value->shape))
+        return btl_fail(g, BTL_ESHAPE, "constant: an array of %d dimensions; 0 to %d with a shape are possible", value->ndim, BTL_MAX_RANK);
+    elems = btl_array_elems(value);
+    if (elems < 0 || !btl_mul_i64(elems, (int64_t)btl_dtype_bytes(dtype), &bytes))
+        return btl_fail(g, BTL_ESHAPE, "constant: its sizes are negative or multiply up to more than can be addressed");
+    if (elems && !value->data) return btl_fail(g, BTL_EVALUE, "constant: the array has no data");
+    if (value->device.type != 0 && value->device.type != 1)
+        return btl_fail(g, BTL_EVALUE, "constant: the array lies on device type %d, not on the CPU", value->device.type);
+    return BTL_OK;
+}
+
 btl_var *btl_graph_constant(btl_graph *g, const btl_array *value) {
     btl_dtype dtype;
-    if (!btl_array_dtype(value, &dtype)) {
-        btl_fail(g, BTL_EDTYPE, "constant: an element type that is not among Bitale's");
+    if (leaf_check_array(g, value) != BTL_OK || !btl_array_dtype(value, &dtype)) {
         btl_fail_done(g, NULL);
         return NULL;
     }

@@ -113,21 +113,84 @@ void btl_walk_next(btl_walk *w) {
     w->more = false;
 }
 
-/* The trailing axes over which both are one run of unit stride. */
-static int operand_run(const btl_operand *to, const btl_operand *from, int64_t *run) {
-    int axis = to->rank;
-    *run = 1;
-    while (axis > 0 && (to->dims[axis - 1] == 1 || (to->strides[axis - 1] == *run && from->strides[axis - 1] == *run)))
-        *run *= to->dims[--axis];
-    return axis;
+/* ---- copying ----------------------------------------------------------------------------- */
+
+/* Axes of both, without those of size 1, neighbours joined that are one run in both; steps in bytes. */
+typedef struct operand_axes {
+    int rank;
+    int64_t n[BTL_MAX_RANK], to[BTL_MAX_RANK], from[BTL_MAX_RANK];
+} operand_axes;
+
+/* False: there is nothing to copy. */
+static bool operand_join_axes(operand_axes *a, const btl_operand *to, const btl_operand *from, int64_t bytes) {
+    a->rank = 0;
+    for (int i = 0; i < to->rank; i++) {
+        int64_t n = to->dims[i], t = to->strides[i] * bytes, f = from->strides[i] * bytes;
+        int last = a->rank - 1;
+        if (n == 0) return false;
+        if (n == 1) continue;
+        if (last < 0 || a->to[last] != t * n || a->from[last] != f * n) a->rank++, last++, a->n[last] = 1;
+        a->n[last] *= n, a->to[last] = t, a->from[last] = f;
+    }
+    return true;
+}
+
+/* The axis along which `from` is dense, if that is not the last one, becomes the last but one: with
+ * the last it makes the planes that are copied tile by tile. */
+static void operand_turn_axes(operand_axes *a, int64_t bytes) {
+    int last = a->rank - 1, dense = last;
+    for (int i = 0; i < last; i++)
+        if (a->from[i] == bytes) dense = i;
+    if (dense == last || a->from[last] == bytes) return;
+    int64_t n = a->n[dense], to = a->to[dense], from = a->from[dense];
+    for (int i = dense; i < last - 1; i++) a->n[i] = a->n[i + 1], a->to[i] = a->to[i + 1], a->from[i] = a->from[i + 1];
+    a->n[last - 1] = n, a->to[last - 1] = to, a->from[last - 1] = from;
+}
+
+enum { OPERAND_TILE = 16 }; /* of a plane: 16 lines of cache on either side */
+
+/* A tile of p × q elements; copies through memcpy of constant size are one instruction each. */
+#define OPERAND_COPY_TILE(size)                                                                   \
+    for (int64_t i = 0; i < p; i++)                                                               \
+        for (int64_t j = 0; j < q; j++) memcpy(to + i * t0 + j * t1, from + i * f0 + j * f1, size); \
+    return
+
+static void operand_copy_tile(char *to, int64_t t0, int64_t t1, const char *from, int64_t f0, int64_t f1, int64_t p, int64_t q, int64_t bytes) {
+    switch (bytes) {
+    case 1: OPERAND_COPY_TILE(1);
+    case 2: OPERAND_COPY_TILE(2);
+    case 4: OPERAND_COPY_TILE(4);
+    default: OPERAND_COPY_TILE(8);
+    }
+}
+
+/* The last two axes (the last alone, if there is no other). */
+static void operand_copy_plane(const operand_axes *a, char *to, const char *from, int64_t bytes) {
+    int last = a->rank - 1;
+    int64_t q = a->n[last], t1 = a->to[last], f1 = a->from[last];
+    int64_t p = last ? a->n[last - 1] : 1, t0 = last ? a->to[last - 1] : 0, f0 = last ? a->from[last - 1] : 0;
+    if (t1 == bytes && f1 == bytes) {
+        for (int64_t i = 0; i < p; i++) memcpy(to + i * t0, from + i * f0, (size_t)(q * bytes));
+        return;
+    }
+    int64_t tile = f0 == bytes ? OPERAND_TILE : q; /* by rows where `from` is dense in neither */
+    for (int64_t i = 0; i < p; i += OPERAND_TILE)
+        for (int64_t j = 0; j < q; j += tile)
+            operand_copy_tile(to + i * t0 + j * t1, t0, t1, from + i * f0 + j * f1, f0, f1, p - i < OPERAND_TILE ? p - i : OPERAND_TILE,
+                              q - j < tile ? q - j : tile, bytes);
 }
 
 void btl_operand_copy(const btl_operand *to, const btl_operand *from) {
-    int64_t bytes = (int64_t)btl_dtype_bytes(to->dtype), run;
-    int outer = operand_run(to, from, &run);
-    if (run == 0) return;
-    const int64_t *strides[2] = { to->strides, from->strides };
+    int64_t bytes = (int64_t)btl_dtype_bytes(to->dtype);
+    operand_axes a;
+    if (!operand_join_axes(&a, to, from, bytes)) return;
+    if (a.rank == 0) {
+        memcpy(to->data, from->data, (size_t)bytes);
+        return;
+    }
+    operand_turn_axes(&a, bytes);
+    const int64_t *steps[2] = { a.to, a.from };
     btl_walk w;
-    for (btl_walk_begin(&w, outer, to->dims, 2, strides); w.more; btl_walk_next(&w))
-        memcpy(to->data + w.at[0] * bytes, from->data + w.at[1] * bytes, (size_t)(run * bytes));
+    for (btl_walk_begin(&w, a.rank > 2 ? a.rank - 2 : 0, a.n, 2, steps); w.more; btl_walk_next(&w))
+        operand_copy_plane(&a, to->data + w.at[0], from->data + w.at[1], bytes);
 }

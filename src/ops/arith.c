@@ -136,7 +136,13 @@ static btl_var *pow_by_exponent(btl_graph *g, btl_var *x, btl_var *y) {
     return btl_where(g, positive, btl_mul(g, y, btl_log(g, btl_where(g, positive, x, NUM(1)))), NUM(0));
 }
 
-ELEM_REAL2(pow, powl(a, b))
+/* glibc's powl says inf of (-inf)^(-2^63). A float of that size is an even integer. */
+static long double arith_pow(long double a, long double b) {
+    if (isinf(a) && fabsl(b) >= 0x1p60L) return b > 0 ? (long double)INFINITY : 0;
+    return powl(a, b);
+}
+
+ELEM_REAL2(pow, arith_pow(a, b))
 ELEM_INT2(pow, arith_pow_signed(a, b), arith_pow_unsigned(a, b))
 ELEM_VJP2(pow, btl_mul(g, dy, pow_by_base(g, a, b)), btl_mul(g, dy, pow_by_exponent(g, a, y)))
 ELEM_TEXT(pow, .code_float = "btl_pow$f($0, $1)", ELEM_CODE_BITS("btl_pow_$t($0, $1)"), ELEM_REFS(pow),

@@ -316,7 +316,7 @@ static void index_stretch(const btl_operand *a, int rank, const int64_t *dims, i
     }
 }
 
-static int64_t index_load(const char *p, btl_dtype dtype) {
+static inline int64_t index_load(const char *p, btl_dtype dtype) {
     switch (dtype) {
     case BTL_I8: return *(const int8_t *)p;
     case BTL_U8: return *(const uint8_t *)p;
@@ -342,6 +342,24 @@ static btl_status index_fail(const btl_exec *x, const index_wide *w, int64_t at,
                          (long long)value, place, axis, (long long)n);
 }
 
+/* A run of indices into offsets; returns how many were in range before the first that was not.
+ * With the type known the loop is a few instructions. */
+#define INDEX_RUN(dtype)                                                                          \
+    for (int64_t k = 0; k < length; k++, at += step) {                                            \
+        int64_t value = index_load(at, dtype), v = value < 0 ? value + n : value;                 \
+        if (v < 0 || v >= n) return k;                                                            \
+        offsets[k] += v * stride_bytes;                                                           \
+    }                                                                                             \
+    return length
+
+static int64_t index_run(const char *at, int64_t step, btl_dtype dtype, int64_t length, int64_t n, int64_t stride_bytes, int64_t *offsets) {
+    switch (dtype) {
+    case BTL_I32: INDEX_RUN(BTL_I32);
+    case BTL_I64: INDEX_RUN(BTL_I64);
+    default: INDEX_RUN(dtype);
+    }
+}
+
 /* offsets[i] += index i * stride, for one array over the wide shape. */
 static btl_status index_add_offsets(const btl_exec *x, const index_wide *w, const btl_operand *a, int axis, int64_t n,
                                     int64_t stride_bytes, int64_t *offsets) {
@@ -353,11 +371,9 @@ static btl_status index_add_offsets(const btl_exec *x, const index_wide *w, cons
     btl_walk rows;
     for (btl_walk_begin(&rows, w->rank ? w->rank - 1 : 0, w->dims, 1, all); rows.more; btl_walk_next(&rows)) {
         const char *at = a->data + rows.at[0] * bytes;
-        for (int64_t k = 0; k < length; k++, i++, at += step) {
-            int64_t value = index_load(at, a->dtype), v = value < 0 ? value + n : value;
-            if (v < 0 || v >= n) return index_fail(x, w, i, value, axis, n);
-            offsets[i] += v * stride_bytes;
-        }
+        int64_t good = index_run(at, step, a->dtype, length, n, stride_bytes, offsets + i);
+        if (good < length) return index_fail(x, w, i + good, index_load(at + good * step, a->dtype), axis, n);
+        i += length;
     }
     return BTL_OK;
 }

@@ -26,6 +26,13 @@ static bool call_wants(const call *c, int output) {
 
 /* ---- arguments --------------------------------------------------------------------------- */
 
+/* DLPack's CPU, or an array that was cleared. */
+static bool call_is_elsewhere(const btl_array *a) { return a->device.type != 1 && a->device.type != 0; }
+
+static bool call_is_aligned(const btl_array *a, btl_dtype dtype) {
+    return (uintptr_t)btl_array_data(a) % btl_dtype_bytes(dtype) == 0;
+}
+
 static btl_status call_pack(call *c, int i) {
     vm_workspace *w = c->w;
     btl_array *packed = &w->packed[i];
@@ -42,7 +49,7 @@ static btl_status call_wrong_type(const call *c, int i, const btl_array *a) {
     btl_dtype dtype;
     bool known = btl_array_dtype(a, &dtype);
     const btl_operand *o = &c->w->operands[input->slot];
-    if (a->device.type > 1) return btl_error_set(c->err, BTL_EVALUE, "argument %s lies on device type %d; this function runs on the CPU", input->name, a->device.type);
+    if (call_is_elsewhere(a)) return btl_error_set(c->err, BTL_EVALUE, "argument %s lies on device type %d; this function runs on the CPU", input->name, a->device.type);
     if (!known || dtype != o->dtype)
         return btl_error_set(c->err, BTL_EDTYPE, "argument %s is %s, found %s", input->name, input->type, known ? btl_dtype_name(dtype) : "a type that Bitale does not have");
     if (a->ndim != o->rank)
@@ -62,7 +69,8 @@ static btl_status call_argument(call *c, int i, bool *resize) {
     }
     w->given[i] = a;
     btl_dtype dtype;
-    if (!btl_array_dtype(a, &dtype) || dtype != o->dtype || a->ndim != o->rank || a->device.type > 1) return call_wrong_type(c, i, a);
+    if (!btl_array_dtype(a, &dtype) || dtype != o->dtype || a->ndim != o->rank || call_is_elsewhere(a)) return call_wrong_type(c, i, a);
+    if (a->ndim && !a->shape) return btl_error_set(c->err, BTL_EUSAGE, "argument %s has no shape", input->name);
     int64_t elems = 1;
     for (int k = 0; k < o->rank; k++) {
         if (a->shape[k] < 0) return btl_error_set(c->err, BTL_ESHAPE, "argument %s: axis %d has the negative size %lld", input->name, k, (long long)a->shape[k]);
@@ -70,14 +78,15 @@ static btl_status call_argument(call *c, int i, bool *resize) {
         if (!btl_mul_i64(elems, a->shape[k], &elems)) return btl_error_set(c->err, BTL_ESHAPE, "argument %s: its sizes multiply up to more than can be addressed", input->name);
     }
     if (!a->data && elems) return call_wrong_type(c, i, a);
-    if (a->strides && !btl_array_is_contiguous(a)) BTL_TRY(call_pack(c, i));
+    if (elems && (!call_is_aligned(a, dtype) || (a->strides && !btl_array_is_contiguous(a)))) BTL_TRY(call_pack(c, i));
     o->data = btl_array_data(w->given[i]);
     return BTL_OK;
 }
 
 static btl_status call_arguments(call *c) {
-    bool resize = !c->w->sized || (c->options && c->options->nsizes);
+    bool named = c->options && c->options->nsizes, resize = !c->w->sized || named || c->w->named;
     for (int i = 0; i < c->f->ninputs; i++) BTL_TRY(call_argument(c, i, &resize));
+    c->w->named = named;
     return resize ? vm_size(c->w, c->options, c->err) : BTL_OK;
 }
 
@@ -119,6 +128,8 @@ static btl_status call_check_buffer(const call *c, int i, const btl_array *a) {
     btl_dtype dtype;
     if (!btl_array_dtype(a, &dtype) || dtype != o->dtype)
         return btl_error_set(c->err, BTL_EDTYPE, "result %s is %s: the buffer given for it is of another type", name, btl_dtype_name(o->dtype));
+    if (call_is_elsewhere(a)) return btl_error_set(c->err, BTL_EVALUE, "result %s: the buffer given for it lies on device type %d", name, a->device.type);
+    if (a->ndim && !a->shape) return btl_error_set(c->err, BTL_EUSAGE, "result %s: the buffer given for it has no shape", name);
     if (a->ndim != o->rank) return btl_error_set(c->err, BTL_ESHAPE, "result %s has %d axes, the buffer given for it %d", name, o->rank, a->ndim);
     for (int k = 0; k < o->rank; k++)
         if (a->shape[k] != o->dims[k])
@@ -133,18 +144,29 @@ static btl_status call_make(call *c, int i) {
     return status == BTL_OK ? BTL_OK : btl_error_set(c->err, status, "no memory for result %s", c->f->outputs[i].name);
 }
 
-static bool call_overlaps(const call *c, const btl_array *a) {
+static size_t call_bytes(const btl_array *a) {
+    btl_dtype dtype;
+    int64_t elems = a->ndim && !a->shape ? -1 : btl_array_elems(a);
+    return elems < 0 || !btl_array_dtype(a, &dtype) ? 0 : (size_t)elems * btl_dtype_bytes(dtype);
+}
+
+static bool call_meet(const char *p, size_t bytes, const char *q, size_t n) {
+    return (uintptr_t)p < (uintptr_t)q + n && (uintptr_t)q < (uintptr_t)p + bytes;
+}
+
+/* A buffer of the caller's that is also an argument's, or another result's (and one that is not aligned):
+ * what others still read, or a new value of a shared variable, must not lie there. */
+static bool call_must_be_aside(const call *c, int at) {
+    const btl_array *a = &c->out[at];
     const char *p = btl_array_data(a);
-    btl_dtype dtype = BTL_BOOL;
-    btl_array_dtype(a, &dtype);
-    size_t bytes = (size_t)btl_array_elems(a) * btl_dtype_bytes(dtype);
+    size_t bytes = call_bytes(a);
+    if (!call_is_aligned(a, c->w->operands[c->f->outputs[at].slot].dtype)) return true;
     for (int i = 0; i < c->f->ninputs; i++) {
         const btl_operand *o = &c->w->operands[c->f->inputs[i].slot];
-        size_t n = (size_t)btl_operand_elems(o) * btl_dtype_bytes(o->dtype);
-        if (p < o->data + n && o->data < p + bytes) return true;
+        if (call_meet(p, bytes, o->data, (size_t)btl_operand_elems(o) * btl_dtype_bytes(o->dtype))) return true;
     }
-    for (const btl_array *b = c->out; b < a; b++) /* two results in one buffer */
-        if (b->data == a->data && bytes) return true;
+    for (int i = 0; i < c->f->noutputs; i++)
+        if (i != at && call_wants(c, i) && c->out[i].data && call_meet(p, bytes, btl_array_data(&c->out[i]), call_bytes(&c->out[i]))) return true;
     return false;
 }
 
@@ -156,7 +178,7 @@ static btl_status call_place_outputs(call *c) {
         bool wanted = call_wants(c, i), callers = wanted && c->out[i].data;
         if (callers && !c->f->slots[output->slot].late) BTL_TRY(call_check_buffer(c, i, &c->out[i]));
         if (output->copy) continue;
-        if (callers && !call_overlaps(c, &c->out[i])) {
+        if (callers && !call_must_be_aside(c, i)) {
             o->data = btl_array_data(&c->out[i]);
             continue;
         }
@@ -215,9 +237,10 @@ static btl_status call_own_memory(call *c, int slot) {
 
 static btl_status call_scratch(call *c, size_t bytes) {
     vm_workspace *w = c->w;
-    if (bytes <= w->scratch_bytes) return BTL_OK;
+    if (bytes <= SIZE_MAX - VM_ALIGN && bytes + VM_ALIGN <= w->scratch_bytes) return BTL_OK;
     btl_free(w->ctx, w->scratch, w->scratch_bytes);
-    w->scratch_bytes = 0;
+    w->scratch = NULL, w->scratch_bytes = 0;
+    if (bytes > SIZE_MAX - VM_ALIGN) return btl_error_set(c->err, BTL_ENOMEM, "no memory for %zu bytes of scratch", bytes);
     w->scratch = btl_alloc(w->ctx, bytes + VM_ALIGN);
     if (!w->scratch) return btl_error_set(c->err, BTL_ENOMEM, "no memory for %zu bytes of scratch", bytes);
     w->scratch_bytes = bytes + VM_ALIGN;
@@ -327,15 +350,15 @@ static btl_status call_with_state(call *c) {
 
 static void call_clean(call *c) {
     vm_workspace *w = c->w;
-    for (int i = 0; i < c->f->noutputs; i++)
-        if (w->made[i].data) btl_array_free(&w->made[i]);
-    for (int i = 0; i < c->f->ninputs; i++)
-        if (w->packed[i].data) btl_array_free(&w->packed[i]);
+    for (int i = 0; i < c->f->noutputs; i++) btl_array_free(&w->made[i]);
+    for (int i = 0; i < c->f->ninputs; i++) btl_array_free(&w->packed[i]);
 }
 
 btl_status btl_call(const btl_function *f, btl_state *s, const btl_array *in, btl_array *out, const btl_call_options *options, btl_error *err) {
     btl_error ignored;
     if (!err) ignored.status = BTL_OK, err = &ignored;
+    if (!f || (f->ninputs && !in) || (f->noutputs && !out))
+        return btl_error_set(err, BTL_EUSAGE, "btl_call: %s", !f ? "no function" : f->ninputs && !in ? "no arguments" : "no place for the results");
     call c = { .f = f, .state = s, .in = in, .out = out, .options = options, .err = err, .need = f->always };
     for (int i = 0; i < f->noutputs; i++)
         if (call_wants(&c, i)) c.need |= vm_need_bit(i);
@@ -343,6 +366,7 @@ btl_status btl_call(const btl_function *f, btl_state *s, const btl_array *in, bt
     if (status != BTL_OK) return btl_error_set(err, status, "%s: no memory for a workspace", f->name);
     status = call_arguments(&c);
     if (status == BTL_OK) status = call_with_state(&c);
+    if (status != BTL_OK && err->status == BTL_OK) btl_error_set(err, status, "%s: %s", f->name, btl_status_text(status));
     call_clean(&c);
     vm_workspace_give(f, c.w);
     return status;

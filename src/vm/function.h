@@ -97,6 +97,7 @@ struct vm_workspace {
     btl_context *ctx;
     const btl_function *f;
     bool sized;
+    bool named;              /* sizes were given by name when it was sized */
     int64_t *symbols;        /* values of the size symbols, -1 unknown */
     btl_operand *operands;   /* by slot */
     int64_t *shapes;         /* dims, then strides, of all slots */

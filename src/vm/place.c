@@ -19,7 +19,9 @@ btl_status vm_place_error(const btl_places *places, const char *op, btl_status s
     if (p->column) snprintf(head, sizeof head, "%.200s:%d:%d: error: ", p->file, p->line, p->column);
     else snprintf(head, sizeof head, "%.200s:%d: error: ", p->file, p->line);
     size_t most = sizeof err->message, at = place_append(err->message, 0, most, head);
-    if (op) at = place_append(err->message, place_append(err->message, at, most, op), most, ": ");
+    size_t n_op = op ? strlen(op) : 0;
+    bool said = op && strncmp(message, op, n_op) == 0 && (message[n_op] == ':' || message[n_op] == ' ');
+    if (op && !said) at = place_append(err->message, place_append(err->message, at, most, op), most, ": ");
     at = place_append(err->message, at, most, message);
     if (p->source && p->column && at + 1 < most) {
         at = place_append(err->message, at, most, "\n");

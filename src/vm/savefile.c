@@ -9,11 +9,11 @@
 
 btl_status btl_state_save(const btl_state *s, const char *path, btl_error *err) {
     btl_state *locked = (btl_state *)s;
+    pthread_rwlock_rdlock(&locked->lock);
     size_t names_bytes = (size_t)(s->n + 1) * sizeof(char *), arrays_bytes = (size_t)(s->n + 1) * sizeof(btl_array);
     const char **names = btl_alloc(s->ctx, names_bytes);
     btl_array *arrays = btl_alloc(s->ctx, arrays_bytes);
     btl_status status = names && arrays ? BTL_OK : btl_error_set(err, BTL_ENOMEM, "%s: no memory to save the state", path);
-    pthread_rwlock_rdlock(&locked->lock);
     for (int i = 0; i < s->n && status == BTL_OK; i++) names[i] = s->buffers[i].name, arrays[i] = s->buffers[i].array;
     if (status == BTL_OK) status = btl_safetensors_write(s->ctx, path, s->n, names, arrays, err);
     pthread_rwlock_unlock(&locked->lock);
@@ -41,16 +41,16 @@ static btl_status savefile_read_all(btl_state *s, const char *path, btl_safetens
 btl_status btl_state_load(btl_state *s, const char *path, btl_error *err) {
     btl_safetensors *file = NULL;
     BTL_TRY(btl_safetensors_open(s->ctx, path, &file, err));
+    pthread_rwlock_wrlock(&s->lock);
     size_t bytes = (size_t)(s->n + 1) * sizeof(btl_array);
     btl_array *values = btl_alloc(s->ctx, bytes);
     btl_status status = BTL_OK;
     if (values) memset(values, 0, bytes);
     else status = btl_error_set(err, BTL_ENOMEM, "%s: no memory to load the state", path);
-    pthread_rwlock_wrlock(&s->lock);
     if (status == BTL_OK) status = savefile_read_all(s, path, file, values, err);
     for (int i = 0; i < s->n && status == BTL_OK; i++) btl_array_copy(&s->buffers[i].array, &values[i]);
-    pthread_rwlock_unlock(&s->lock);
     for (int i = 0; i < s->n && values; i++) btl_array_free(&values[i]);
+    pthread_rwlock_unlock(&s->lock);
     btl_free(s->ctx, values, bytes);
     btl_safetensors_free(file);
     return status;

@@ -37,7 +37,11 @@ static btl_status size_bind_given(vm_workspace *w, const btl_call_options *o, bt
 }
 
 /* Which argument bound a symbol, for the message when another one disagrees. */
-static const char *size_binder(const btl_function *f, int symbol, int *axis) {
+static const char *size_binder(const btl_function *f, const btl_call_options *o, int symbol, int *axis) {
+    const char *name = f->graph->dims.symbols[symbol]->name;
+    *axis = -1;
+    for (int i = 0; o && name && i < o->nsizes; i++)
+        if (strcmp(o->size_names[i], name) == 0) return "the call";
     for (int i = 0; i < f->ninputs; i++) {
         const btl_type *t = &f->slots[f->inputs[i].slot].var->type;
         for (int k = 0; k < t->rank; k++)
@@ -46,11 +50,10 @@ static const char *size_binder(const btl_function *f, int symbol, int *axis) {
                 return f->inputs[i].name;
             }
     }
-    *axis = 0;
     return "the call";
 }
 
-static btl_status size_mismatch(vm_workspace *w, int input, int axis, int64_t found, int64_t expected, btl_error *err) {
+static btl_status size_mismatch(vm_workspace *w, const btl_call_options *o, int input, int axis, int64_t found, int64_t expected, btl_error *err) {
     const btl_function *f = w->f;
     const vm_slot *slot = &f->slots[f->inputs[input].slot];
     const btl_dim *d = slot->var->type.dims[axis];
@@ -59,9 +62,12 @@ static btl_status size_mismatch(vm_workspace *w, int input, int axis, int64_t fo
     size_text(f->graph, d, size, sizeof size);
     btl_status status;
     if (symbol >= 0) {
-        const char *other = size_binder(f, symbol, &other_axis);
-        status = btl_error_set(err, BTL_ESHAPE, "argument %s: axis %d has size %lld, but %s is %lld (axis %d of %s); %s is %s", f->inputs[input].name,
-                               axis, (long long)found, size, (long long)expected, other_axis, other, f->inputs[input].name, f->inputs[input].type);
+        const char *other = size_binder(f, o, symbol, &other_axis);
+        char source[160];
+        if (other_axis < 0) snprintf(source, sizeof source, "given by %s", other);
+        else snprintf(source, sizeof source, "axis %d of %s", other_axis, other);
+        status = btl_error_set(err, BTL_ESHAPE, "argument %s: axis %d has size %lld, but %s is %lld (%s); %s is %s", f->inputs[input].name,
+                               axis, (long long)found, size, (long long)expected, source, f->inputs[input].name, f->inputs[input].type);
     } else {
         status = btl_error_set(err, BTL_ESHAPE, "argument %s: axis %d has size %lld, %lld expected; %s is %s", f->inputs[input].name, axis,
                                (long long)found, (long long)expected, f->inputs[input].name, f->inputs[input].type);
@@ -69,7 +75,7 @@ static btl_status size_mismatch(vm_workspace *w, int input, int axis, int64_t fo
     return vm_place_error(slot->var->node->places, NULL, status, err);
 }
 
-static btl_status size_bind_inputs(vm_workspace *w, btl_error *err) {
+static btl_status size_bind_inputs(vm_workspace *w, const btl_call_options *o, btl_error *err) {
     const btl_function *f = w->f;
     for (int i = 0; i < f->ninputs; i++) {
         const btl_type *t = &f->slots[f->inputs[i].slot].var->type;
@@ -84,7 +90,7 @@ static btl_status size_bind_inputs(vm_workspace *w, btl_error *err) {
             int64_t expected, found = w->given[i]->shape[k];
             int symbol = btl_dim_symbol_index(t->dims[k]);
             if (!btl_dim_eval(t->dims[k], w->symbols, &expected)) continue; /* reported where it is needed */
-            if (expected != found) return size_mismatch(w, i, k, found, expected, err);
+            if (expected != found) return size_mismatch(w, o, i, k, found, expected, err);
             const btl_dim *bound = symbol >= 0 ? f->graph->dims.symbols[symbol]->bound : NULL;
             if (bound && btl_dim_eval(bound, w->symbols, &expected) && found > expected)
                 return btl_error_set(err, BTL_ESHAPE, "argument %s: axis %d has size %lld, above its bound %lld", f->inputs[i].name, k, (long long)found, (long long)expected);
@@ -134,7 +140,7 @@ btl_status vm_size_slot(vm_workspace *w, int slot, btl_error *err) {
             btl_status status = btl_error_set(err, BTL_ESHAPE, "axis %d would have the negative size %lld", k, (long long)dims[k]);
             return vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
         }
-        if (dims[k] && !btl_mul_i64(bytes, dims[k], &bytes)) {
+        if (dims[k] && !btl_mul_i64(bytes, dims[k], &bytes)) { /* as NumPy: also where another one is 0 */
             btl_status status = btl_error_set(err, BTL_ESHAPE, "the sizes of an array multiply up to more bytes than can be addressed");
             return vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
         }
@@ -173,9 +179,15 @@ typedef struct size_plan_args { vm_workspace *w; btl_arena *scratch; size_t byte
 static btl_status size_plan(void *arg) {
     size_plan_args *a = arg;
     vm_workspace *w = a->w;
+    size_t sum = 0;
     for (int i = 0; i < w->f->nbuffers; i++) {
         w->buffers[i] = w->f->lives[i];
         w->buffers[i].bytes = size_bytes(&w->operands[w->f->buffer_slot[i]]);
+        if (w->buffers[i].bytes > SIZE_MAX / 2 - VM_ALIGN - sum) {
+            a->bytes = SIZE_MAX / 2;
+            return BTL_ENOMEM;
+        }
+        sum += (w->buffers[i].bytes + VM_ALIGN - 1) / VM_ALIGN * VM_ALIGN;
     }
     a->bytes = btl_plan_offsets(a->scratch, w->f->nbuffers, w->buffers, VM_ALIGN);
     return BTL_OK;
@@ -212,7 +224,7 @@ btl_status vm_size(vm_workspace *w, const btl_call_options *options, btl_error *
     w->sized = false;
     for (int k = 0; k < f->graph->dims.nsymbols; k++) w->symbols[k] = -1;
     BTL_TRY(size_bind_given(w, options, err));
-    BTL_TRY(size_bind_inputs(w, err));
+    BTL_TRY(size_bind_inputs(w, options, err));
     for (int i = 0; i < f->nchecks; i++)
         if (!f->checks[i].late) BTL_TRY(size_run_check(w, &f->checks[i], err));
     for (int i = 0; i < f->nslots; i++)

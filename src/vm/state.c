@@ -24,7 +24,7 @@ btl_status vm_state_alloc(btl_context *ctx, int n, btl_state **out) {
     *out = NULL;
     btl_state *s = btl_alloc(ctx, sizeof *s);
     if (!s) return BTL_ENOMEM;
-    *s = (btl_state){ .ctx = ctx, .n = n, .layout = state_next_layout() };
+    *s = (btl_state){ .ctx = ctx, .buffers_ctx = ctx, .n = n, .layout = state_next_layout() };
     size_t bytes = (size_t)(n + 1) * sizeof *s->buffers;
     s->buffers = btl_alloc(ctx, bytes);
     if (!s->buffers || pthread_rwlock_init(&s->lock, NULL)) {
@@ -39,7 +39,7 @@ btl_status vm_state_alloc(btl_context *ctx, int n, btl_state **out) {
 
 btl_status vm_state_set_buffer(btl_state *s, int i, const char *name, btl_array *value) {
     size_t bytes = strlen(name) + 1;
-    char *copy = btl_alloc(s->ctx, bytes);
+    char *copy = btl_alloc(s->buffers_ctx, bytes);
     if (!copy) return BTL_ENOMEM;
     memcpy(copy, name, bytes);
     s->buffers[i].name = copy;
@@ -52,10 +52,10 @@ btl_status vm_state_set_buffer(btl_state *s, int i, const char *name, btl_array 
 void btl_state_free(btl_state *s) {
     if (!s) return;
     for (int i = 0; i < s->n; i++) {
-        if (s->buffers[i].name) btl_free(s->ctx, s->buffers[i].name, strlen(s->buffers[i].name) + 1);
+        if (s->buffers[i].name) btl_free(s->buffers_ctx, s->buffers[i].name, strlen(s->buffers[i].name) + 1);
         btl_array_free(&s->buffers[i].array);
     }
-    btl_free(s->ctx, s->buffers, (size_t)(s->n + 1) * sizeof *s->buffers);
+    btl_free(s->buffers_ctx, s->buffers, (size_t)(s->n + 1) * sizeof *s->buffers);
     pthread_rwlock_destroy(&s->lock);
     btl_free(s->ctx, s, sizeof *s);
 }
@@ -68,10 +68,9 @@ static btl_status state_duplicate(btl_context *ctx, const btl_array *from, btl_a
 }
 
 btl_status btl_state_copy(const btl_state *s, btl_state **out, btl_error *err) {
-    btl_state *from = (btl_state *)s; /* for its lock */
-    btl_status status = vm_state_alloc(s->ctx, s->n, out);
-    if (status != BTL_OK) return btl_error_set(err, status, "no memory for a copy of the state");
+    btl_state *from = (btl_state *)s; /* for its lock: what it holds may be exchanged */
     pthread_rwlock_rdlock(&from->lock);
+    btl_status status = vm_state_alloc(s->ctx, s->n, out);
     for (int i = 0; i < s->n && status == BTL_OK; i++) {
         btl_array value = { 0 };
         status = state_duplicate(s->ctx, &s->buffers[i].array, &value);
@@ -91,10 +90,11 @@ void btl_state_swap(btl_state *a, btl_state *b) {
     pthread_rwlock_wrlock(&first->lock);
     pthread_rwlock_wrlock(&second->lock);
     vm_buffer *buffers = a->buffers;
+    btl_context *ctx = a->buffers_ctx;
     uint64_t layout = a->layout;
     int n = a->n;
-    a->buffers = b->buffers, a->layout = b->layout, a->n = b->n;
-    b->buffers = buffers, b->layout = layout, b->n = n;
+    a->buffers = b->buffers, a->buffers_ctx = b->buffers_ctx, a->layout = b->layout, a->n = b->n;
+    b->buffers = buffers, b->buffers_ctx = ctx, b->layout = layout, b->n = n;
     pthread_rwlock_unlock(&second->lock);
     pthread_rwlock_unlock(&first->lock);
 }
@@ -113,12 +113,11 @@ static btl_status state_no_such_name(const btl_state *s, const char *name, btl_e
 
 btl_status btl_state_get(const btl_state *s, const char *name, btl_array *out, btl_error *err) {
     btl_state *locked = (btl_state *)s;
-    int i = vm_state_find(s, name);
-    if (i < 0) return state_no_such_name(s, name, err);
     pthread_rwlock_rdlock(&locked->lock);
-    btl_status status = state_duplicate(s->ctx, &s->buffers[i].array, out);
+    int i = vm_state_find(s, name);
+    btl_status status = i < 0 ? state_no_such_name(s, name, err) : state_duplicate(s->ctx, &s->buffers[i].array, out);
     pthread_rwlock_unlock(&locked->lock);
-    return status == BTL_OK ? BTL_OK : btl_error_set(err, status, "no memory for the value of %s", name);
+    return status == BTL_OK || i < 0 ? status : btl_error_set(err, status, "no memory for the value of %s", name);
 }
 
 btl_status vm_state_check_value(const vm_buffer *b, const btl_array *value, const char *where, btl_error *err) {
@@ -135,10 +134,9 @@ btl_status vm_state_check_value(const vm_buffer *b, const btl_array *value, cons
 }
 
 btl_status btl_state_set(btl_state *s, const char *name, const btl_array *value, btl_error *err) {
-    int i = vm_state_find(s, name);
-    if (i < 0) return state_no_such_name(s, name, err);
     pthread_rwlock_wrlock(&s->lock);
-    btl_status status = vm_state_check_value(&s->buffers[i], value, "", err);
+    int i = vm_state_find(s, name);
+    btl_status status = i < 0 ? state_no_such_name(s, name, err) : vm_state_check_value(&s->buffers[i], value, "", err);
     if (status == BTL_OK) status = btl_array_copy(&s->buffers[i].array, value);
     pthread_rwlock_unlock(&s->lock);
     return status;

@@ -11,6 +11,7 @@ typedef struct vm_buffer { char *name; btl_dtype dtype; btl_array array; } vm_bu
 
 struct btl_state {
     btl_context *ctx;
+    btl_context *buffers_ctx; /* goes with the buffers when states are exchanged */
     pthread_rwlock_t lock;
     uint64_t layout;   /* unique to a set of names: a workspace remembers where its variables lie */
     int n;

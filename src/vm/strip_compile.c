@@ -287,11 +287,13 @@ static void strips_reduction(strips_compiler *c, const btl_node *n, const int *v
     if (p[3].axes.n < 0) s->reduced = (uint32_t)(((uint64_t)1 << p[1].shape.n) - 1);
     const btl_op *combine = s->reduction->combine;
     const char *lanes = btl_arena_printf(c->arena, "%s.lanes", combine->name);
+    const char *tree = btl_arena_printf(c->arena, "%s.tree", combine->name);
     for (int k = 0; k < s->nout; k++) {
         btl_dtype dtype = s->dtype[k];
         s->combine[k] = btl_strips_find(combine->name, dtype, dtype);
         s->lanes[k] = btl_strips_find(lanes, dtype, dtype);
-        if (!s->combine[k] || !s->lanes[k]) c->failed = true;
+        s->tree[k] = btl_strips_find(tree, dtype, dtype);
+        if (!s->combine[k] || !s->lanes[k] || !s->tree[k]) c->failed = true;
         c->values[value[k]].last_use = INT32_MAX;
     }
 }
@@ -309,6 +311,7 @@ btl_strips *btl_strips_compile(btl_arena *a, const btl_node *fused) {
     s->dtype = BTL_ARRAY(a, btl_dtype, n + 1);
     s->combine = BTL_ARRAY(a, btl_strip_fn, n + 1);
     s->lanes = BTL_ARRAY(a, btl_strip_fn, n + 1);
+    s->tree = BTL_ARRAY(a, btl_strip_fn, n + 1);
     strips_values(&c);
     for (int k = 0; k < n; k++) {
         value[k] = strips_node_value(&c, body->results[k]->node);

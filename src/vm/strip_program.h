@@ -33,7 +33,7 @@ struct btl_strips {
     const char *reduction_name;
     uint32_t reduced;              /* axes of the iteration space */
     int *value_reg;                /* of each result, before it is reduced */
-    btl_strip_fn *combine, *lanes; /* for each result's dtype */
+    btl_strip_fn *combine, *lanes, *tree; /* for each result's dtype */
     btl_dtype *dtype;              /* of each result */
 };
 

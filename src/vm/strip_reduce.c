@@ -42,7 +42,7 @@ enum {
 
 /* The fold of one result, for `width` outputs side by side. */
 typedef struct reduce_fold {
-    btl_strip_fn combine, lanes;
+    btl_strip_fn combine, lanes, tree;
     size_t elem_bytes;
     int64_t width;
     uint64_t nblocks; /* finished: the binary counter */
@@ -73,6 +73,10 @@ static void reduce_combine(const reduce_fold *f, const char *left, const char *r
 
 /* Step 3: `used` lanes of `width` values become the first of them. */
 static void reduce_tree(const reduce_fold *f, char *lanes, int64_t used, int64_t width) {
+    if (width == 1 && used == BTL_STRIP_LANES) {
+        f->tree(1, (const void *const[]){ lanes }, lanes);
+        return;
+    }
     for (int64_t w = BTL_STRIP_LANES / 2; w >= 1; w /= 2) {
         if (used <= w) continue;
         reduce_combine(f, lanes, lanes + (size_t)(w * width) * f->elem_bytes, lanes,
@@ -146,9 +150,16 @@ static void reduce_long_row(reduce *r, int64_t row) {
 /* x, of `rows` rows of `columns` elements, turned round into `to`. */
 static void reduce_turn(char *to, const char *x, int64_t rows, int64_t columns, size_t elem_bytes) {
 #define REDUCE_TURN(type)                                                                          \
-    for (int64_t c = 0; c < columns; c++)                                                          \
-        for (int64_t i = 0; i < rows; i++)                                                         \
-            ((type *)(void *)to)[c * rows + i] = ((const type *)(const void *)x)[i * columns + c]; \
+    for (int64_t c = 0; c < columns; c++) {                                                        \
+        type *o = (type *)(void *)to + c * rows;                                                   \
+        const type *a = (const type *)(const void *)x + c;                                         \
+        int64_t i = 0;                                                                             \
+        for (; i + 4 <= rows; i += 4, o += 4, a += 4 * columns) {                                  \
+            type a0 = a[0], a1 = a[columns], a2 = a[2 * columns], a3 = a[3 * columns];             \
+            o[0] = a0, o[1] = a1, o[2] = a2, o[3] = a3;                                            \
+        }                                                                                          \
+        for (; i < rows; i++, a += columns) *o++ = *a;                                             \
+    }                                                                                              \
     return;
     switch (elem_bytes) {
     case 1:
@@ -171,7 +182,7 @@ static void reduce_tiny_rows(const reduce *r, int k, int64_t row, int64_t rows) 
     memcpy(reduce_output(r, k, row), r->turn, (size_t)rows * f->elem_bytes);
 }
 
-/* Rows of more: the lanes of up to 15 of them (a strip has 512 elements), then as above. */
+/* Rows of more: the lanes of up to 15 of them (a strip has 512 elements), then their trees. */
 static void reduce_short_rows(const reduce *r, int k, int64_t row, int64_t rows) {
     reduce_fold one = r->folds[k];
     const char *x = reduce_value(r, k);
@@ -180,10 +191,7 @@ static void reduce_short_rows(const reduce *r, int k, int64_t row, int64_t rows)
         reduce_row_elems(&one, x, r->elems, 0);
         one.acc += BTL_STRIP_LANES * one.elem_bytes;
     }
-    const reduce_fold *f = &r->folds[k];
-    reduce_turn(r->turn, f->acc, rows, BTL_STRIP_LANES, f->elem_bytes);
-    reduce_tree(f, r->turn, BTL_STRIP_LANES, rows);
-    memcpy(reduce_output(r, k, row), r->turn, (size_t)rows * f->elem_bytes);
+    one.tree(rows, (const void *const[]){ r->folds[k].acc }, reduce_output(r, k, row));
 }
 
 /* One walk over the space with the reduced axes moved behind the kept ones. */
@@ -355,6 +363,7 @@ static void reduce_divide_scratch(reduce *r) {
     for (int k = 0; k < s->nout; k++, accs += REDUCE_ACC_BYTES + REDUCE_STACK_BYTES)
         r->folds[k] = (reduce_fold){ .combine = s->combine[k],
                                      .lanes = s->lanes[k],
+                                     .tree = s->tree[k],
                                      .acc = accs,
                                      .stack = accs + REDUCE_ACC_BYTES,
                                      .elem_bytes = (size_t)s->elem_bytes[s->nin + k] };

@@ -73,12 +73,12 @@ typedef struct chain {
     size_t peak_bytes;
 } chain;
 
-typedef struct chain_clock { int64_t before; const chain *c; double total; } chain_clock;
+typedef struct chain_clock { int64_t before; const chain *c; double total; const btl_test_memory *memory; } chain_clock;
 
 static void chain_note(chain_clock *t, const char *what) {
     int64_t now = btl_os_now_ns();
     t->total += (double)(now - t->before) / 1e9;
-    if (!t->c->quiet) printf("    %-10s %9.1f ms\n", what, (double)(now - t->before) / 1e6);
+    if (!t->c->quiet) printf("    %-10s %9.1f ms, %.1f MB\n", what, (double)(now - t->before) / 1e6, (double)t->memory->live_bytes / 1e6);
     fflush(stdout);
     t->before = btl_os_now_ns();
 }
@@ -110,7 +110,7 @@ static void chain_run(void *arg) {
     btl_graph *g = NULL, *again = NULL;
     btl_function *f = NULL;
     btl_error e = { 0 };
-    chain_clock t = { btl_os_now_ns(), c, 0 };
+    chain_clock t = { btl_os_now_ns(), c, 0, &memory };
     const char *printed = NULL;
     btl_status status = btl_context_new(getenv("BTL_CHAIN_MALLOC") ? NULL : &o, &ctx);
     if (status == BTL_OK) status = btl_graph_new(ctx, &g);

@@ -5,6 +5,7 @@
 #include "base/os.h"
 #include "schedule/offsets.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

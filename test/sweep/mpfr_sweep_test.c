@@ -202,13 +202,13 @@ typedef struct format { int bits, emin, emax; } format; /* of a binary format: p
 
 /* |got - want| in units of the last place of want, or of `floor` where want is smaller. */
 static double error_in_ulp(double got, const mpfr_t want, double floor, format f) {
-    if (mpfr_nan_p(want)) return isnan(got) ? 0 : INFINITY;
-    if (isnan(got)) return INFINITY;
-    if (mpfr_zero_p(want)) return got == 0 ? 0 : INFINITY;
-    if (got == 0 && !signbit(got) != !mpfr_signbit(want)) return INFINITY;
-    if (mpfr_inf_p(want)) return got == mpfr_get_d(want, MPFR_RNDN) ? 0 : INFINITY;
+    if (mpfr_nan_p(want)) return isnan(got) ? 0 : (double)INFINITY;
+    if (isnan(got)) return (double)INFINITY;
+    if (mpfr_zero_p(want)) return got == 0 ? 0 : (double)INFINITY;
+    if (got == 0 && !signbit(got) != !mpfr_signbit(want)) return (double)INFINITY;
+    if (mpfr_inf_p(want)) return got == mpfr_get_d(want, MPFR_RNDN) ? 0 : (double)INFINITY;
     int e = (int)mpfr_get_exp(want);
-    if (e > f.emax) return isinf(got) && (got > 0) == (mpfr_sgn(want) > 0) ? 0 : INFINITY;
+    if (e > f.emax) return isinf(got) && (got > 0) == (mpfr_sgn(want) > 0) ? 0 : (double)INFINITY;
     if (floor > 0 && e < ilogb(floor) + 1) e = ilogb(floor) + 1;
     e = e - f.bits > f.emin ? e - f.bits : f.emin;
     mpfr_t d;
@@ -294,7 +294,8 @@ BTL_TEST(every_elementwise_float_op_is_as_accurate_as_it_promises) {
             measured m = measure(*op, w, (btl_dtype)dtype);
             double allowed = (*op)->elem->max_ulp > 0 ? (*op)->elem->max_ulp : 0.5;
             report.cases++;
-            if (print) print_message("%-16s %s %6.3f ulp of %g at %.17g, %.17g\n", w->name, btl_dtype_name((btl_dtype)dtype), m.ulp, allowed, m.x, m.y);
+            if (print)
+                print_message("%-16s %s %6.3f ulp of %g at %.17g, %.17g\n", w->name, btl_dtype_name((btl_dtype)dtype), m.ulp, allowed, m.x, m.y);
             if (!(m.ulp <= allowed))
                 sweep_fails(&report, w->name, "%s of %s: %.3f ulp at %.17g (%a), %.17g (%a): it gives %.17g; %g are allowed", w->name,
                             btl_dtype_name((btl_dtype)dtype), m.ulp, m.x, m.x, m.y, m.y, m.got, allowed);

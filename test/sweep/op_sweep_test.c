@@ -1,5 +1,5 @@
 /* op_sweep_test.c - every op of the table, on its samples and in every dtype: the compiled function in
- * both modes against the reference, operands plain, transposed, strided, reversed, broadcast.
+ * both modes against the reference, operands plain, transposed, strided, reversed, broadcast, of symbolic sizes.
  *
  * What must agree, and how closely:
  *   integers, bool, what only moves data, comparisons    bit for bit
@@ -47,9 +47,9 @@ static kind kind_of(const btl_op *op, btl_dtype out) {
 
 /* ---- one case ---------------------------------------------------------------------------------- */
 
-typedef enum variant { PLAIN, TRANSPOSED, STRIDED, REVERSED, BROADCAST, STRIDED_ARGUMENT, NVARIANTS } variant;
+typedef enum variant { PLAIN, TRANSPOSED, STRIDED, REVERSED, BROADCAST, STRIDED_ARGUMENT, SYMBOLIC, NVARIANTS } variant;
 
-static const char *const variant_names[NVARIANTS] = { "", " transposed", " strided", " reversed", " broadcast", " strided argument" };
+static const char *const variant_names[NVARIANTS] = { "", " transposed", " strided", " reversed", " broadcast", " strided argument", " symbolic" };
 
 typedef struct trial {
     sweep_sample s;
@@ -101,6 +101,16 @@ static void trial_shape_text(const sweep_operand *o, char *text, size_t bytes) {
     snprintf(text + at, bytes - (size_t)at, "]");
 }
 
+/* Sizes by name, equal ones by the same; 1 stays 1, it broadcasts. */
+static const char *trial_type_text(const trial *t, const sweep_operand *o, char *text, size_t bytes) {
+    if (t->how != SYMBOLIC) return sweep_type_text(o, text, bytes);
+    int at = snprintf(text, bytes, "%s", btl_dtype_name(o->dtype));
+    for (int i = 0; i < o->rank; i++)
+        at += snprintf(text + at, bytes - (size_t)at, "%s%s%lld", i ? ", " : "[", o->dims[i] == 1 || o->fixed ? "" : "n", (long long)o->dims[i]);
+    if (o->rank) snprintf(text + at, bytes - (size_t)at, "]");
+    return text;
+}
+
 /* An array of that type; STRIDED_ARGUMENT: every second element of a larger one, backwards. */
 static void trial_array(trial *t, int i, const sweep_operand *o, btl_rng *r) {
     static int64_t strides[SWEEP_OPERANDS][SWEEP_RANK];
@@ -133,7 +143,7 @@ static bool trial_build(trial *t) {
         sweep_operand input;
         const char *view = trial_view(t, &t->s.operands[i], &input);
         char view_text[128], shape[64];
-        t->inputs[i] = btl_input(t->g, input.name, sweep_type_text(&input, text, sizeof text));
+        t->inputs[i] = btl_input(t->g, input.name, trial_type_text(t, &input, text, sizeof text));
         names[i] = t->s.operands[i].name;
         vars[i] = t->inputs[i];
         if (view) {
@@ -226,7 +236,7 @@ static sweep_tolerance trial_tolerance(const trial *t, kind k, const btl_array *
     bool half = btl_dtype_bytes(dtype) == 2;
     const btl_elem *elem = t->s.op->elem ? t->s.op->elem : t->node_op ? t->node_op->elem : NULL;
     if (k == KIND_ELEMENTWISE && elem) tol.ulps = elem->max_ulp > 0 ? (half ? 1 : floor(elem->max_ulp) + 1) : 0;
-    if (k == KIND_ELEMENTWISE && sweep_floor(t->s.op->name, -1) > 0) tol.absolute = tol.ulps * sweep_ulp(dtype, sweep_floor(t->s.op->name, -1));
+    if (k == KIND_ELEMENTWISE && sweep_floor(t->s.op->name, -1) > 0) tol.absolute = tol.ulps * sweep_ulp(dtype, sweep_floor(t->s.op->name, -1e16));
     if (k == KIND_LINEAR && trial_magnitude(t, bound)) {
         double *b = btl_array_data(bound), roundings = trial_roundings(t);
         for (int64_t i = 0, n = btl_array_elems(bound); i < n; i++)

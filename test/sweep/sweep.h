@@ -164,7 +164,7 @@ static double sweep_hard_float(btl_dtype dtype, btl_rng *r) {
     const sweep_float f = sweep_float_of(dtype);
     const double table[] = {
         0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, 1 + f.eps, 1 - f.eps / 2, -1 - f.eps, -1 + f.eps / 2, f.max, -f.max, f.normal,
-        -f.normal, f.normal - f.least, f.least, -f.least, INFINITY, -INFINITY, NAN, 3, -3, 2.5, -2.5, 1.5, -1.5, 0.1, -0.1,
+        -f.normal, f.normal - f.least, f.least, -f.least, (double)INFINITY, -(double)INFINITY, (double)NAN, 3, -3, 2.5, -2.5, 1.5, -1.5, 0.1, -0.1,
         0.49999999999999994, 0.4999999701976776, 88.72283905206835, -103.97, 709.782712893384, -745.1, 1e4, -1e4,
         1.5707963267948966, 3.141592653589793, 6.283185307179586, 314.1592653589793, 1e5, 1e22, -1e22, 0.25, 4, 10, 100,
         1e-3, -1e-3, 1e-8, 2147483648.0, -2147483648.0, 4294967296.0, 9223372036854775808.0, -9223372036854775808.0,
@@ -193,8 +193,8 @@ static double sweep_float_value(btl_dtype dtype, sweep_values values, int64_t at
     double tame = btl_rng_uniform(r, -2, 2);
     switch (values) {
     case VALUES_HARD: return sweep_hard_float(dtype, r);
-    case VALUES_NAN: return at == n / 2 || at == n - 1 ? NAN : tame;
-    case VALUES_INF: return at == n / 3 || at == n - 1 ? INFINITY : tame;
+    case VALUES_NAN: return at == n / 2 || at == n - 1 ? (double)NAN : tame;
+    case VALUES_INF: return at == n / 3 || at == n - 1 ? (double)INFINITY : tame;
     case VALUES_ZEROS: return btl_rng_below(r, 2) ? 0.0 : -0.0;
     case VALUES_TINY: return f.least * (double)((int64_t)btl_rng_below(r, 200) - 100);
     case VALUES_HUGE: return f.max / 16 * btl_rng_uniform(r, 0, 1) / (double)(n > 16 ? n : 16) * 16;
@@ -273,11 +273,12 @@ static SWEEP_UNUSED double sweep_ulp(btl_dtype dtype, double x) {
     return ulp > f.least ? ulp : f.least;
 }
 
-/* Where |f| is smaller than this its error counts as if it were this: near zeros that lie at no
- * representable point (vecmath.inc says the same of these two functions). */
+/* Where |f| is smaller than this its error counts as if it were this: near zeros that lie at no representable
+ * point, and where two large terms cancel, as in psi(x) = psi(1 - x) - pi / tan(pi x), x < 0 (vecmath.inc says
+ * the same of these functions). */
 static SWEEP_UNUSED double sweep_floor(const char *op, double x) {
     if (strcmp(op, "gammaln") == 0) return x < 0 ? 4 : 0;
-    if (strcmp(op, "psi") == 0 || strcmp(op, "digamma") == 0) return x < 0 ? 4 : 1;
+    if (strcmp(op, "psi") == 0 || strcmp(op, "digamma") == 0) return x < 0 ? fmax(4, log(1 - x)) : 1;
     return 0;
 }
 
