@@ -4,7 +4,7 @@
 set -eu
 bitale=$1
 text=${2:-/usr/share/common-licenses/GPL-3}
-steps=${STEPS:-3000}
+steps=${STEPS:-8000}
 here=$(dirname "$0")
 out=build/demo
 model=$here/charlm/charlm.bitale
@@ -22,7 +22,7 @@ echo "On the last tenth, which it has not seen:"
 "$bitale" run "$model" evaluate "text=$text" --load "$state"
 echo
 echo "What it writes:"
-"$bitale" run "$model" sample --steps 400 --load "$state" -o "$out" --quiet
+"$bitale" run "$model" sample temperature=0.6 --steps 400 --load "$state" -o "$out" --quiet
 # the result is the array of its 400 bytes: the end of the .npy file
 tail -c 400 "$out/text.npy" | tr -c '[:print:]\n' '?'
 echo

@@ -44,6 +44,14 @@ typedef struct pipeline {
 
 /* ---- pass 1: a private copy of what the entry needs ------------------------------------- */
 
+/* The symbols of a replaced input's sizes are those of its replacement: told by a check at the call. */
+static void pipeline_given_checks(pipeline *l) {
+    const btl_function_options *o = l->options;
+    for (int i = 0; o && i < o->ngivens; i++)
+        for (int k = 0; k < o->given_vars[i]->type.rank; k++)
+            btl_dims_unify(l->from, o->given_vars[i]->type.dims[k], o->given_values[i]->type.dims[k], NULL);
+}
+
 static btl_status pipeline_import_givens(pipeline *l, btl_var_map *m) {
     const btl_function_options *o = l->options;
     for (int i = 0; o && i < o->ngivens; i++) {
@@ -54,6 +62,7 @@ static btl_status pipeline_import_givens(pipeline *l, btl_var_map *m) {
         if (!fits)
             return btl_error_set(l->err, BTL_EDTYPE, "givens: %s; it cannot be replaced by what %s", btl_var_text(l->from, v), btl_var_text(l->from, value));
     }
+    pipeline_given_checks(l);
     for (int i = 0; o && i < o->ngivens; i++) {
         btl_graph_import(l->g, l->from, m, 1, &o->given_values[i]);
         btl_var_map_set(&l->g->arena, m, o->given_vars[i], btl_var_map_get(m, o->given_values[i]));
@@ -64,15 +73,6 @@ static btl_status pipeline_import_givens(pipeline *l, btl_var_map *m) {
 static btl_var *pipeline_take(pipeline *l, btl_var_map *m, btl_var *v) {
     btl_graph_import(l->g, l->from, m, 1, &v);
     return btl_var_map_get(m, v);
-}
-
-/* The symbols of a replaced input's sizes are those of its replacement: told by a check at the call. */
-static void pipeline_given_checks(pipeline *l) {
-    const btl_function_options *o = l->options;
-    l->from->checks = NULL;
-    for (int i = 0; o && i < o->ngivens; i++)
-        for (int k = 0; k < o->given_vars[i]->type.rank; k++)
-            btl_dims_unify(l->from, o->given_vars[i]->type.dims[k], o->given_values[i]->type.dims[k], NULL);
 }
 
 static void pipeline_free_array(void *arg) { btl_array_free(arg); }
@@ -113,7 +113,7 @@ static void pipeline_import_all(pipeline *l, btl_var_map *m) {
 static btl_status pipeline_import(pipeline *l) {
     const btl_entry *e = l->entry;
     btl_arena *a = &l->g->arena;
-    pipeline_given_checks(l);
+    l->from->checks = NULL; /* those of the givens come into it */
     btl_dims_import(l->g, l->from);
     l->g->intern = true;
     btl_var_map m = btl_var_map_new(a, l->from);

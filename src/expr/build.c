@@ -201,10 +201,10 @@ static btl_var *build_cast(btl_graph *g, btl_var *v, btl_dtype dtype) {
     return n ? n->out : NULL;
 }
 
-static btl_status build_target_dtype(btl_graph *g, const btl_op *op, int nin, btl_var *const *in, btl_dtype *dtype) {
+static btl_status build_target_dtype(btl_graph *g, btl_promote promote, int nin, btl_var *const *in, btl_dtype *dtype) {
     *dtype = build_common_dtype(nin, in);
     char kind = btl_dtype_kind(*dtype);
-    switch (op->promote) {
+    switch (promote) {
     case PROMOTE_REAL: case PROMOTE_DIVIDE:
         if (kind != 'f') *dtype = BTL_F64;
         return BTL_OK;
@@ -223,21 +223,26 @@ static bool build_all_weak(int nin, btl_var *const *in) {
     return nin > 0;
 }
 
+btl_status btl_promote_operands(btl_graph *g, btl_promote promote, int n, btl_var *const *in, btl_var **out) {
+    int first = promote == PROMOTE_WHERE && n ? 1 : 0;
+    if (n) memcpy(out, in, (size_t)n * sizeof *out);
+    if (promote == PROMOTE_NONE || n == first) return BTL_OK;
+    btl_dtype dtype;
+    BTL_TRY(build_target_dtype(g, promote, n - first, in + first, &dtype));
+    for (int i = first; i < n; i++) BTL_TRY(build_check_literal(g, in[i], dtype));
+    for (int i = first; i < n; i++)
+        if (!(out[i] = build_cast(g, in[i], dtype))) return g->status;
+    return BTL_OK;
+}
+
 static btl_status build_promoted(void *arg) {
     build_args *a = arg;
     btl_graph *g = a->g;
-    int first = a->op->promote == PROMOTE_WHERE ? 1 : 0;
     btl_var **in = BTL_ARRAY(&g->arena, btl_var *, a->nin + 1);
-    if (a->nin) memcpy(in, a->in, (size_t)a->nin * sizeof *in);
-    if (a->op->promote != PROMOTE_NONE && a->nin > first) {
-        btl_dtype dtype;
-        btl_status status = build_target_dtype(g, a->op, a->nin - first, in + first, &dtype);
-        for (int i = first; status == BTL_OK && i < a->nin; i++) status = build_check_literal(g, in[i], dtype);
-        if (status != BTL_OK) {
-            btl_fail_done(g, a->op->name);
-            return status;
-        }
-        for (int i = first; i < a->nin; i++) in[i] = build_cast(g, in[i], dtype);
+    btl_status status = btl_promote_operands(g, a->op->promote, a->nin, a->in, in);
+    if (status != BTL_OK) {
+        if (g->pending_message) btl_fail_done(g, a->op->name);
+        return status;
     }
     btl_node *n = btl_apply(g, a->op, a->nin, in, a->params);
     if (!n) return g->status;

@@ -127,7 +127,9 @@ typedef struct btl_param_spec {
 typedef struct btl_alias { signed char out, in; } btl_alias; /* lists end with out = -1 */
 
 /* Inputs that test the op; see test/sweep. Text of the notation, one case a string:
- * "x: f32[3, 0]" declares operands and their types, settings follow behind "|": "x: f32[2, 3] | axis=1". */
+ * "x: f32[3, 0]" declares operands and their types, settings follow behind "|": "x: f32[2, 3] | axis=1",
+ * or a whole expression: "x: f32[5], i: i64[2] | = x[i]". Operands named i, j hold indices, k, key random
+ * keys, c a condition; these keep their type when the sample is tried in others (test/sweep/sweep.h). */
 typedef const char *const *btl_samples;
 
 struct btl_op {
@@ -180,6 +182,9 @@ extern const btl_op btl_op_input, btl_op_shared, btl_op_constant, btl_op_param;
 extern const btl_op btl_op_size, btl_op_cast;
 /* fused (ops/fused.c): a body over an iteration space; copy (ops/shape.c): row-major copy. */
 extern const btl_op btl_op_fused, btl_op_copy;
+
+/* Casts operands as btl_build does for that way of promotion; a mistake is left to btl_fail_done. */
+btl_status btl_promote_operands(btl_graph *g, btl_promote promote, int n, btl_var *const *in, btl_var **out);
 
 /* The value of a setting by name; asserts that the op has it. */
 const btl_param *btl_node_param(const btl_node *n, const char *name);

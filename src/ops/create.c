@@ -26,23 +26,6 @@ const btl_dim *btl_var_dim(btl_graph *g, const btl_var *v) {
     return btl_dim_const(g, btl_operand_signed(&o, 0));
 }
 
-btl_status btl_promote_operands(btl_graph *g, int n, btl_var *const *in, btl_var **out) {
-    bool strong = false, weak_float = false;
-    btl_dtype common = BTL_I64;
-    for (int i = 0; i < n; i++) {
-        if (in[i]->weak) {
-            weak_float |= btl_dtype_kind(in[i]->type.dtype) == 'f';
-            continue;
-        }
-        common = strong ? btl_dtype_promote(common, in[i]->type.dtype) : in[i]->type.dtype;
-        strong = true;
-    }
-    if (weak_float && btl_dtype_kind(common) != 'f') common = BTL_F64;
-    for (int i = 0; i < n; i++)
-        if (!(out[i] = btl_cast_to(g, in[i], common))) return g->status;
-    return BTL_OK;
-}
-
 /* ---- size --------------------------------------------------------------------------------- */
 
 static const btl_param_spec size_params[] = {

@@ -307,7 +307,7 @@ static btl_var *matmul_build(btl_graph *g, const btl_op *op, int nin, btl_var *c
     static const int row[2] = { -1, 0 }, column[2] = { 0, -1 };
     btl_var *v[2];
     (void)op, (void)nin, (void)params;
-    if (matmul_check_inner(g, in[0], in[1]) || btl_promote_operands(g, 2, in, v)) return NULL;
+    if (matmul_check_inner(g, in[0], in[1]) || btl_promote_operands(g, PROMOTE_COMMON, 2, in, v)) return NULL;
     bool vector_a = v[0]->type.rank == 1, vector_b = v[1]->type.rank == 1;
     btl_var *a = vector_a ? btl_dimshuffle_to(g, v[0], 2, row) : v[0], *b = vector_b ? btl_dimshuffle_to(g, v[1], 2, column) : v[1];
     btl_var *y = matmul_apply(g, a, b);

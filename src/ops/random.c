@@ -68,25 +68,48 @@ static btl_status random_bits_eval(btl_exec *x) {
     return BTL_OK;
 }
 
-static btl_status random_bits_kernel(btl_exec *x) {
-    const btl_operand *y = &x->out[0];
-    uint32_t key[2], top = (uint32_t)x->params[2].i << 31, a[BTL_THREEFRY_LANES], b[BTL_THREEFRY_LANES];
+BTL_THREEFRY_INLINE void random_fill(const uint32_t key[2], uint32_t top, bool wide, char *to, int64_t n) {
+    uint32_t a[BTL_THREEFRY_LANES], b[BTL_THREEFRY_LANES], words[2 * BTL_THREEFRY_LANES];
     uint64_t pairs[BTL_THREEFRY_LANES];
-    uint32_t words[2 * BTL_THREEFRY_LANES];
-    bool wide = y->dtype == BTL_U64;
-    int64_t n = btl_operand_elems(y), step = wide ? BTL_THREEFRY_LANES : 2 * BTL_THREEFRY_LANES;
-    random_read_key(x, key);
+    int64_t step = wide ? BTL_THREEFRY_LANES : 2 * BTL_THREEFRY_LANES;
     for (int64_t i = 0; i < n; i += step) {
         size_t count = (size_t)(n - i < step ? n - i : step);
         btl_threefry_lanes(key, (uint64_t)(wide ? i : i / 2), top, a, b);
         if (wide) {
             for (int k = 0; k < BTL_THREEFRY_LANES; k++) pairs[k] = (uint64_t)a[k] << 32 | b[k];
-            memcpy(y->data + i * 8, pairs, count * sizeof *pairs);
+            memcpy(to + i * 8, pairs, count * sizeof *pairs);
         } else {
             for (int k = 0; k < BTL_THREEFRY_LANES; k++) words[2 * k] = a[k], words[2 * k + 1] = b[k];
-            memcpy(y->data + i * 4, words, count * sizeof *words);
+            memcpy(to + i * 4, words, count * sizeof *words);
         }
     }
+}
+
+/* The same loop compiled for wider vectors, which only adds, rotates and xors: the same bits. */
+typedef void (*random_fill_fn)(const uint32_t key[2], uint32_t top, bool wide, char *to, int64_t n);
+
+static void random_fill_base(const uint32_t key[2], uint32_t top, bool wide, char *to, int64_t n) { random_fill(key, top, wide, to, n); }
+
+#if defined __x86_64__ && defined __GNUC__
+__attribute__((target("avx2"))) static void random_fill_avx2(const uint32_t key[2], uint32_t top, bool wide, char *to, int64_t n) {
+    random_fill(key, top, wide, to, n);
+}
+__attribute__((target("avx512f,avx512vl,prefer-vector-width=512"))) static void random_fill_avx512(const uint32_t key[2], uint32_t top, bool wide, char *to, int64_t n) {
+    random_fill(key, top, wide, to, n);
+}
+static random_fill_fn random_fill_here(void) {
+    if (__builtin_cpu_supports("avx512vl")) return random_fill_avx512;
+    return __builtin_cpu_supports("avx2") ? random_fill_avx2 : random_fill_base;
+}
+#else
+static random_fill_fn random_fill_here(void) { return random_fill_base; }
+#endif
+
+static btl_status random_bits_kernel(btl_exec *x) {
+    const btl_operand *y = &x->out[0];
+    uint32_t key[2];
+    random_read_key(x, key);
+    random_fill_here()(key, (uint32_t)x->params[2].i << 31, y->dtype == BTL_U64, y->data, btl_operand_elems(y));
     return BTL_OK;
 }
 

@@ -16,8 +16,6 @@ btl_var *btl_part_along(btl_graph *g, btl_var *x, int axis, const btl_dim *start
 /* The size that a 0-d integer variable is bound to be: a literal, x.shape[i], 2*n + 1; NULL if it
  * is only known when the function runs (create.c). */
 const btl_dim *btl_var_dim(btl_graph *g, const btl_var *v);
-/* Casts the operands to their common dtype, weak ones giving way (create.c). */
-btl_status btl_promote_operands(btl_graph *g, int n, btl_var *const *in, btl_var **out);
 
 /* Settings whose lists live in the graph's arena, as nodes need them. */
 btl_param btl_param_axes(btl_graph *g, int n, const int *axes);

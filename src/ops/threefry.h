@@ -30,7 +30,12 @@ static inline void btl_threefry(const uint32_t key[2], const uint32_t counter[2]
 /* The blocks of BTL_THREEFRY_LANES counters in a row, first, first + 1, …: loops of constant length,
  * which compilers turn into vector instructions. `top` is set in each counter's upper half. */
 enum { BTL_THREEFRY_LANES = 16 };
-static inline void btl_threefry_lanes(const uint32_t key[2], uint64_t first, uint32_t top, uint32_t out_x[BTL_THREEFRY_LANES],
+#if defined __GNUC__
+#define BTL_THREEFRY_INLINE static inline __attribute__((always_inline)) /* into functions for other processors */
+#else
+#define BTL_THREEFRY_INLINE static inline
+#endif
+BTL_THREEFRY_INLINE void btl_threefry_lanes(const uint32_t key[2], uint64_t first, uint32_t top, uint32_t out_x[BTL_THREEFRY_LANES],
                                       uint32_t out_y[BTL_THREEFRY_LANES]) {
     const uint32_t k[3] = { key[0], key[1], 0x1BD11BDAu ^ key[0] ^ key[1] };
     uint32_t x[BTL_THREEFRY_LANES], y[BTL_THREEFRY_LANES]; /* of its own: nothing else can point there */

@@ -200,13 +200,12 @@ BTL_TEST(sizes_given_by_name_hold_for_their_call_alone) {
     refuses(&p, &in, out, &o, BTL_ENAME, "nobody");
     o.nsizes = 1, values[0] = -1;
     refuses(&p, &in, out, &o, BTL_ESHAPE, "negative");
-    for (int bit = 33; bit < 63; bit++) {
+    for (int bit = 47; bit < 63; bit++) {
         values[0] = (int64_t)1 << bit;
         btl_error e = { 0 };
         btl_status status = btl_call(p.f, NULL, &in, out, &o, &e);
         if (status == BTL_OK) btl_array_free(&out[0]); /* a machine that promises memory */
         else assert_true(status == BTL_ENOMEM || status == BTL_ESHAPE), assert_true(*e.message != 0);
-        if (bit == 36) bit = 46;
     }
     values[0] = 2;
     BTL_ASSERT_OK(btl_call(p.f, NULL, &in, out, &o, NULL));

@@ -277,7 +277,9 @@ static void run(btl_graph *g, const char *mode, const btl_array *in, btl_array o
 /* The second output becomes the gradient of the first's sum by x0. */
 static void text_with_gradient(const program *p, char *text, size_t bytes) {
     char *end = strstr(text, "output y = ");
-    if (end) snprintf(end, bytes - (size_t)(end - text), "output y = %s, z = grad(sum(%s), x0, disconnected=\"zero\")\n", p->v[p->n - 1].name, p->v[p->n - 1].name);
+    if (end)
+        snprintf(end, bytes - (size_t)(end - text), "output y = %s, z = grad(sum(%s), x0, disconnected=\"zero\")\n", p->v[p->n - 1].name,
+                 p->v[p->n - 1].name);
 }
 
 static void check_exact(uint64_t seed, const char *dtype, bool gradient, sweep_report *report) {
