@@ -29,18 +29,30 @@ static double train_floor(const train_product *list, int n) {
 
 /* ---- the character model ---------------------------------------------------------------------- */
 
+/* The number behind "const NAME = " in a text. */
+static int64_t train_constant(const char *text, const char *name) {
+    char wanted[40];
+    snprintf(wanted, sizeof wanted, "const %s = ", name);
+    const char *at = strstr(text, wanted);
+    if (!at) bench_check(BTL_ENAME, name, "the example has no such constant");
+    return strtoll(at + strlen(wanted), NULL, 10);
+}
+
 static void train_charlm(const char *folder) {
-    static const train_product products[] = {
-        { 128, 384, 192, false, false, 1 }, { 128, 192, 256, false, false, 1 }, /* forward */
-        { 192, 128, 256, true, false, 1 },  { 128, 256, 192, false, true, 1 },  /* V, its operand */
-        { 384, 128, 192, true, false, 1 },  { 128, 192, 384, false, true, 1 },  /* W, its operand */
-    };
-    char path[1000];
+    char path[1000], title[120];
     size_t bytes;
     snprintf(path, sizeof path, "%s/charlm/charlm.bitale", folder);
     char *text = bench_read(path, &bytes);
     if (!text) return;
-    bench_title("charlm, batch of 128");
+    int64_t b = train_constant(text, "batch"), h = train_constant(text, "hidden");
+    int64_t c = train_constant(text, "context") * train_constant(text, "features");
+    const train_product products[] = {
+        { b, c, h, false, false, 1 }, { b, h, 256, false, false, 1 }, /* forward */
+        { h, b, 256, true, false, 1 }, { b, 256, h, false, true, 1 }, /* V, its operand */
+        { c, b, h, true, false, 1 }, { b, h, c, false, true, 1 },     /* W, its operand */
+    };
+    snprintf(title, sizeof title, "charlm: %lld-%lld-256, batch of %lld", (long long)c, (long long)h, (long long)b);
+    bench_title(title);
     double limit = train_floor(products, 6);
     bench_program p = bench_compile(text, "train");
     int64_t n = 35000;

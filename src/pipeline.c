@@ -39,6 +39,9 @@ typedef struct pipeline {
     int nroots;
     btl_var **roots;         /* outputs, then updates, then assertions */
     btl_error *err;
+    int nwithout;            /* rewrites that are switched off, by name or tag */
+    const char **without;
+    bool without_fuse;
     const char *stop_after;  /* for `print --after`: the pass after which to stop, or NULL */
 } pipeline;
 
@@ -110,7 +113,23 @@ static void pipeline_import_all(pipeline *l, btl_var_map *m) {
     btl_graph_import(l->g, l->from, m, n, vars);
 }
 
+/* What `without` names; "fuse" is a pass, all else rules and their tags. */
+static btl_status pipeline_switches(pipeline *l) {
+    const char *from = l->options ? l->options->without : NULL;
+    if (!from) return BTL_OK;
+    char *words = btl_arena_strdup(&l->g->arena, from), *rest = NULL;
+    l->without = BTL_ARRAY(&l->g->arena, const char *, strlen(from) + 1);
+    for (char *word = strtok_r(words, ", ", &rest); word; word = strtok_r(NULL, ", ", &rest)) {
+        if (strcmp(word, "fuse") == 0) l->without_fuse = true;
+        else l->without[l->nwithout++] = word;
+    }
+    btl_rewrite_options o = { .phases = l->mode->phases, .nwithout = l->nwithout, .without = l->without };
+    const char *unknown = btl_rewrite_unknown_switch(&o);
+    return unknown ? btl_error_set(l->err, BTL_EUSAGE, "no rewrite and no tag is named %s; `bitale rules` lists them", unknown) : BTL_OK;
+}
+
 static btl_status pipeline_import(pipeline *l) {
+    BTL_TRY(pipeline_switches(l));
     const btl_entry *e = l->entry;
     btl_arena *a = &l->g->arena;
     l->from->checks = NULL; /* those of the givens come into it */
@@ -204,20 +223,13 @@ static btl_status pipeline_checks(pipeline *l) {
 
 static btl_status pipeline_rewrite(pipeline *l, unsigned phases) {
     if (!(l->mode->phases & phases)) return BTL_OK;
-    btl_rewrite_options o = { .phases = l->mode->phases & phases };
-    const char *without[64];
-    char *list = l->options && l->options->without ? btl_arena_strdup(&l->g->arena, l->options->without) : NULL;
-    for (char *word = list ? strtok_r(list, ",", &list) : NULL; word && o.nwithout < 64; word = strtok_r(NULL, ",", &list))
-        without[o.nwithout++] = word;
-    o.without = without;
-    const char *unknown = btl_rewrite_unknown_switch(&o);
-    if (unknown && strcmp(unknown, "fuse") != 0) return btl_error_set(l->err, BTL_EUSAGE, "no rewrite and no tag is named %s; `bitale rules` lists them", unknown);
+    btl_rewrite_options o = { .phases = l->mode->phases & phases, .nwithout = l->nwithout, .without = l->without };
     return btl_rewrite(l->g, l->nroots, l->roots, &o);
 }
 
 static btl_status pipeline_canonicalize(pipeline *l) { return pipeline_rewrite(l, BTL_CANONICALIZE | BTL_STABILIZE); }
 static btl_status pipeline_lower(pipeline *l) { return pipeline_rewrite(l, BTL_SPECIALIZE | BTL_LOWER); }
-static btl_status pipeline_fuse(pipeline *l) { return btl_fuse(l->g, l->nroots, l->roots); }
+static btl_status pipeline_fuse(pipeline *l) { return btl_fuse(l->g, l->nroots, l->roots, l->without_fuse); }
 
 /* New values of shared variables need memory of their own: a view of a variable that is updated, too,
  * would change under our hands. */

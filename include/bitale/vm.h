@@ -22,7 +22,7 @@ typedef struct btl_state btl_state;
 typedef struct btl_function_options {
     size_t struct_size;
     const char *mode;         /**< "fast_run" (default), "fast_compile"; NULL: BITALE_MODE, then fast_run */
-    const char *without;      /**< names or tags of rewrites not to be used, separated by commas, or NULL */
+    const char *without;      /**< names or tags of rewrites not to be used, or "fuse", separated by commas; or NULL */
     int ngivens;              /**< variables of the graph to be replaced … */
     btl_var *const *given_vars;
     btl_var *const *given_values; /**< … by these, of the same types */

@@ -217,6 +217,11 @@ static btl_status graph_add_output(void *arg) {
             btl_fail(c->g, BTL_ENAME, "function %s: two outputs are named %s", e->name, name);
             return graph_failed(c->g);
         }
+    for (int i = 0; i < e->ninputs; i++)
+        if (e->inputs[i].var != c->a && e->inputs[i].var->name && strcmp(e->inputs[i].var->name, name) == 0) {
+            btl_fail(c->g, BTL_ENAME, "function %s: %s is the name of an argument, and cannot be that of another value", e->name, name);
+            return graph_failed(c->g);
+        }
     *BTL_PUSH(&c->g->arena, e->outputs, e->noutputs, e->output_capacity) = (btl_entry_output){ name, c->a };
     return BTL_OK;
 }

@@ -113,6 +113,7 @@ enum btl_op_flags {
     OP_NO_FOLD = 32,         /* never folded when its inputs are constant */
     OP_MACRO = 64,           /* only `build` exists: never a node (mean, var, …) */
     OP_BARRIER = 128,        /* no gradient passes, no rule looks through (stop_gradient) */
+    OP_SHAPE_FIRST = 512,    /* NumPy writes the shape before the operand: full(shape, value) */
     OP_ROW_MAJOR = 256       /* its view needs a row-major operand, and is row-major (reshape) */
 };
 

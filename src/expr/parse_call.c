@@ -129,6 +129,11 @@ static value call_an_op(parser *p, const btl_op *op, const call *c) {
     if (p->checking || c->poisoned) return value_poison();
     int n = c->npositional, first;
     value *operands;
+    if ((op->flags & OP_SHAPE_FIRST) && n == 2) { /* settings stand behind operands from here on */
+        call_arg shape = c->args[0];
+        c->args[0] = c->args[1];
+        c->args[1] = shape;
+    }
     if (op->max_in < 0 && n > 0 && c->args[0].v.kind == VALUE_LIST) {
         n = c->args[0].v.list->n;
         operands = c->args[0].v.list->v;

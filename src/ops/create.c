@@ -236,8 +236,8 @@ const btl_op btl_op_ones = {
     .nparams = 2, .params = zeros_params, .build = ones_build, .samples = zeros_samples,
 };
 const btl_op btl_op_full = {
-    .name = "full", .doc = "one value everywhere", .signature = "full(value, shape)", .version = 1, .min_in = 1, .max_in = 1,
-    .nout = 1, .flags = OP_MACRO, .nparams = 1, .params = zeros_params, .build = full_build, .samples = full_samples,
+    .name = "full", .doc = "one value everywhere", .signature = "full(shape, value)", .version = 1, .min_in = 1, .max_in = 1,
+    .nout = 1, .flags = OP_MACRO | OP_SHAPE_FIRST, .nparams = 1, .params = zeros_params, .build = full_build, .samples = full_samples,
 };
 
 static btl_var *zeros_like_build(btl_graph *g, const btl_op *op, int nin, btl_var *const *in, const btl_param *params,

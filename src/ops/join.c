@@ -45,7 +45,7 @@ static btl_status concatenate_infer(btl_infer *x) {
         return BTL_ESHAPE;
     }
     BTL_TRY(btl_axis_resolve(x->g, x->params[0].i, first->rank, &axis));
-    memcpy(dims, first->dims, (size_t)first->rank * sizeof *dims);
+    if (first->rank) memcpy(dims, first->dims, (size_t)first->rank * sizeof *dims);
     for (int i = 1; i < x->nin; i++) {
         const btl_type *t = &x->in[i]->type;
         if (t->rank != first->rank) return concatenate_mismatch(x->g, x->in[0], x->in[i], i);
@@ -110,7 +110,7 @@ static btl_status split_infer(btl_infer *x) {
     BTL_TRY(btl_axis_resolve(x->g, x->params[1].i, t->rank, &axis));
     x->nout = n;
     x->out = BTL_ARRAY(&x->g->arena, btl_type, n);
-    memcpy(dims, t->dims, (size_t)t->rank * sizeof *dims);
+    if (t->rank) memcpy(dims, t->dims, (size_t)t->rank * sizeof *dims);
     for (int i = 0; i < n; i++) {
         dims[axis] = x->params[0].shape.v[i];
         if (dims[axis]->hi < 0) return btl_fail(x->g, BTL_ESHAPE, "the size of part %d is negative", i);

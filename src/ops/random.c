@@ -94,7 +94,7 @@ static void random_fill_base(const uint32_t key[2], uint32_t top, bool wide, cha
 __attribute__((target("avx2"))) static void random_fill_avx2(const uint32_t key[2], uint32_t top, bool wide, char *to, int64_t n) {
     random_fill(key, top, wide, to, n);
 }
-__attribute__((target("avx512f,avx512vl,prefer-vector-width=512"))) static void random_fill_avx512(const uint32_t key[2], uint32_t top, bool wide, char *to, int64_t n) {
+__attribute__((target("avx512f,avx512vl"))) static void random_fill_avx512(const uint32_t key[2], uint32_t top, bool wide, char *to, int64_t n) {
     random_fill(key, top, wide, to, n);
 }
 static random_fill_fn random_fill_here(void) {

@@ -354,7 +354,7 @@ static btl_status reshape_resolve(btl_graph *g, const btl_type *from, int n, con
     /* sizes that stand on both sides need no division: [n, 6] to [n, -1] is [n, 6] even where n is 0 */
     const btl_dim *left[BTL_MAX_RANK], *over = btl_dim_const(g, 1);
     int nleft = from->rank;
-    memcpy(left, from->dims, (size_t)nleft * sizeof *left);
+    if (nleft) memcpy(left, from->dims, (size_t)nleft * sizeof *left);
     for (int i = 0; i < n; i++) {
         int j = 0;
         if (i == free_axis) continue;

@@ -51,6 +51,7 @@ typedef struct fuse {
     fuse_group **earliest;     /* the earliest-ending group among its users */
     bool *escapes;             /* users lie in more than one group, or it is a root */
     btl_var_map map;           /* old variables to new ones */
+    bool alone;               /* a kernel for each node */
 } fuse;
 
 /* ---- questions ------------------------------------------------------------------------------- */
@@ -127,7 +128,7 @@ static fuse_group *fuse_new_group(fuse *f, btl_node *n) {
 /* The group that n joins, or NULL. */
 static fuse_group *fuse_host(const fuse *f, const btl_node *n) {
     fuse_group *s = f->earliest[n->id];
-    if (!s || !s->is_open || !fuse_is_elementwise(n) || !fuse_same_space(s, &n->out->type))
+    if (f->alone || !s || !s->is_open || !fuse_is_elementwise(n) || !fuse_same_space(s, &n->out->type))
         return NULL;
     if (s->is_reduction && f->escapes[n->id]) return NULL;
     if (s->nmembers >= FUSE_MOST_NODES || s->noperands - 1 + n->nin > FUSE_MOST_OPERANDS)
@@ -322,8 +323,8 @@ static btl_status fuse_rebuild(fuse *f) {
     return BTL_OK;
 }
 
-btl_status btl_fuse(btl_graph *g, int nroots, btl_var **roots) {
-    fuse f = { .g = g, .nnodes = g->nnodes };
+btl_status btl_fuse(btl_graph *g, int nroots, btl_var **roots, bool alone) {
+    fuse f = { .g = g, .nnodes = g->nnodes, .alone = alone };
     const btl_places *here = g->here;
     f.reached = btl_graph_reach(g, nroots, roots);
     f.is_root = btl_bits_new(&g->arena, g->nnodes);

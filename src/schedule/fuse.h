@@ -7,7 +7,8 @@
 
 /* Rebuilds what the roots depend on with every elementwise op, cast and reduction inside a node of
  * op `fused`, and replaces the roots; types and values stay the same. Deterministic, linear in the
- * nodes. Only under protection. BTL_OK, or the graph's error. */
-btl_status btl_fuse(btl_graph *g, int nroots, btl_var **roots);
+ * nodes. `alone`: every node becomes a kernel of its own. Only under protection. BTL_OK, or the
+ * graph's error. */
+btl_status btl_fuse(btl_graph *g, int nroots, btl_var **roots, bool alone);
 
 #endif

@@ -130,7 +130,7 @@ BTL_TEST(normal_numbers_are_normal) {
 
 BTL_TEST(bernoulli_is_true_with_probability_p) {
     distribution("random.bernoulli(random.key(7), 0.25, [20000])", NULL, 0.25, 0.1875, 2.4);
-    distribution("random.bernoulli(random.key(7), full(0.9, [20000]))", NULL, 0.9, 0.09, 9);
+    distribution("random.bernoulli(random.key(7), full([20000], 0.9))", NULL, 0.9, 0.09, 9);
     distribution("random.bernoulli(random.key(7), 0.0, [2000])", NULL, 0, 0, 3);
     distribution("random.bernoulli(random.key(7), 1.0, [2000])", NULL, 1, 0, 3);
 }
@@ -154,11 +154,11 @@ static void integers_of(const char *text) {
 
 BTL_TEST(integers_are_equally_likely_and_within_bounds) {
     integers_of("random.integers(random.key(8), -3, 4, [20000])");
-    integers_of("random.integers(random.key(9), full(-3, [20000]), 4)"); /* bounds known only at run time */
+    integers_of("random.integers(random.key(9), full([20000], -3), 4)"); /* bounds known only at run time */
     /* the general way and the short one agree */
     check_graph c = check_begin();
     btl_array a = draw(&c, "random.integers(random.key(8), -3, 4, [50])");
-    btl_array b = draw(&c, "random.integers(random.key(8), full(-3, [50]), 4, [50])");
+    btl_array b = draw(&c, "random.integers(random.key(8), full([50], -3), 4, [50])");
     BTL_ASSERT_ARRAYS_EQUAL("integers", &b, &a);
     btl_array_free(&a), btl_array_free(&b);
     /* ranges above 2^32, and empty ones */

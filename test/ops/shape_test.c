@@ -66,7 +66,7 @@ static const check_case create_cases[] = {
     { "zeros([2, 3])", 2, { 2, 3 }, { 0, 0, 0, 0, 0, 0 } },
     { "ones([2], dtype=i32)", 1, { 2 }, { 1, 1 } },
     { "zeros_like(m) + ones_like(m)", 2, { 2, 3 }, { 1, 1, 1, 1, 1, 1 } },
-    { "full(7, [2, 2])", 2, { 2, 2 }, { 7, 7, 7, 7 } },
+    { "full([2, 2], 7)", 2, { 2, 2 }, { 7, 7, 7, 7 } },
     { "full_like(m, 3)", 2, { 2, 3 }, { 3, 3, 3, 3, 3, 3 } },
     { "eye(3)", 2, { 3, 3 }, { 1, 0, 0, 0, 1, 0, 0, 0, 1 } },
     { "eye(2, 4, 1)", 2, { 2, 4 }, { 0, 1, 0, 0, 0, 0, 1, 0 } },
@@ -89,7 +89,7 @@ static const struct { const char *text, *type; } types[] = {
     { "zeros([n], dtype=f32)", "f32[n]" }, { "arange(n)", "i64[n]" }, { "arange(2*n, dtype=f32)", "f32[2*n]" },
     { "concatenate([x, x[:2]])", "f32[n + min(2, n), 4]" }, { "concatenate([x, zeros([3, 4], dtype=f32)])", "f32[n + 3, 4]" },
     { "eye(n)", "f64[n, n]" }, { "broadcast_to(x, [3, n, 4])", "f32[3, n, 4]" }, { "repeat(x, 3, axis=0)", "f32[3*n, 4]" },
-    { "tile(x, [2, 1])", "f32[2*n, 4]" }, { "full(1.5, [n])", "f64[n]" }, { "ones_like(x)", "f32[n, 4]" },
+    { "tile(x, [2, 1])", "f32[2*n, 4]" }, { "full([n], 1.5)", "f64[n]" }, { "ones_like(x)", "f32[n, 4]" },
 };
 
 BTL_TEST(sizes_are_known_without_running) {
@@ -189,7 +189,7 @@ BTL_TEST(gradients_hold) {
     gradient_holds("repeat(x, 2, axis=1) ** 2");
     gradient_holds("concatenate([x, x * y[:, newaxis]], axis=-1) ** 2");
     gradient_holds("stack([y, x[0, :, 0], y]) ** 2");
-    gradient_holds("full(x[0, 0, 0], [3]) * y");
+    gradient_holds("full([3], x[0, 0, 0]) * y");
     gradient_holds("linspace(x[0, 0, 0], y[0], 4) ** 2");
 }
 

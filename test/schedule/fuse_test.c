@@ -21,7 +21,7 @@ typedef struct fuse_args {
 
 static btl_status run_fuse(void *arg) {
     fuse_args *a = arg;
-    return btl_fuse(a->g, a->n, a->roots);
+    return btl_fuse(a->g, a->n, a->roots, false);
 }
 
 static btl_status run_reach(void *arg) {

@@ -258,6 +258,32 @@ BTL_TEST(a_state_survives_saving_and_loading) {
     program_close(&p), program_close(&q), program_close(&r);
 }
 
+BTL_TEST(rewrites_and_fusion_can_be_switched_off_and_change_no_bit) {
+    program p = program_open("input x: f32[n, 37]\noutput y = tanh(x) * exp(-x) + x / 3, s = sum(sqr(x) * sigmoid(x), axis=0)\n");
+    btl_entry *e = btl_entry_find(p.g, NULL);
+    float x[5 * 37];
+    btl_rng r = { btl_test_seed() };
+    for (int i = 0; i < 5 * 37; i++) x[i] = (float)btl_rng_normal(&r);
+    int64_t shape[2] = { 5, 37 };
+    btl_array in = btl_array_wrap(BTL_F32, 2, shape, x), out[2][2] = { { { 0 } } };
+    const char *without[2] = { NULL, "fuse, merge_equal" };
+    btl_function *f = NULL;
+    for (int i = 0; i < 2; i++) {
+        btl_function_options o = { .without = without[i] };
+        BTL_ASSERT_OK(btl_function_new(p.g, e, &o, &f, NULL));
+        call(f, NULL, &in, out[i]);
+        btl_function_free(f);
+    }
+    for (int k = 0; k < 2; k++) {
+        BTL_ASSERT_ARRAYS_EQUAL("without fusion", &out[1][k], &out[0][k]);
+        btl_array_free(&out[0][k]), btl_array_free(&out[1][k]);
+    }
+    btl_error err = { 0 };
+    BTL_ASSERT_STATUS(btl_function_new(p.g, e, &(btl_function_options){ .without = "fuse,no_such_rule" }, &f, &err), BTL_EUSAGE);
+    BTL_ASSERT_CONTAINS(err.message, "no_such_rule");
+    program_close(&p);
+}
+
 /* ---- threads ----------------------------------------------------------------------------- */
 
 enum { THREADS = 8, CALLS = 200 };
@@ -353,5 +379,6 @@ BTL_TEST_MAIN(cmocka_unit_test(updates_see_the_values_from_before_the_call),
               cmocka_unit_test(givens_replace_any_variable),
               cmocka_unit_test(slices_with_bounds_known_at_run_time_run_within_their_bounds),
               cmocka_unit_test(a_state_survives_saving_and_loading),
+              cmocka_unit_test(rewrites_and_fusion_can_be_switched_off_and_change_no_bit),
               cmocka_unit_test(eight_threads_call_on_one_state_readers_and_updaters_mixed),
               cmocka_unit_test(parse_grad_print_compile_call_survive_every_allocation_that_fails))
