@@ -24,7 +24,8 @@ for level in 1 2 3; do
     bytes=$(getconf "LEVEL${level}_$([ $level = 1 ] && echo D)CACHE_SIZE" 2>/dev/null || true)
     [ -z "$bytes" ] || [ "$bytes" = 0 ] || line "cache, level $level" "$((bytes / 1024)) KiB"
 done
-line compiler "$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt" | head -n 1 | xargs -I{} {} --version | head -n 1)"
+compiler=$(sed -n 's/^CMAKE_C_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt" | head -n 1)
+line compiler "$("${compiler:-cc}" --version | head -n 1)"
 line "build" "$(sed -n 's/^CMAKE_BUILD_TYPE:[A-Z]*=//p' "$build/CMakeCache.txt")"
 [ ! -r /proc/loadavg ] || line "load before" "$(cut -d' ' -f1-3 /proc/loadavg)"
 

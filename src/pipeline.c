@@ -323,6 +323,8 @@ btl_status btl_function_new(btl_graph *g, btl_entry *e, const btl_function_optio
         /* the status and messages of the program's graph stay its own */
         status = btl_arena_protect(&g->arena, pipeline_run_guarded, &l);
         status = pipeline_finish(&l, status);
+    } else {
+        btl_error_set(err, status, "no memory for a function");
     }
     if (status != BTL_OK) {
         btl_function_free(l.f);
@@ -368,7 +370,7 @@ btl_status btl_pipeline_print(btl_graph *g, btl_entry *e, const btl_function_opt
     if (!known) return btl_error_set(err, BTL_EUSAGE, "there is no pass %s", pass);
     btl_function f = { .ctx = g->ctx };
     l.f = &f;
-    BTL_TRY(btl_graph_new(g->ctx, &l.g));
+    if (btl_graph_new(g->ctx, &l.g) != BTL_OK) return btl_error_set(err, BTL_ENOMEM, "no memory for a graph");
     f.graph = l.g;
     btl_status status = btl_arena_protect(&g->arena, pipeline_run_guarded, &l);
     status = pipeline_finish(&l, status);

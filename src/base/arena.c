@@ -142,6 +142,22 @@ void btl_arena_defer(btl_arena *a, void (*fn)(void *), void *arg) {
     a->deferred = d;
 }
 
+static void arena_deinit_child(void *arg) {
+    btl_arena_deinit(arg);
+}
+
+btl_arena *btl_arena_begin(btl_arena *parent) {
+    btl_arena *child = btl_arena_alloc(parent, sizeof *child);
+    btl_arena_init(child, parent->ctx);
+    btl_arena_defer(parent, arena_deinit_child, child);
+    child->trap = parent->trap;
+    return child;
+}
+
+void btl_arena_end(btl_arena *child) {
+    btl_arena_deinit(child);
+}
+
 btl_mark btl_arena_mark(const btl_arena *a) {
     return (btl_mark){ a->chunks, a->at, a->deferred };
 }

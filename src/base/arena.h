@@ -51,6 +51,10 @@ char *btl_arena_strdup(btl_arena *a, const char *s);
 char *btl_arena_printf(btl_arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Grows an array that doubles: returns the (perhaps moved) array with room for one more. */
 void *btl_arena_grow(btl_arena *a, void *array, int count, int *capacity, size_t size);
+/* An arena for what one pass needs and nobody after it: under the same protection, and freed with its
+ * parent if it was not given back before (btl_arena_end). */
+btl_arena *btl_arena_begin(btl_arena *parent);
+void btl_arena_end(btl_arena *child);
 /* Calls fn(arg) when the arena is freed or reset to before now. */
 void btl_arena_defer(btl_arena *a, void (*fn)(void *), void *arg);
 

@@ -175,7 +175,7 @@ btl_status btl_exec_run(btl_exec *x) {
 
 typedef struct eval_state {
     btl_graph *g;
-    btl_arena arena;
+    btl_arena *arena;          /* a child of the graph's: freed with it if memory runs out above us */
     int ngiven, nresults;
     btl_var *const *given_vars, *const *result_vars;
     const btl_array *given;
@@ -196,14 +196,14 @@ static btl_status eval_place_error(eval_state *s, const btl_node *n, btl_status 
 }
 
 static btl_status eval_make_operand(eval_state *s, const btl_node *n, const btl_type *type, btl_operand *out) {
-    int64_t *dims = BTL_ARRAY(&s->arena, int64_t, type->rank + 1);
+    int64_t *dims = BTL_ARRAY(s->arena, int64_t, type->rank + 1);
     for (int i = 0; i < type->rank; i++)
         if (!btl_dim_eval(type->dims[i], s->symbols, &dims[i]) || dims[i] < 0)
             return btl_error_set(s->err, BTL_ESHAPE, "%s: a size of its result is not known, negative, or too large", n->op->name);
-    *out = (btl_operand){ .dtype = type->dtype, .rank = type->rank, .dims = dims, .strides = BTL_ARRAY(&s->arena, int64_t, type->rank + 1) };
+    *out = (btl_operand){ .dtype = type->dtype, .rank = type->rank, .dims = dims, .strides = BTL_ARRAY(s->arena, int64_t, type->rank + 1) };
     btl_strides_row_major(type->rank, dims, out->strides);
-    btl_array *a = BTL_NEW(&s->arena, btl_array);
-    btl_arena_defer(&s->arena, eval_free_array, a);
+    btl_array *a = BTL_NEW(s->arena, btl_array);
+    btl_arena_defer(s->arena, eval_free_array, a);
     btl_status status = btl_array_new(s->g->ctx, type->dtype, type->rank, dims, a);
     if (status != BTL_OK) return btl_error_set(s->err, status, "%s: no memory for its result", n->op->name);
     out->data = a->data;
@@ -211,7 +211,7 @@ static btl_status eval_make_operand(eval_state *s, const btl_node *n, const btl_
 }
 
 static btl_status eval_node(eval_state *s, const btl_node *n) {
-    btl_operand *in = BTL_ARRAY(&s->arena, btl_operand, n->nin + 1), *out = BTL_ARRAY(&s->arena, btl_operand, n->nout);
+    btl_operand *in = BTL_ARRAY(s->arena, btl_operand, n->nin + 1), *out = BTL_ARRAY(s->arena, btl_operand, n->nout);
     for (int i = 0; i < n->nin; i++) in[i] = s->values[n->in[i]->node->id][n->in[i]->index];
     btl_exec x = { .node = n, .params = n->params, .nin = n->nin, .nout = n->nout, .in = in, .out = out,
                    .symbols = s->symbols, .ctx = s->g->ctx, .err = s->err };
@@ -222,7 +222,7 @@ static btl_status eval_node(eval_state *s, const btl_node *n) {
     }
     if (n->op->measure) BTL_TRY(n->op->measure(&x));
     for (int i = 0; i < n->nout; i++) BTL_TRY(eval_make_operand(s, n, &n->out[i].type, &out[i]));
-    if (n->op->workspace && !n->op->eval) x.work = btl_arena_alloc(&s->arena, n->op->workspace(&x) + 1);
+    if (n->op->workspace && !n->op->eval) x.work = btl_arena_alloc(s->arena, n->op->workspace(&x) + 1);
     s->values[n->id] = out;
     return btl_exec_eval(&x);
 }
@@ -232,8 +232,8 @@ static btl_status eval_leaf(eval_state *s, const btl_node *n) {
     for (int i = 0; i < s->ngiven && !a; i++)
         if (s->given_vars[i] == n->out) a = &s->given[i];
     if (!a) return btl_error_set(s->err, BTL_EVALUE, "%s has no value", n->out->name ? n->out->name : n->op->name);
-    btl_operand *o = BTL_NEW(&s->arena, btl_operand);
-    *o = btl_operand_of_array(a, BTL_ARRAY(&s->arena, int64_t, a->ndim + 1));
+    btl_operand *o = BTL_NEW(s->arena, btl_operand);
+    *o = btl_operand_of_array(a, BTL_ARRAY(s->arena, int64_t, a->ndim + 1));
     s->values[n->id] = o;
     return BTL_OK;
 }
@@ -268,18 +268,17 @@ static btl_status eval_take_results(eval_state *s) {
     return BTL_OK;
 }
 
-static btl_status eval_run(void *arg) {
-    eval_state *s = arg;
+static btl_status eval_run(eval_state *s) {
     if (!s->symbols) {
-        s->symbols = BTL_ARRAY(&s->arena, int64_t, s->g->dims.nsymbols + 1);
+        s->symbols = BTL_ARRAY(s->arena, int64_t, s->g->dims.nsymbols + 1);
         for (int i = 0; i < s->g->dims.nsymbols; i++) s->symbols[i] = -1;
     }
     BTL_TRY(eval_bind(s));
-    s->values = BTL_ARRAY(&s->arena, btl_operand *, s->g->nnodes + 1);
-    btl_bits given = btl_bits_new(&s->arena, s->g->nnodes);
+    s->values = BTL_ARRAY(s->arena, btl_operand *, s->g->nnodes + 1);
+    btl_bits given = btl_bits_new(s->arena, s->g->nnodes);
     for (int i = 0; i < s->ngiven; i++) btl_bits_set(given, s->given_vars[i]->node->id);
     btl_bits needed = btl_graph_reach_until(s->g, s->nresults, s->result_vars, given);
-    int *order = BTL_ARRAY(&s->arena, int, s->g->nnodes + 1), n = btl_graph_order(s->g, needed, order);
+    int *order = BTL_ARRAY(s->arena, int, s->g->nnodes + 1), n = btl_graph_order(s->g, needed, order);
     for (int i = 0; i < s->ngiven; i++) /* given leaves, and given intermediate values alike */
         if (btl_bits_get(needed, s->given_vars[i]->node->id)) BTL_TRY(eval_leaf(s, s->given_vars[i]->node));
     for (int i = 0; i < n; i++) {
@@ -291,19 +290,20 @@ static btl_status eval_run(void *arg) {
 }
 
 static btl_status eval_protected(void *arg) {
-    return btl_arena_protect(&((eval_state *)arg)->arena, eval_run, arg);
+    eval_state *s = arg;
+    s->arena = btl_arena_begin(&s->g->arena);
+    return eval_run(s);
 }
 
 btl_status btl_graph_eval(btl_graph *g, int ngiven, btl_var *const *given_vars, const btl_array *given, int64_t *symbols,
                           int nresults, btl_var *const *result_vars, btl_array *results, btl_error *err) {
     eval_state s = { .g = g, .ngiven = ngiven, .nresults = nresults, .given_vars = given_vars, .result_vars = result_vars,
                      .given = given, .results = results, .symbols = symbols, .err = err };
-    btl_arena_init(&s.arena, g->ctx);
     memset(results, 0, (size_t)nresults * sizeof *results);
-    btl_status status = btl_arena_protect(&g->arena, eval_protected, &s); /* the order is made in g's memory */
+    btl_status status = btl_arena_protect(&g->arena, eval_protected, &s);
     if (status == BTL_ENOMEM) btl_error_set(err, status, "out of memory while evaluating");
     if (status != BTL_OK)
         for (int i = 0; i < nresults; i++) btl_array_free(&results[i]);
-    btl_arena_deinit(&s.arena);
+    if (s.arena) btl_arena_end(s.arena);
     return status;
 }

@@ -321,10 +321,10 @@ btl_bits btl_bits_new(btl_arena *a, int n) {
 }
 
 /* Ids still to be looked at. */
-typedef struct graph_stack { btl_graph *g; int *ids; int n, capacity; btl_bits seen; const btl_node *node; } graph_stack;
+typedef struct graph_stack { btl_graph *g; btl_arena *scratch; int *ids; int n, capacity; btl_bits seen; const btl_node *node; } graph_stack;
 
 static void graph_push(graph_stack *s, int id) {
-    *BTL_PUSH(&s->g->arena, s->ids, s->n, s->capacity) = id;
+    *BTL_PUSH(s->scratch, s->ids, s->n, s->capacity) = id;
 }
 
 static void graph_push_definer(void *arg, int symbol) {
@@ -364,7 +364,7 @@ static void graph_push_needs(graph_stack *s, const btl_node *n) {
 }
 
 btl_bits btl_graph_reach_until(btl_graph *g, int n, btl_var *const *vars, btl_bits stop) {
-    graph_stack s = { .g = g, .seen = btl_bits_new(&g->arena, g->nnodes) };
+    graph_stack s = { .g = g, .scratch = btl_arena_begin(&g->arena), .seen = btl_bits_new(&g->arena, g->nnodes) };
     for (int i = 0; i < n; i++)
         if (vars[i]) graph_push(&s, vars[i]->node->id);
     while (s.n) {
@@ -373,6 +373,7 @@ btl_bits btl_graph_reach_until(btl_graph *g, int n, btl_var *const *vars, btl_bi
         btl_bits_set(s.seen, id);
         if (id >= stop.n || !btl_bits_get(stop, id)) graph_push_needs(&s, g->nodes[id]);
     }
+    btl_arena_end(s.scratch);
     return s.seen;
 }
 
@@ -381,7 +382,7 @@ btl_bits btl_graph_reach(btl_graph *g, int n, btl_var *const *vars) {
 }
 
 int btl_graph_order(btl_graph *g, btl_bits needed, int *order) {
-    graph_stack s = { .g = g, .seen = btl_bits_new(&g->arena, g->nnodes) };
+    graph_stack s = { .g = g, .scratch = btl_arena_begin(&g->arena), .seen = btl_bits_new(&g->arena, g->nnodes) };
     int n = 0;
     for (int id = 0; id < needed.n; id++) {
         if (!btl_bits_get(needed, id)) continue;
@@ -403,5 +404,6 @@ int btl_graph_order(btl_graph *g, btl_bits needed, int *order) {
             s.n--;
         }
     }
+    btl_arena_end(s.scratch);
     return n;
 }

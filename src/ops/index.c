@@ -304,7 +304,7 @@ static index_wide index_wide_of(const btl_exec *x, const index_plan *plan) {
             int axis = k - (w.rank - a->rank);
             if (axis >= 0 && a->dims[axis] != 1) w.dims[k] = a->dims[axis];
         }
-        w.elems *= w.dims[k];
+        if (!btl_mul_i64(w.elems, w.dims[k], &w.elems)) w.elems = INT64_MAX; /* no memory will do */
     }
     return w;
 }
@@ -393,7 +393,8 @@ static btl_status index_offsets(const btl_exec *x, const index_plan *plan, const
 static size_t index_workspace(const btl_exec *x) {
     if (!index_has_array(&x->params[0])) return 0;
     index_plan plan = index_plan_of(&x->params[0]);
-    return (size_t)index_wide_of(x, &plan).elems * sizeof(int64_t);
+    int64_t elems = index_wide_of(x, &plan).elems;
+    return elems > INT64_MAX / (int64_t)sizeof(int64_t) ? SIZE_MAX : (size_t)elems * sizeof(int64_t);
 }
 
 /* ---- advanced: moving --------------------------------------------------------------------- */
@@ -507,7 +508,7 @@ static btl_status index_locate(const btl_exec *x, const index_plan *plan, const 
         int64_t strides[BTL_MAX_RANK], k = 0, n = base->dims[plan->axis[i]], flat = 0;
         index_stretch(a, w->rank, w->dims, strides);
         for (int d = 0; d < w->rank; d++) k += part[plan->nbefore + d] * strides[d], flat = flat * w->dims[d] + part[plan->nbefore + d];
-        int64_t value = btl_operand_signed(a, k), v = value < 0 ? value + n : value;
+        int64_t value = index_load(a->data + k * (int64_t)btl_dtype_bytes(a->dtype), a->dtype), v = value < 0 ? value + n : value;
         if (v < 0 || v >= n) return index_fail(x, w, flat, value, plan->axis[i], n);
         *at += v * base->strides[plan->axis[i]];
     }
@@ -515,9 +516,27 @@ static btl_status index_locate(const btl_exec *x, const index_plan *plan, const 
 }
 
 /* Reference: each element of the result is found by itself. */
+/* Every index is looked at, also where another axis without elements leaves nothing to move. */
+static btl_status index_check(const btl_exec *x, const index_plan *plan, const index_wide *w, const btl_operand *base) {
+    if (w->elems == 0) return BTL_OK;
+    for (int i = 0; i < plan->narrays; i++) {
+        const btl_operand *a = &x->in[plan->input[i]];
+        int64_t strides[BTL_MAX_RANK], n = base->dims[plan->axis[i]], at = 0;
+        index_stretch(a, w->rank, w->dims, strides);
+        const int64_t *all[1] = { strides };
+        btl_walk walk;
+        for (btl_walk_begin(&walk, w->rank, w->dims, 1, all); walk.more; btl_walk_next(&walk), at++) {
+            int64_t value = index_load(a->data + walk.at[0] * (int64_t)btl_dtype_bytes(a->dtype), a->dtype);
+            if (value < -n || value >= n) return index_fail(x, w, at, value, plan->axis[i], n);
+        }
+    }
+    return BTL_OK;
+}
+
 static btl_status advanced_eval(btl_exec *x) {
     index_plan plan = index_plan_of(&x->params[0]);
     index_wide w = index_wide_of(x, &plan);
+    BTL_TRY(index_check(x, &plan, &w, &x->in[0]));
     const btl_operand *y = &x->out[0];
     size_t bytes = btl_dtype_bytes(y->dtype);
     const int64_t *all[1] = { y->strides };
@@ -627,6 +646,7 @@ static btl_status index_write_eval(btl_exec *x, btl_move_run run) {
     int64_t dims[BTL_MAX_RANK], from[BTL_MAX_RANK], bytes = (int64_t)btl_dtype_bytes(out->dtype);
     int rank = index_part_dims(&plan, &w, out, dims);
     BTL_TRY(index_stretch_y(x, rank, dims, from));
+    BTL_TRY(index_check(x, &plan, &w, out));
     index_copy_x(x);
     const int64_t *all[1] = { from };
     btl_walk walk;

@@ -34,6 +34,7 @@ typedef struct driver {
     int limit;                /* nodes at the beginning of the pass */
     int most;                 /* nodes that the graph may grow to */
     btl_table equal;          /* of nodes, for merging */
+    btl_arena *scratch;       /* of a pass */
     bool changed;
 } driver;
 
@@ -109,7 +110,7 @@ static btl_node *driver_merge(driver *d, btl_node *n) {
     for (int k = 0; k < n->op->nparams; k++) h = btl_param_hash(n->op->params[k].kind, &n->params[k], h);
     btl_node *found = btl_table_find(&d->equal, h, driver_node_equal, n);
     if (!found) {
-        btl_table_add(&d->equal, &d->g->arena, h, n);
+        btl_table_add(&d->equal, d->scratch, h, n);
         return n;
     }
     if (found != n) found->places = btl_places_union(d->g, found->places, n->places);
@@ -196,7 +197,7 @@ static btl_status driver_node(driver *d, btl_node *n) {
 
 /* Marks what the roots depend on, not looking behind barriers. */
 static void driver_reach(driver *d, int nroots, btl_var *const *roots) {
-    d->reach = btl_bits_new(&d->g->arena, d->g->nnodes);
+    d->reach = btl_bits_new(d->scratch, d->g->nnodes);
     for (int i = 0; i < nroots; i++) btl_bits_set(d->reach, roots[i]->node->id);
     for (int id = d->g->nnodes - 1; id >= 0; id--) {
         if (!btl_bits_get(d->reach, id) || (id < d->barriers.n && btl_bits_get(d->barriers, id))) continue;
@@ -207,9 +208,10 @@ static void driver_reach(driver *d, int nroots, btl_var *const *roots) {
 
 static btl_status driver_pass(driver *d, int nroots, btl_var **roots) {
     btl_graph *g = d->g;
+    d->scratch = btl_arena_begin(&g->arena);
     driver_reach(d, nroots, roots);
     d->limit = g->nnodes;
-    d->map = BTL_ARRAY(&g->arena, btl_var *, d->limit);
+    d->map = BTL_ARRAY(d->scratch, btl_var *, d->limit);
     d->equal = (btl_table){ 0 };
     d->changed = false;
     for (int id = 0; id < d->limit; id++) {
@@ -217,6 +219,7 @@ static btl_status driver_pass(driver *d, int nroots, btl_var **roots) {
         BTL_TRY(driver_node(d, g->nodes[id]));
     }
     for (int i = 0; i < nroots; i++) roots[i] = driver_get(d, roots[i]);
+    btl_arena_end(d->scratch);
     return BTL_OK;
 }
 
@@ -249,9 +252,11 @@ btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewr
     d.on = BTL_ARRAY(&g->arena, bool, d.book->nrules);
     d.barriers = btl_bits_new(&g->arena, g->nnodes);
     for (int i = 0; i < options->nbarriers; i++) btl_bits_set(d.barriers, options->barriers[i]->node->id);
+    d.scratch = btl_arena_begin(&g->arena);
     driver_reach(&d, nroots, roots);
     int nreached = 0;
     for (int id = 0; id < g->nnodes; id++) nreached += btl_bits_get(d.reach, id);
+    btl_arena_end(d.scratch);
     d.most = g->nnodes + DRIVER_GROWTH * nreached + DRIVER_SPARE;
     btl_status status = BTL_OK;
     for (unsigned phase = BTL_CANONICALIZE; status == BTL_OK && phase <= BTL_LOWER; phase *= 2)

@@ -52,6 +52,7 @@ typedef struct fuse {
     bool *escapes;             /* users lie in more than one group, or it is a root */
     btl_var_map map;           /* old variables to new ones */
     bool alone;               /* a kernel for each node */
+    btl_arena *scratch;
 } fuse;
 
 /* ---- questions ------------------------------------------------------------------------------- */
@@ -97,7 +98,7 @@ static void fuse_add_operand(fuse_group *s, btl_var *v) {
 
 /* The node's inputs take its place among the group's operands. */
 static void fuse_add_member(fuse *f, fuse_group *s, btl_node *n, bool is_result) {
-    fuse_member *m = BTL_NEW(&f->g->arena, fuse_member);
+    fuse_member *m = BTL_NEW(f->scratch, fuse_member);
     *m = (fuse_member){ n, is_result, s->members };
     s->members = m;
     s->nmembers++;
@@ -111,13 +112,13 @@ static void fuse_add_member(fuse *f, fuse_group *s, btl_node *n, bool is_result)
 }
 
 static fuse_group *fuse_new_group(fuse *f, btl_node *n) {
-    fuse_group *s = BTL_NEW(&f->g->arena, fuse_group);
+    fuse_group *s = BTL_NEW(f->scratch, fuse_group);
     s->sink = n;
     f->group[n->id] = s;
     s->is_reduction = fuse_is_reduction(n);
     s->is_open = s->is_reduction || fuse_is_elementwise(n);
     if (!s->is_open) return s;
-    s->operands = BTL_ARRAY(&f->g->arena, btl_var *, FUSE_MOST_OPERANDS + 3);
+    s->operands = BTL_ARRAY(f->scratch, btl_var *, FUSE_MOST_OPERANDS + 3);
     const btl_type *space = s->is_reduction ? &n->in[0]->type : &n->out->type;
     s->rank = space->rank;
     s->dims = space->dims;
@@ -285,7 +286,7 @@ static btl_status fuse_build_group(fuse *f, fuse_group *s) {
     for (int k = 0; k < n->nout; k++) {
         assert(btl_type_equal(&n->out[k].type, &results[k]->type));
         fuse_take_name(&n->out[k], results[k]);
-        btl_var_map_set(&g->arena, &f->map, results[k], &n->out[k]);
+        btl_var_map_set(f->scratch, &f->map, results[k], &n->out[k]);
     }
     return BTL_OK;
 }
@@ -306,7 +307,7 @@ static void fuse_copy_node(fuse *f, btl_node *n) {
     copy->checks = n->checks;
     for (int k = 0; k < n->nout; k++) {
         fuse_take_name(&copy->out[k], &n->out[k]);
-        btl_var_map_set(&g->arena, &f->map, &n->out[k], &copy->out[k]);
+        btl_var_map_set(f->scratch, &f->map, &n->out[k], &copy->out[k]);
     }
 }
 
@@ -324,14 +325,14 @@ static btl_status fuse_rebuild(fuse *f) {
 }
 
 btl_status btl_fuse(btl_graph *g, int nroots, btl_var **roots, bool alone) {
-    fuse f = { .g = g, .nnodes = g->nnodes, .alone = alone };
+    fuse f = { .g = g, .nnodes = g->nnodes, .alone = alone, .scratch = btl_arena_begin(&g->arena) };
     const btl_places *here = g->here;
     f.reached = btl_graph_reach(g, nroots, roots);
-    f.is_root = btl_bits_new(&g->arena, g->nnodes);
-    f.group = BTL_ARRAY(&g->arena, fuse_group *, g->nnodes + 1);
-    f.earliest = BTL_ARRAY(&g->arena, fuse_group *, g->nnodes + 1);
-    f.escapes = BTL_ARRAY(&g->arena, bool, g->nnodes + 1);
-    f.map = btl_var_map_new(&g->arena, g);
+    f.is_root = btl_bits_new(f.scratch, g->nnodes);
+    f.group = BTL_ARRAY(f.scratch, fuse_group *, g->nnodes + 1);
+    f.earliest = BTL_ARRAY(f.scratch, fuse_group *, g->nnodes + 1);
+    f.escapes = BTL_ARRAY(f.scratch, bool, g->nnodes + 1);
+    f.map = btl_var_map_new(f.scratch, g);
     for (int i = 0; i < nroots; i++)
         if (roots[i]) btl_bits_set(f.is_root, roots[i]->node->id);
     fuse_form_groups(&f);
@@ -339,5 +340,6 @@ btl_status btl_fuse(btl_graph *g, int nroots, btl_var **roots, bool alone) {
     for (int i = 0; status == BTL_OK && i < nroots; i++)
         if (roots[i]) roots[i] = fuse_mapped(&f, roots[i]);
     g->here = here;
+    btl_arena_end(f.scratch);
     return status;
 }

@@ -35,17 +35,19 @@ static btl_node *layout_rebuild(btl_graph *g, const btl_node *n, const btl_var_m
 
 btl_status btl_layout_insert_copies(btl_graph *g, int nroots, btl_var **roots) {
     btl_bits needed = btl_graph_reach(g, nroots, roots);
-    btl_var_map m = btl_var_map_new(&g->arena, g);
+    btl_arena *scratch = btl_arena_begin(&g->arena);
+    btl_var_map m = btl_var_map_new(scratch, g);
     int nnodes = g->nnodes, widest = 1;
     for (int id = 0; id < nnodes; id++)
         if (g->nodes[id]->nin > widest) widest = g->nodes[id]->nin;
-    btl_var **in = BTL_ARRAY(&g->arena, btl_var *, widest);
+    btl_var **in = BTL_ARRAY(scratch, btl_var *, widest);
     for (int id = 0; id < nnodes; id++) {
         if (!btl_bits_get(needed, id)) continue;
         btl_node *n = g->nodes[id], *made = layout_rebuild(g, n, &m, in);
         if (!made) return g->status;
-        for (int i = 0; i < n->nout; i++) btl_var_map_set(&g->arena, &m, &n->out[i], &made->out[i]);
+        for (int i = 0; i < n->nout; i++) btl_var_map_set(scratch, &m, &n->out[i], &made->out[i]);
     }
     for (int i = 0; i < nroots; i++) roots[i] = btl_var_map_get(&m, roots[i]);
+    btl_arena_end(scratch);
     return BTL_OK;
 }

@@ -224,7 +224,7 @@ static double trial_roundings(const trial *t) {
 static btl_entry *trial_entry(trial *t) {
     btl_entry *e = btl_entry_new(t->g, "main");
     for (int i = 0; i < t->n; i++) BTL_ASSERT_OK(btl_entry_add_input(t->g, e, t->inputs[i], NULL));
-    BTL_ASSERT_OK(btl_entry_add_output(t->g, e, "y", t->y));
+    BTL_ASSERT_OK(btl_entry_add_output(t->g, e, "result", t->y));
     return e;
 }
 
