@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef BTL_HOSTILE /* nearly every allocation asks for memory, so that tests can let each of them fail */
+enum { FIRST_CHUNK_BYTES = 64, LARGEST_CHUNK_BYTES = 512, BIG_BLOCK_BYTES = 4096 };
+#else
 enum { FIRST_CHUNK_BYTES = 4096, LARGEST_CHUNK_BYTES = 4 << 20, BIG_BLOCK_BYTES = 4096 };
+#endif
 
 struct btl_chunk {
     btl_chunk *older;

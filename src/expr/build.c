@@ -92,6 +92,9 @@ static btl_status build_apply(void *arg) {
     btl_status status = build_count_operands(g, a->op, a->nin);
     if (status == BTL_OK) status = a->op->infer(&x);
     if (status == BTL_OK && g->pending_message) status = g->pending;
+    for (int i = 0; status == BTL_OK && i < x.nout; i++)
+        if (x.out[i].rank > BTL_MAX_RANK)
+            status = btl_fail(g, BTL_ESHAPE, "the result would have %d dimensions, more than %d", x.out[i].rank, BTL_MAX_RANK);
     if (status != BTL_OK) {
         g->checks = outer;
         btl_fail_done(g, a->op->name);

@@ -80,7 +80,7 @@ static reading read_bytes(const char *text, size_t length) {
     pthread_join(thread, NULL);
     pthread_attr_destroy(&attributes);
     if (r.seconds > 20) BTL_FAIL("%.1f s for %.60s", r.seconds, text);
-    if (r.message_bytes > 200 * 1000) BTL_FAIL("%zu bytes of messages for %.60s", r.message_bytes, text);
+    if (r.message_bytes > 200 * 1000 + 400 * length) BTL_FAIL("%zu bytes of messages for %.60s", r.message_bytes, text);
     if (r.status != BTL_OK && r.message_bytes == 0) BTL_FAIL("no message for %.60s", text);
     if (r.status == BTL_OK && r.printed != BTL_OK) BTL_FAIL("what is printed is not read back: %.60s", text);
     return r;
