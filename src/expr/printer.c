@@ -19,6 +19,8 @@ typedef struct printer {
     btl_graph *g;
     btl_text t;
     const char ***names;      /* [node id][output], NULL: not yet printed */
+    int *named;               /* ids of the nodes that may have names, so that forgetting costs no more than naming */
+    int nnamed, named_capacity;
     btl_table global, local;  /* names in use: in the program, in the function */
     const char **size_owner;  /* of a nameless size: "x.shape[0]" */
     bool has_unknown;
@@ -64,7 +66,10 @@ static const char *printer_fresh(printer *p, const char *wish) {
 
 static void printer_set_name(printer *p, const btl_var *v, const char *name) {
     int id = v->node->id;
-    if (!p->names[id]) p->names[id] = BTL_ARRAY(&p->g->arena, const char *, v->node->nout > 0 ? v->node->nout : 1);
+    if (!p->names[id]) {
+        p->names[id] = BTL_ARRAY(&p->g->arena, const char *, v->node->nout > 0 ? v->node->nout : 1);
+        *BTL_PUSH(&p->g->arena, p->named, p->nnamed, p->named_capacity) = id;
+    }
     p->names[id][v->index] = name;
     for (int i = 0; p->has_unknown && i < v->type.rank; i++) {
         int s = btl_dim_symbol_index(v->type.dims[i]);
@@ -425,7 +430,8 @@ static const char *printer_body(printer *p, const btl_body *body) {
     p->indent = btl_arena_printf(&p->g->arena, "%s    ", outer);
     btl_bits reached = btl_graph_reach(p->g, body->nresults, body->results);
     for (int i = 0; i < reached.n; i++) /* a body that another node had, too, gets names anew */
-        if (btl_bits_get(reached, i) && !btl_var_is_leaf(p->g->nodes[i]->out)) p->names[i] = NULL;
+        if (reached.words[i >> 6] == 0) i |= 63;
+        else if (btl_bits_get(reached, i) && !btl_var_is_leaf(p->g->nodes[i]->out)) p->names[i] = NULL;
     printer_nodes(p, reached);
     btl_text_printf(&p->t, "%sreturn ", p->indent);
     for (int i = 0; i < body->nresults; i++) {
@@ -558,6 +564,17 @@ static void printer_statements(printer *p, const btl_entry *e) {
     if (e->noutputs) btl_text_add(&p->t, "\n");
 }
 
+/* Forgets the names of what is computed, and of inputs. */
+static void printer_forget(printer *p, bool inputs) {
+    int kept = 0;
+    for (int i = 0; i < p->nnamed; i++) {
+        const btl_var *v = p->g->nodes[p->named[i]]->out;
+        if (!btl_var_is_leaf(v) || (inputs && btl_var_is_input(v))) p->names[p->named[i]] = NULL;
+        else if (p->names[p->named[i]]) p->named[kept++] = p->named[i];
+    }
+    p->nnamed = kept;
+}
+
 /* Nodes that two functions need are printed in both: what is named in one is forgotten in the next. */
 static void printer_entry(printer *p, const btl_entry *e, bool is_block) {
     btl_graph *g = p->g;
@@ -567,8 +584,7 @@ static void printer_entry(printer *p, const btl_entry *e, bool is_block) {
     for (int i = 0; i < e->nupdates; i++) roots[n++] = e->updates[i].value;
     for (int i = 0; i < e->nasserts; i++) roots[n++] = e->asserts[i].condition;
     btl_bits reached = btl_graph_reach(g, n, roots);
-    for (int i = 0; i < g->nnodes; i++)
-        if (!btl_var_is_leaf(g->nodes[i]->out) || btl_var_is_input(g->nodes[i]->out)) p->names[i] = NULL;
+    printer_forget(p, true);
     for (int i = 0; p->has_unknown && i < g->dims.nsymbols; i++) p->size_owner[i] = NULL;
     p->local = (btl_table){ 0 };
     p->in_function = true;
@@ -578,8 +594,7 @@ static void printer_entry(printer *p, const btl_entry *e, bool is_block) {
     printer_inputs(p, e, is_block);
     if (is_block) btl_text_add(&p->t, "):\n");
     p->indent = is_block ? "    " : "";
-    for (int i = 0; i < g->nnodes; i++) /* a default's nodes are printed anew where the function uses them */
-        if (!btl_var_is_leaf(g->nodes[i]->out)) p->names[i] = NULL;
+    printer_forget(p, false); /* a default's nodes are printed anew where the function uses them */
     printer_claim_outputs(p, e);
     printer_nodes(p, reached);
     printer_statements(p, e);

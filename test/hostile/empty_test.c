@@ -146,6 +146,23 @@ BTL_TEST(reductions_of_nothing_are_those_of_numpy) {
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) fails(errors[i], &a, BTL_EVALUE);
 }
 
+BTL_TEST(an_index_out_of_range_is_an_error_also_where_nothing_would_be_read) {
+    arguments a;
+    double v[3] = { 1, 2, 3 };
+    for (int64_t i = -4; i <= 3; i += 7) {
+        arguments_make(&a, 0, 3, 1, NULL, v, &i, NULL, NULL);
+        fails("x[:, i]", &a, BTL_EINDEX);
+        fails("set_subtensor(x[:, i], 1.0)", &a, BTL_EINDEX);
+        fails("inc_subtensor(x[:, i], 1.0)", &a, BTL_EINDEX);
+        fails("v[i]", &a, BTL_EINDEX);
+        fails("x[i]", &a, BTL_EINDEX);
+    }
+    int64_t i = -3;
+    arguments_make(&a, 0, 3, 1, NULL, v, &i, NULL, NULL);
+    gives("x[:, i]", &a, 12345); /* no element to be that */
+    gives("v[i]", &a, 1);
+}
+
 BTL_TEST(nan_goes_through_every_reduction_wherever_it_stands) {
     enum { N = 37, M = 3 };
     double x[N * M], v[M] = { 1, 2, 3 };
@@ -168,4 +185,5 @@ BTL_TEST(nan_goes_through_every_reduction_wherever_it_stands) {
 
 BTL_TEST_MAIN(cmocka_unit_test(arrays_without_elements_go_through_every_family_of_ops),
               cmocka_unit_test(reductions_of_nothing_are_those_of_numpy),
+              cmocka_unit_test(an_index_out_of_range_is_an_error_also_where_nothing_would_be_read),
               cmocka_unit_test(nan_goes_through_every_reduction_wherever_it_stands))
