@@ -4,6 +4,8 @@
 #ifndef JANSSON_PRIVATE_CONFIG_H
 #define JANSSON_PRIVATE_CONFIG_H
 
+#include "jansson_config.h" /* the names with their prefix, for utf.c, too */
+
 #define HAVE_STDINT_H 1
 #define HAVE_FCNTL_H 1
 #define HAVE_SCHED_H 1
