@@ -207,7 +207,7 @@ static btl_status pipeline_checks(pipeline *l) {
             bool argument = false;
             for (int i = 0; i < l->p.ninputs; i++) argument |= l->p.inputs[i] == n->out;
             if (!argument)
-                return vm_place_error(n->places, NULL,
+                return btl_vm_place_error(n->places, NULL,
                                       btl_error_set(l->err, BTL_EVALUE, "function %s depends on the input %s, which is not among its arguments",
                                                     l->entry->name, n->out->name), l->err);
         }
@@ -382,7 +382,7 @@ btl_status btl_pipeline_print(btl_graph *g, btl_entry *e, const btl_function_opt
 
 void btl_function_free(btl_function *f) {
     if (!f) return;
-    for (int i = 0; i < POOL_SLOTS; i++) vm_workspace_free(atomic_load(&f->pool[i]));
+    for (int i = 0; i < POOL_SLOTS; i++) btl_vm_workspace_free(atomic_load(&f->pool[i]));
     btl_graph_free(f->graph);
     btl_free(f->ctx, f, sizeof *f);
 }
@@ -445,11 +445,11 @@ btl_status btl_state_new(btl_graph *g, btl_state **out, btl_error *err) {
     status = btl_function_new(g, a.entry, NULL, &f, err);
     if (status == BTL_OK) status = btl_call(f, NULL, NULL, values, NULL, err);
     btl_function_free(f);
-    if (status == BTL_OK && (status = vm_state_alloc(g->ctx, g->nshared, out)) != BTL_OK) btl_error_set(err, status, "no memory for a state");
+    if (status == BTL_OK && (status = btl_vm_state_alloc(g->ctx, g->nshared, out)) != BTL_OK) btl_error_set(err, status, "no memory for a state");
     for (int i = 0; i < g->nshared && status == BTL_OK; i++) {
         btl_array value = { 0 };
         status = pipeline_first_value(g, i, a.output[i] < 0 ? NULL : &values[a.output[i]], &value, err);
-        if (status == BTL_OK && (status = vm_state_set_buffer(*out, i, g->shared[i]->name, &value)) != BTL_OK) btl_error_set(err, status, "no memory for a state");
+        if (status == BTL_OK && (status = btl_vm_state_set_buffer(*out, i, g->shared[i]->name, &value)) != BTL_OK) btl_error_set(err, status, "no memory for a state");
         btl_array_free(&value);
     }
     for (int i = 0; i < a.noutputs; i++) btl_array_free(&values[i]);

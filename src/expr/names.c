@@ -14,13 +14,13 @@ static bool name_equal(const void *key, const void *thing) {
     return strncmp(name, k->s, k->length) == 0 && name[k->length] == 0;
 }
 
-scope *scope_new(parser *p, scope *outer, int64_t outer_limit) {
+scope *btl_scope_new(parser *p, scope *outer, int64_t outer_limit) {
     scope *s = BTL_NEW(p->scratch, scope);
     *s = (scope){ .outer = outer, .outer_limit = outer_limit };
     return s;
 }
 
-binding *scope_find_here(const scope *s, const char *name, size_t length) {
+binding *btl_scope_find_here(const scope *s, const char *name, size_t length) {
     name_key key = { name, length };
     return btl_table_find(&s->table, btl_hash_bytes(name, length, 0), name_equal, &key);
 }
@@ -37,11 +37,11 @@ static binding *scope_find_from(const scope *s, const char *name, size_t length)
     return NULL;
 }
 
-binding *scope_find(parser *p, const char *name, size_t length) { return scope_find_from(p->scope, name, length); }
+binding *btl_scope_find(parser *p, const char *name, size_t length) { return scope_find_from(p->scope, name, length); }
 
-void scope_bind_quietly(parser *p, const char *name, value v, int line) {
+void btl_scope_bind_quietly(parser *p, const char *name, value v, int line) {
     size_t length = strlen(name);
-    binding *b = scope_find_here(p->scope, name, length);
+    binding *b = btl_scope_find_here(p->scope, name, length);
     if (!b) {
         b = BTL_NEW(p->scratch, binding);
         b->name = name;
@@ -53,31 +53,31 @@ void scope_bind_quietly(parser *p, const char *name, value v, int line) {
 /* A fn's names may be those of the program around it; a function's may not. */
 static binding *scope_clash(parser *p, const char *name, size_t length) {
     scope *s = p->scope;
-    binding *b = scope_find_here(s, name, length);
+    binding *b = btl_scope_find_here(s, name, length);
     if (b || s->is_fn) return b;
     return scope_find_from(s, name, length);
 }
 
-bool scope_bind(parser *p, uint32_t token, const char *name, value v) {
+bool btl_scope_bind(parser *p, uint32_t token, const char *name, value v) {
     size_t length = strlen(name);
     if (btl_word_is_reserved(name, length)) {
-        parse_fail(p, token, BTL_ENAME, "choose another name", "%s is a word of the notation", name);
+        btl_parse_fail(p, token, BTL_ENAME, "choose another name", "%s is a word of the notation", name);
         return false;
     }
     binding *b = scope_clash(p, name, length);
     if (b && b->is_size) {
-        parse_fail(p, token, BTL_ENAME, "choose another name for one of them", "%s is a size already, since line %d", name, b->line);
+        btl_parse_fail(p, token, BTL_ENAME, "choose another name for one of them", "%s is a size already, since line %d", name, b->line);
         return false;
     }
     if (b && b->line) {
-        parse_fail(p, token, BTL_ENAME, "a name is bound once: choose another", "%s is bound already, in line %d", name, b->line);
+        btl_parse_fail(p, token, BTL_ENAME, "a name is bound once: choose another", "%s is bound already, in line %d", name, b->line);
         return false;
     }
     if (b) {
-        parse_fail(p, token, BTL_ENAME, "a name is bound once: choose another", "%s is bound already", name);
+        btl_parse_fail(p, token, BTL_ENAME, "a name is bound once: choose another", "%s is bound already", name);
         return false;
     }
-    scope_bind_quietly(p, name, v, parse_line_of(p, token));
+    btl_scope_bind_quietly(p, name, v, btl_parse_line_of(p, token));
     return true;
 }
 
@@ -100,7 +100,7 @@ static void name_collect(parser *p, name_list *list) {
     for (int i = 0; i < BTL_NDTYPES; i++) *BTL_PUSH(p->scratch, list->names, list->n, list->capacity) = btl_dtype_name((btl_dtype)i);
 }
 
-void name_unknown(parser *p, uint32_t token, const char *name, size_t length) {
+void btl_name_unknown(parser *p, uint32_t token, const char *name, size_t length) {
     for (const scope *s = p->scope; s; s = s->outer)
         if (s->lenient) return; /* its header was wrong, and said so */
     const char *hint = NULL;
@@ -110,13 +110,13 @@ void name_unknown(parser *p, uint32_t token, const char *name, size_t length) {
         const char *near = btl_nearest_name(name, length, list.n, name_candidate, &list);
         if (near) hint = btl_arena_printf(p->scratch, "did you mean %s?", near);
     }
-    parse_fail(p, token, BTL_ENAME, hint, "unknown name %.*s", (int)(length > 100 ? 100 : length), name);
+    btl_parse_fail(p, token, BTL_ENAME, hint, "unknown name %.*s", (int)(length > 100 ? 100 : length), name);
 }
 
 /* The binding exists but later than the fn that asks for it. */
 static bool name_bound_later(parser *p, const char *name, size_t length) {
     for (const scope *s = p->scope; s; s = s->outer)
-        if (scope_find_here(s, name, length)) return true;
+        if (btl_scope_find_here(s, name, length)) return true;
     return false;
 }
 
@@ -127,14 +127,14 @@ static value name_builtin(const char *s, size_t length) {
     return value_poison();
 }
 
-value name_value(parser *p, uint32_t token) {
+value btl_name_value(parser *p, uint32_t token) {
     size_t length;
     const char *s = parse_token_text(p, token, &length);
-    binding *b = scope_find(p, s, length);
+    binding *b = btl_scope_find(p, s, length);
     if (b) {
         value v = b->value;
         if (v.kind == VALUE_FN && v.fn->is_open) {
-            parse_fail(p, token, BTL_ENAME, "a fn is expanded where it is used, so it cannot use itself", "%s is used in its own definition", b->name);
+            btl_parse_fail(p, token, BTL_ENAME, "a fn is expanded where it is used, so it cannot use itself", "%s is used in its own definition", b->name);
             return value_poison();
         }
         if (p->checking && (v.kind == VALUE_VAR || v.kind == VALUE_LIST)) v = value_poison();
@@ -151,11 +151,11 @@ value name_value(parser *p, uint32_t token) {
         if (symbol) return (value){ .kind = VALUE_DIM, .dim = symbol->dim, .token = token };
     }
     if (name_bound_later(p, s, length))
-        parse_fail(p, token, BTL_ENAME, "a fn sees the names bound before it", "%.*s is bound later than the fn that uses it", (int)length, s);
+        btl_parse_fail(p, token, BTL_ENAME, "a fn sees the names bound before it", "%.*s is bound later than the fn that uses it", (int)length, s);
     else if (length >= 3 && length <= 4 && s[0] == 'c' && (memcmp(s, "c64", length) == 0 || memcmp(s, "c128", length) == 0))
-        parse_fail(p, token, BTL_EUNSUPPORTED, NULL, "%.*s: complex numbers are not there yet", (int)length, s);
+        btl_parse_fail(p, token, BTL_EUNSUPPORTED, NULL, "%.*s: complex numbers are not there yet", (int)length, s);
     else if (btl_op_find(s, length))
-        parse_fail(p, token, BTL_ENAME, btl_op_find(s, length)->signature, "%.*s is a function: call it", (int)length, s);
-    else name_unknown(p, token, s, length);
+        btl_parse_fail(p, token, BTL_ENAME, btl_op_find(s, length)->signature, "%.*s is a function: call it", (int)length, s);
+    else btl_name_unknown(p, token, s, length);
     return v;
 }

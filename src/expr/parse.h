@@ -95,23 +95,23 @@ static inline const char *parse_token_text(const parser *p, uint32_t token, size
     *length = p->t.tokens[token].length;
     return p->t.text + p->t.tokens[token].start;
 }
-bool parse_accept(parser *p, btl_token_kind kind);
+bool btl_parse_accept(parser *p, btl_token_kind kind);
 /* Goes over a token of that kind or reports what stands there instead ("… behind the name"). */
-bool parse_expect(parser *p, btl_token_kind kind, const char *where);
-bool parse_is_word(const parser *p, uint32_t token, const char *word);
-const char *parse_name_at(parser *p, uint32_t token); /* a copy in the graph's arena */
-int parse_line_of(parser *p, uint32_t token);
+bool btl_parse_expect(parser *p, btl_token_kind kind, const char *where);
+bool btl_parse_is_word(const parser *p, uint32_t token, const char *word);
+const char *btl_parse_name_at(parser *p, uint32_t token); /* a copy in the graph's arena */
+int btl_parse_line_of(parser *p, uint32_t token);
 
 /* mistakes (parser.c): sets the place, records, counts. */
-void parse_here(parser *p, uint32_t token);
-void parse_here_range(parser *p, uint32_t first, uint32_t last);
-void parse_fail(parser *p, uint32_t token, btl_status status, const char *hint, const char *format, ...)
+void btl_parse_here(parser *p, uint32_t token);
+void btl_parse_here_range(parser *p, uint32_t first, uint32_t last);
+void btl_parse_fail(parser *p, uint32_t token, btl_status status, const char *hint, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 /* Of the syntax: the rest of the line is skipped. */
-void parse_fail_syntax(parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void parse_fail_done(parser *p);
-bool parse_enter(parser *p);    /* one level deeper, or a mistake; undone by parse_leave */
-void parse_leave(parser *p);
+void btl_parse_fail_syntax(parser *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void btl_parse_fail_done(parser *p);
+bool btl_parse_enter(parser *p);    /* one level deeper, or a mistake; undone by btl_parse_leave */
+void btl_parse_leave(parser *p);
 
 static inline value value_poison(void) { return (value){ .kind = VALUE_POISON }; }
 static inline value value_var(btl_var *v) {
@@ -122,71 +122,71 @@ static inline value value_float(double f) { return (value){ .kind = VALUE_FLOAT,
 static inline value value_bool(bool b) { return (value){ .kind = VALUE_BOOL, .i = b }; }
 
 /* names.c */
-scope *scope_new(parser *p, scope *outer, int64_t outer_limit);
-binding *scope_find(parser *p, const char *name, size_t length);
-binding *scope_find_here(const scope *s, const char *name, size_t length);
+scope *btl_scope_new(parser *p, scope *outer, int64_t outer_limit);
+binding *btl_scope_find(parser *p, const char *name, size_t length);
+binding *btl_scope_find_here(const scope *s, const char *name, size_t length);
 /* Binds a name that is not yet bound; otherwise reports it. */
-bool scope_bind(parser *p, uint32_t token, const char *name, value v);
+bool btl_scope_bind(parser *p, uint32_t token, const char *name, value v);
 /* Binds it again or anew, silently. */
-void scope_bind_quietly(parser *p, const char *name, value v, int line);
+void btl_scope_bind_quietly(parser *p, const char *name, value v, int line);
 /* The value of the name at a token; reports an unknown one with the nearest known one. */
-value name_value(parser *p, uint32_t token);
-void name_unknown(parser *p, uint32_t token, const char *name, size_t length);
+value btl_name_value(parser *p, uint32_t token);
+void btl_name_unknown(parser *p, uint32_t token, const char *name, size_t length);
 
 /* parse_type.c */
-bool parse_type(parser *p, btl_type *out);
+bool btl_parse_type_at(parser *p, btl_type *out);
 /* The name stands for this size here: a number, a size bound to a name, a symbol. */
-const btl_dim *type_named_size(parser *p, uint32_t token);
+const btl_dim *btl_type_named_size(parser *p, uint32_t token);
 
 /* values.c */
-bool value_is_size(const value *v);
-const btl_dim *value_dim(parser *p, const value *v);
-value value_of_dim(const btl_dim *d);
-const char *value_text(parser *p, const value *v);    /* "a text", "the number 3": for messages */
+bool btl_value_is_size(const value *v);
+const btl_dim *btl_value_dim(parser *p, const value *v);
+value btl_value_of_dim(const btl_dim *d);
+const char *btl_value_text(parser *p, const value *v);    /* "a text", "the number 3": for messages */
 /* v as a variable; NULL (reported, if it is not poison) where it cannot be one. */
-btl_var *value_to_var(parser *p, const value *v);
-/* v as a variable of that dtype, if it is weak; otherwise as value_to_var. */
-btl_var *value_to_dtype(parser *p, const value *v, btl_dtype dtype);
+btl_var *btl_value_to_var(parser *p, const value *v);
+/* v as a variable of that dtype, if it is weak; otherwise as btl_value_to_var. */
+btl_var *btl_value_to_dtype(parser *p, const value *v, btl_dtype dtype);
 /* A list as an array of that type (of its own where NULL). */
-btl_var *value_list_to_var(parser *p, const value *list, const btl_type *type);
-value value_literal(parser *p, uint32_t token, bool negative);
-const char *value_string(parser *p, uint32_t token);
+btl_var *btl_value_list_to_var(parser *p, const value *list, const btl_type *type);
+value btl_value_literal(parser *p, uint32_t token, bool negative);
+const char *btl_value_string(parser *p, uint32_t token);
 /* Computes with literals and sizes; false: must be done by the graph. */
-bool value_fold_binary(parser *p, btl_token_kind op, const value *a, const value *b, value *out);
-bool value_fold_unary(parser *p, btl_token_kind op, const value *a, value *out);
-value value_cast(parser *p, const value *v, btl_dtype dtype);
+bool btl_value_fold_binary(parser *p, btl_token_kind op, const value *a, const value *b, value *out);
+bool btl_value_fold_unary(parser *p, btl_token_kind op, const value *a, value *out);
+value btl_value_cast(parser *p, const value *v, btl_dtype dtype);
 
 /* parse_expr.c */
-value parse_expr(parser *p);
-value parse_list_items(parser *p, btl_token_kind close, const char *what);
+value btl_parse_expr(parser *p);
+value btl_parse_list_items(parser *p, btl_token_kind close, const char *what);
 
 /* parse_call.c */
-value parse_call(parser *p, uint32_t callee, uint32_t callee_end, const value *fn, bool has_fn);
-value parse_fn_literal(parser *p);
-value call_op(parser *p, const btl_op *op, uint32_t first, uint32_t last, int n, const value *operands);
+value btl_parse_call(parser *p, uint32_t callee, uint32_t callee_end, const value *fn, bool has_fn);
+value btl_parse_fn_literal(parser *p);
+value btl_call_op(parser *p, const btl_op *op, uint32_t first, uint32_t last, int n, const value *operands);
 /* Reads the parameters of a fn: (A, B: f32). */
-bool parse_fn_params(parser *p, value_fn *fn);
-value fn_expand(parser *p, value_fn *fn, int n, const value *args, uint32_t call);
-void fn_check(parser *p, value_fn *fn);
-const btl_body *fn_to_body(parser *p, value_fn *fn, uint32_t token);
+bool btl_parse_fn_params(parser *p, value_fn *fn);
+value btl_fn_expand(parser *p, value_fn *fn, int n, const value *args, uint32_t call);
+void btl_fn_check(parser *p, value_fn *fn);
+const btl_body *btl_fn_to_body(parser *p, value_fn *fn, uint32_t token);
 
 /* settings.c */
-bool setting_from_value(parser *p, const btl_op *op, const btl_param_spec *spec, const value *v, btl_param *out);
-bool setting_fallback(parser *p, const btl_op *op, const btl_param_spec *spec, btl_param *out);
+bool btl_setting_from_value(parser *p, const btl_op *op, const btl_param_spec *spec, const value *v, btl_param *out);
+bool btl_setting_fallback(parser *p, const btl_op *op, const btl_param_spec *spec, btl_param *out);
 
 /* parse_index.c */
-value parse_index(parser *p, const value *base, uint32_t bracket);
+value btl_parse_index(parser *p, const value *base, uint32_t bracket);
 /* What stands between the brackets, and the one that closes them; first..last: the place. */
-value parse_index_items(parser *p, const value *base, uint32_t first, uint32_t last, btl_token_kind close);
+value btl_parse_index_items(parser *p, const value *base, uint32_t first, uint32_t last, btl_token_kind close);
 struct value_part { btl_var *base; int n; const struct btl_index_arg *items; };
 
 /* parse_stmt.c */
-void parse_program(parser *p);
+void btl_parse_program(parser *p);
 /* Reads a type and holds v against it; false (reported) where it does not fit. A weak v becomes a
  * variable of that type. */
-bool parse_assertion(parser *p, const char *name, value *v);
+bool btl_parse_assertion(parser *p, const char *name, value *v);
 /* The lines of a fn's block up to its `return`. */
-value parse_fn_block(parser *p);
-void parse_skip_line(parser *p);
+value btl_parse_fn_block(parser *p);
+void btl_parse_skip_line(parser *p);
 
 #endif

@@ -32,18 +32,18 @@ static bool call_read_arguments(parser *p, call *c) {
             a.name = p->pos;
             p->pos += 2;
         } else if (c->n > c->npositional) {
-            parse_fail(p, p->pos, BTL_ESYNTAX, NULL, "an argument without a name behind one with a name");
+            btl_parse_fail(p, p->pos, BTL_ESYNTAX, NULL, "an argument without a name behind one with a name");
             p->panic = true;
             return false;
         } else {
             c->npositional++;
         }
-        a.v = parse_expr(p);
+        a.v = btl_parse_expr(p);
         if (a.v.kind == VALUE_POISON) c->poisoned = true;
         *BTL_PUSH(p->scratch, c->args, c->n, c->capacity) = a;
-        if (!parse_accept(p, TOKEN_COMMA)) break;
+        if (!btl_parse_accept(p, TOKEN_COMMA)) break;
     }
-    return !p->panic && parse_expect(p, TOKEN_RPAREN, "to close the call");
+    return !p->panic && btl_parse_expect(p, TOKEN_RPAREN, "to close the call");
 }
 
 /* ---- ops --------------------------------------------------------------------------------- */
@@ -64,17 +64,17 @@ static value call_results(parser *p, const btl_op *op, btl_var *v) {
 static value call_build(parser *p, const btl_op *op, uint32_t first, uint32_t last, int n, const value *operands, const btl_param *params) {
     btl_var *small[4], **vars = n <= 4 ? small : BTL_ARRAY(p->scratch, btl_var *, n);
     for (int i = 0; i < n; i++)
-        if (!(vars[i] = value_to_var(p, &operands[i]))) return value_poison();
-    parse_here_range(p, first, last);
+        if (!(vars[i] = btl_value_to_var(p, &operands[i]))) return value_poison();
+    btl_parse_here_range(p, first, last);
     return call_results(p, op, btl_build(p->g, op, n, vars, params, NULL));
 }
 
-value call_op(parser *p, const btl_op *op, uint32_t first, uint32_t last, int n, const value *operands) {
+value btl_call_op(parser *p, const btl_op *op, uint32_t first, uint32_t last, int n, const value *operands) {
     if (p->checking) return value_poison();
     btl_param *params = BTL_ARRAY(p->scratch, btl_param, op->nparams);
-    parse_here_range(p, first, last);
+    btl_parse_here_range(p, first, last);
     for (int i = 0; i < op->nparams; i++)
-        if (!setting_fallback(p, op, &op->params[i], &params[i])) return value_poison();
+        if (!btl_setting_fallback(p, op, &op->params[i], &params[i])) return value_poison();
     return call_build(p, op, first, last, n, operands, params);
 }
 
@@ -92,7 +92,7 @@ static void call_unknown_setting(parser *p, const btl_op *op, uint32_t token) {
     const char *near = btl_nearest_name(s, length, op->nparams, call_spec_name, (void *)(uintptr_t)op);
     const char *hint = op->signature;
     if (near && hint) hint = btl_arena_printf(p->scratch, "did you mean %s? %s", near, hint);
-    parse_fail(p, token, BTL_ENAME, hint, "%s has no setting %.*s", op->name, (int)(length > 100 ? 100 : length), s);
+    btl_parse_fail(p, token, BTL_ENAME, hint, "%s has no setting %.*s", op->name, (int)(length > 100 ? 100 : length), s);
 }
 
 /* Settings by name and, behind the operands, by place. */
@@ -107,20 +107,20 @@ static bool call_take_settings(parser *p, const btl_op *op, const call *c, int f
             const char *s = parse_token_text(p, a->name, &length);
             at = call_find_setting(op, s, length);
             if (at < 0) call_unknown_setting(p, op, a->name);
-            if (at >= 0 && given[at]) parse_fail(p, a->name, BTL_ENAME, op->signature, "%s is given twice", op->params[at].name), at = -1;
+            if (at >= 0 && given[at]) btl_parse_fail(p, a->name, BTL_ENAME, op->signature, "%s is given twice", op->params[at].name), at = -1;
         } else {
             while (next < op->nparams && (given[next] || !op->params[next].positional)) next++;
             if (next < op->nparams) at = next;
-            else parse_fail(p, a->first, BTL_EVALUE, op->signature, "%s: too many arguments without a name", op->name);
+            else btl_parse_fail(p, a->first, BTL_EVALUE, op->signature, "%s: too many arguments without a name", op->name);
         }
         if (at < 0) return false;
         given[at] = true;
-        if (!setting_from_value(p, op, &op->params[at], &a->v, &params[at])) return false;
+        if (!btl_setting_from_value(p, op, &op->params[at], &a->v, &params[at])) return false;
     }
     for (int i = 0; i < op->nparams; i++) {
         if (given[i]) continue;
-        parse_here_range(p, c->callee, c->end);
-        if (!setting_fallback(p, op, &op->params[i], &params[i])) return false;
+        btl_parse_here_range(p, c->callee, c->end);
+        if (!btl_setting_fallback(p, op, &op->params[i], &params[i])) return false;
     }
     return true;
 }
@@ -151,50 +151,50 @@ static value call_an_op(parser *p, const btl_op *op, const call *c) {
 
 /* ---- fn ---------------------------------------------------------------------------------- */
 
-bool parse_fn_params(parser *p, value_fn *fn) {
+bool btl_parse_fn_params(parser *p, value_fn *fn) {
     int capacity = 0;
-    if (!parse_expect(p, TOKEN_LPAREN, "before the parameters")) return false;
+    if (!btl_parse_expect(p, TOKEN_LPAREN, "before the parameters")) return false;
     while (parse_kind(p) != TOKEN_RPAREN) {
         fn_param a = { .token = p->pos };
-        if (!parse_expect(p, TOKEN_NAME, "of a parameter")) return false;
-        a.name = parse_name_at(p, a.token);
-        scope_bind(p, a.token, a.name, value_poison());
-        if (parse_accept(p, TOKEN_COLON)) {
+        if (!btl_parse_expect(p, TOKEN_NAME, "of a parameter")) return false;
+        a.name = btl_parse_name_at(p, a.token);
+        btl_scope_bind(p, a.token, a.name, value_poison());
+        if (btl_parse_accept(p, TOKEN_COLON)) {
             btl_type type;
             a.typed = true;
             a.type = p->pos;
-            if (!parse_type(p, &type)) return false;
+            if (!btl_parse_type_at(p, &type)) return false;
         }
         *BTL_PUSH(p->scratch, fn->params, fn->nparams, capacity) = a;
-        if (!parse_accept(p, TOKEN_COMMA)) break;
+        if (!btl_parse_accept(p, TOKEN_COMMA)) break;
     }
-    return parse_expect(p, TOKEN_RPAREN, "behind the parameters");
+    return btl_parse_expect(p, TOKEN_RPAREN, "behind the parameters");
 }
 
 /* Reads the body once with parameters that stand for anything: its syntax and its names. */
-void fn_check(parser *p, value_fn *fn) {
+void btl_fn_check(parser *p, value_fn *fn) {
     bool checking = p->checking;
     int mistakes = p->nmistakes;
     p->checking = fn->is_open = true;
     p->pos = fn->body;
-    if (fn->is_block) parse_fn_block(p);
-    else parse_expr(p);
+    if (fn->is_block) btl_parse_fn_block(p);
+    else btl_parse_expr(p);
     fn->is_open = false;
     p->checking = checking;
     fn->bad = p->nmistakes > mistakes || p->panic;
 }
 
-value parse_fn_literal(parser *p) {
+value btl_parse_fn_literal(parser *p) {
     value_fn *fn = BTL_NEW(p->scratch, value_fn);
     *fn = (value_fn){ .home = p->scope, .limit = p->order };
     value out = { .kind = VALUE_FN, .token = p->pos++, .fn = fn };
-    scope *s = scope_new(p, p->scope, p->order);
+    scope *s = btl_scope_new(p, p->scope, p->order);
     s->is_fn = true;
     p->scope = s;
-    bool good = parse_enter(p) && parse_fn_params(p, fn) && parse_expect(p, TOKEN_ARROW, "behind the parameters of a nameless fn");
+    bool good = btl_parse_enter(p) && btl_parse_fn_params(p, fn) && btl_parse_expect(p, TOKEN_ARROW, "behind the parameters of a nameless fn");
     fn->body = p->pos;
-    if (good) fn_check(p, fn);
-    parse_leave(p);
+    if (good) btl_fn_check(p, fn);
+    btl_parse_leave(p);
     p->scope = fn->home;
     return p->panic || fn->bad ? value_poison() : out;
 }
@@ -203,16 +203,16 @@ typedef struct fn_frame { scope *scope; const btl_places *outer; uint32_t pos; i
 
 static bool fn_enter(parser *p, value_fn *fn, uint32_t first, uint32_t last, fn_frame *frame) {
     if (p->fn_depth >= PARSE_FN_DEPTH || p->expanded > PARSE_EXPANDED_TOKENS) {
-        parse_fail(p, first, BTL_EVALUE, "each use of a fn is written out in the program", "%s: fn within fn, %s",
+        btl_parse_fail(p, first, BTL_EVALUE, "each use of a fn is written out in the program", "%s: fn within fn, %s",
                    fn->name ? fn->name : "fn", p->fn_depth >= PARSE_FN_DEPTH ? "too deep" : "too long when written out");
         p->panic = true;
         return false;
     }
     *frame = (fn_frame){ p->scope, p->outer, p->pos, p->order };
     p->fn_depth++;
-    parse_here_range(p, first, last);
+    btl_parse_here_range(p, first, last);
     p->outer = p->g->here;
-    p->scope = scope_new(p, fn->home, fn->limit);
+    p->scope = btl_scope_new(p, fn->home, fn->limit);
     p->scope->is_fn = true;
     return true;
 }
@@ -227,10 +227,10 @@ static void fn_leave(parser *p, const value_fn *fn, const fn_frame *frame) {
 
 static value fn_run(parser *p, value_fn *fn) {
     p->pos = fn->body;
-    return fn->is_block ? parse_fn_block(p) : parse_expr(p);
+    return fn->is_block ? btl_parse_fn_block(p) : btl_parse_expr(p);
 }
 
-value fn_expand(parser *p, value_fn *fn, int n, const value *args, uint32_t token) {
+value btl_fn_expand(parser *p, value_fn *fn, int n, const value *args, uint32_t token) {
     fn_frame frame;
     (void)n;
     if (fn->bad || p->checking || !fn_enter(p, fn, token, token, &frame)) return value_poison();
@@ -240,9 +240,9 @@ value fn_expand(parser *p, value_fn *fn, int n, const value *args, uint32_t toke
         v.bare = false;
         if (fn->params[i].typed) {
             p->pos = fn->params[i].type;
-            good = parse_assertion(p, fn->params[i].name, &v);
+            good = btl_parse_assertion(p, fn->params[i].name, &v);
         }
-        scope_bind_quietly(p, fn->params[i].name, v, parse_line_of(p, fn->params[i].token));
+        btl_scope_bind_quietly(p, fn->params[i].name, v, btl_parse_line_of(p, fn->params[i].token));
     }
     value out = good ? fn_run(p, fn) : value_poison();
     fn_leave(p, fn, &frame);
@@ -252,7 +252,7 @@ value fn_expand(parser *p, value_fn *fn, int n, const value *args, uint32_t toke
 }
 
 /* A fn as the nested graph of an op: over parameters of its own, whose types it states. */
-const btl_body *fn_to_body(parser *p, value_fn *fn, uint32_t token) {
+const btl_body *btl_fn_to_body(parser *p, value_fn *fn, uint32_t token) {
     fn_frame frame;
     if (fn->bad || !fn_enter(p, fn, token, token, &frame)) return NULL;
     btl_body *body = BTL_NEW(&p->g->arena, btl_body);
@@ -263,18 +263,18 @@ const btl_body *fn_to_body(parser *p, value_fn *fn, uint32_t token) {
         const fn_param *a = &fn->params[i];
         btl_type type;
         p->pos = a->type;
-        if (!a->typed) parse_fail(p, a->token, BTL_EDTYPE, "write a: f32", "%s needs a type: this fn is the body of a node", a->name);
-        good = a->typed && parse_type(p, &type);
+        if (!a->typed) btl_parse_fail(p, a->token, BTL_EDTYPE, "write a: f32", "%s needs a type: this fn is the body of a node", a->name);
+        good = a->typed && btl_parse_type_at(p, &type);
         if (!good) break;
         body->params[i] = btl_graph_param(p->g, a->name[0] == '%' ? NULL : a->name, &type);
-        scope_bind_quietly(p, a->name, value_var(body->params[i]), parse_line_of(p, a->token));
+        btl_scope_bind_quietly(p, a->name, value_var(body->params[i]), btl_parse_line_of(p, a->token));
     }
     value out = good ? fn_run(p, fn) : value_poison();
     if (out.kind == VALUE_POISON) good = false;
     body->nresults = out.kind == VALUE_LIST ? out.list->n : 1;
     body->results = BTL_ARRAY(&p->g->arena, btl_var *, body->nresults);
     for (int i = 0; good && i < body->nresults; i++)
-        good = (body->results[i] = value_to_var(p, out.kind == VALUE_LIST ? &out.list->v[i] : &out)) != NULL;
+        good = (body->results[i] = btl_value_to_var(p, out.kind == VALUE_LIST ? &out.list->v[i] : &out)) != NULL;
     fn_leave(p, fn, &frame);
     return good ? body : NULL;
 }
@@ -290,7 +290,7 @@ static value call_a_fn(parser *p, value_fn *fn, const call *c) {
         for (int j = 0; s && j < fn->nparams; j++)
             if (strlen(fn->params[j].name) == length && memcmp(fn->params[j].name, s, length) == 0) at = j;
         if (s && at < 0) {
-            parse_fail(p, c->args[i].name, BTL_ENAME, NULL, "%s has no parameter %.*s", name, (int)length, s);
+            btl_parse_fail(p, c->args[i].name, BTL_ENAME, NULL, "%s has no parameter %.*s", name, (int)length, s);
             return value_poison();
         }
         if (at >= fn->nparams || given[at]) break;
@@ -300,25 +300,25 @@ static value call_a_fn(parser *p, value_fn *fn, const call *c) {
     int n = 0;
     for (int i = 0; i < fn->nparams; i++) n += given[i];
     if (n != fn->nparams || c->n != fn->nparams) {
-        parse_here_range(p, c->callee, c->end);
-        parse_fail(p, c->callee, BTL_EVALUE, NULL, "%s takes %d argument%s, %d given", name, fn->nparams, fn->nparams == 1 ? "" : "s", c->n);
+        btl_parse_here_range(p, c->callee, c->end);
+        btl_parse_fail(p, c->callee, BTL_EVALUE, NULL, "%s takes %d argument%s, %d given", name, fn->nparams, fn->nparams == 1 ? "" : "s", c->n);
         return value_poison();
     }
-    return c->poisoned ? value_poison() : fn_expand(p, fn, n, args, c->callee);
+    return c->poisoned ? value_poison() : btl_fn_expand(p, fn, n, args, c->callee);
 }
 
 /* ---- functions that are not ops ---------------------------------------------------------- */
 
 static value call_fail_arguments(parser *p, const call *c, const char *signature) {
-    parse_fail(p, c->callee, BTL_EVALUE, signature, "%.*s: these are not the arguments it takes", call_name_length(c), c->s);
+    btl_parse_fail(p, c->callee, BTL_EVALUE, signature, "%.*s: these are not the arguments it takes", call_name_length(c), c->s);
     return value_poison();
 }
 
 static value call_cast(parser *p, const call *c, btl_dtype dtype) {
     if (c->n != 1 || c->npositional != 1) return call_fail_arguments(p, c, btl_arena_printf(p->scratch, "%s(x)", btl_dtype_name(dtype)));
     if (p->checking || c->poisoned) return value_poison();
-    parse_here_range(p, c->callee, c->end);
-    value out = value_cast(p, &c->args[0].v, dtype);
+    btl_parse_here_range(p, c->callee, c->end);
+    value out = btl_value_cast(p, &c->args[0].v, dtype);
     if (out.kind == VALUE_POISON) p->nmistakes++;
     return out;
 }
@@ -327,7 +327,7 @@ static bool call_disconnected(parser *p, const call *c, btl_disconnected *how) {
     *how = BTL_DISCONNECTED_ERROR;
     for (int i = c->npositional; i < c->n; i++) {
         const call_arg *a = &c->args[i];
-        bool is_how = parse_is_word(p, a->name, "disconnected") && a->v.kind == VALUE_TEXT;
+        bool is_how = btl_parse_is_word(p, a->name, "disconnected") && a->v.kind == VALUE_TEXT;
         if (is_how && strcmp(a->v.text, "zero") == 0) *how = BTL_DISCONNECTED_ZERO;
         else if (!is_how || strcmp(a->v.text, "error") != 0) return false;
     }
@@ -343,11 +343,11 @@ static value call_grad(parser *p, const call *c) {
     bool several = wrt->kind == VALUE_LIST;
     int n = several ? wrt->list->n : 1;
     btl_var **vars = BTL_ARRAY(p->scratch, btl_var *, n + 1), **out = BTL_ARRAY(p->scratch, btl_var *, n + 1);
-    btl_var *cost = value_to_var(p, &c->args[0].v);
+    btl_var *cost = btl_value_to_var(p, &c->args[0].v);
     for (int i = 0; i < n; i++)
-        if (!(vars[i] = value_to_var(p, several ? &wrt->list->v[i] : wrt))) return value_poison();
+        if (!(vars[i] = btl_value_to_var(p, several ? &wrt->list->v[i] : wrt))) return value_poison();
     if (!cost) return value_poison();
-    parse_here_range(p, c->callee, c->end);
+    btl_parse_here_range(p, c->callee, c->end);
     if (btl_grad(p->g, cost, n, vars, how, out) != BTL_OK) {
         p->nmistakes++;
         return value_poison();
@@ -365,19 +365,19 @@ static value call_len(parser *p, const call *c) {
     if (p->checking || c->poisoned) return value_poison();
     const value *v = &c->args[0].v;
     if (v->kind == VALUE_LIST) return value_int(v->list->n);
-    btl_var *var = value_to_var(p, v);
-    if (var && var->type.rank > 0) return value_of_dim(var->type.dims[0]);
-    if (var) parse_fail(p, c->callee, BTL_ESHAPE, NULL, "len: %s, which has no length", btl_var_text(p->g, var));
+    btl_var *var = btl_value_to_var(p, v);
+    if (var && var->type.rank > 0) return btl_value_of_dim(var->type.dims[0]);
+    if (var) btl_parse_fail(p, c->callee, BTL_ESHAPE, NULL, "len: %s, which has no length", btl_var_text(p->g, var));
     return value_poison();
 }
 
 static bool call_of_sizes(const call *c) {
-    return c->n == 2 && c->npositional == 2 && value_is_size(&c->args[0].v) && value_is_size(&c->args[1].v);
+    return c->n == 2 && c->npositional == 2 && btl_value_is_size(&c->args[0].v) && btl_value_is_size(&c->args[1].v);
 }
 
 static value call_min_max(parser *p, const call *c, bool is_min) {
-    const btl_dim *a = value_dim(p, &c->args[0].v), *b = value_dim(p, &c->args[1].v);
-    return value_of_dim(is_min ? btl_dim_min(p->g, a, b) : btl_dim_max(p->g, a, b));
+    const btl_dim *a = btl_value_dim(p, &c->args[0].v), *b = btl_value_dim(p, &c->args[1].v);
+    return btl_value_of_dim(is_min ? btl_dim_min(p->g, a, b) : btl_dim_max(p->g, a, b));
 }
 
 static const struct { const char *name, *hint; } call_later[] = {
@@ -388,8 +388,8 @@ static const struct { const char *name, *hint; } call_later[] = {
 static bool call_is_later(parser *p, const call *c) {
     for (size_t i = 0; i < sizeof call_later / sizeof *call_later; i++)
         if (call_is(c, call_later[i].name)) {
-            parse_here_range(p, c->callee, c->end);
-            parse_fail(p, c->callee, BTL_EUNSUPPORTED, call_later[i].hint, "%s is not there yet", call_later[i].name);
+            btl_parse_here_range(p, c->callee, c->end);
+            btl_parse_fail(p, c->callee, BTL_EUNSUPPORTED, call_later[i].hint, "%s is not there yet", call_later[i].name);
             return true;
         }
     return false;
@@ -405,8 +405,8 @@ static value call_builtin(parser *p, const call *c) {
     const btl_op *op = btl_op_find(c->s, c->length);
     if (op && !(op->flags & (OP_LEAF | OP_HIDDEN))) return call_an_op(p, op, c);
     if (op && !(op->flags & OP_LEAF)) return call_an_op(p, op, c); /* what passes made is read back */
-    if (c->callee != c->end) parse_here_range(p, c->callee, c->end);
-    name_unknown(p, c->callee, c->s, c->length);
+    if (c->callee != c->end) btl_parse_here_range(p, c->callee, c->end);
+    btl_name_unknown(p, c->callee, c->s, c->length);
     return value_poison();
 }
 
@@ -440,9 +440,9 @@ static value call_assign(parser *p, call *c, bool increase) {
     if (c->n != 2 || c->npositional != 2 || c->args[0].v.kind != VALUE_PART)
         return call_fail_arguments(p, c, btl_arena_printf(p->scratch, "%.*s(x[…], y)", call_name_length(c), c->s));
     const value_part *part = c->args[0].v.part;
-    btl_var *y = value_to_var(p, &c->args[1].v);
+    btl_var *y = btl_value_to_var(p, &c->args[1].v);
     if (!y) return value_poison();
-    parse_here_range(p, c->callee, c->end);
+    btl_parse_here_range(p, c->callee, c->end);
     btl_var *v = btl_index_assign(p->g, part->base, part->n, part->items, y, increase);
     p->nmistakes += !v;
     return value_var(v);
@@ -450,25 +450,25 @@ static value call_assign(parser *p, call *c, bool increase) {
 
 /* subtensor(x, 3, 0:n): the normal form of x[3, 0:n]. */
 static value call_subtensor(parser *p, call *c) {
-    value base = parse_expr(p);
+    value base = btl_parse_expr(p);
     if (p->panic) return value_poison();
     if (parse_kind(p) == TOKEN_RPAREN) {
         p->pos++;
         return call_fail_arguments(p, c, "subtensor(x, 3, 0:n)");
     }
-    if (!parse_expect(p, TOKEN_COMMA, "behind what is indexed")) return value_poison();
-    return parse_index_items(p, &base, c->callee, c->end, TOKEN_RPAREN);
+    if (!btl_parse_expect(p, TOKEN_COMMA, "behind what is indexed")) return value_poison();
+    return btl_parse_index_items(p, &base, c->callee, c->end, TOKEN_RPAREN);
 }
 
 /* ---- all calls --------------------------------------------------------------------------- */
 
-value parse_call(parser *p, uint32_t callee, uint32_t callee_end, const value *fn, bool has_fn) {
+value btl_parse_call(parser *p, uint32_t callee, uint32_t callee_end, const value *fn, bool has_fn) {
     const btl_token *a = &p->t.tokens[callee], *b = &p->t.tokens[callee_end];
     call c = { .callee = callee, .end = callee_end, .s = p->t.text + a->start, .length = b->start + b->length - a->start };
     value target = has_fn ? *fn : value_poison(), out;
-    binding *bound = has_fn || callee != callee_end ? NULL : scope_find(p, c.s, c.length);
+    binding *bound = has_fn || callee != callee_end ? NULL : btl_scope_find(p, c.s, c.length);
     p->pos++; /* the bracket */
-    if (bound && bound->value.kind == VALUE_FN) target = name_value(p, callee), has_fn = true;
+    if (bound && bound->value.kind == VALUE_FN) target = btl_name_value(p, callee), has_fn = true;
     bool is_set = call_is(&c, "set_subtensor"), is_inc = call_is(&c, "inc_subtensor");
     if (!has_fn && (is_set || is_inc)) {
         out = call_assign(p, &c, is_inc);
@@ -479,12 +479,12 @@ value parse_call(parser *p, uint32_t callee, uint32_t callee_end, const value *f
     } else if (has_fn && target.kind == VALUE_FN) {
         out = call_a_fn(p, target.fn, &c);
     } else if (has_fn) {
-        if (target.kind != VALUE_POISON) parse_fail(p, callee, BTL_EVALUE, NULL, "%s cannot be called", value_text(p, &target));
+        if (target.kind != VALUE_POISON) btl_parse_fail(p, callee, BTL_EVALUE, NULL, "%s cannot be called", btl_value_text(p, &target));
         out = value_poison();
     } else if (bound && (bound->value.kind == VALUE_POISON || p->checking) && !btl_op_find(c.s, c.length)) {
         out = value_poison(); /* a parameter of a fn that is being checked may be a fn */
     } else if (bound && !btl_op_find(c.s, c.length) && !btl_word_is_reserved(c.s, c.length) && !call_is(&c, "grad") && !call_is(&c, "len")) {
-        parse_fail(p, callee, BTL_EVALUE, NULL, "%.*s is not a function: %s", call_name_length(&c), c.s, value_text(p, &bound->value));
+        btl_parse_fail(p, callee, BTL_EVALUE, NULL, "%.*s is not a function: %s", call_name_length(&c), c.s, btl_value_text(p, &bound->value));
         out = value_poison();
     } else {
         out = call_builtin(p, &c);

@@ -33,17 +33,17 @@ static value expr_unary(parser *p);
 static value expr_apply(parser *p, const char *name, uint32_t token, int n, const value *operands) {
     const btl_op *op = btl_op_find(name, strlen(name));
     if (!op) {
-        parse_fail(p, token, BTL_EUNSUPPORTED, NULL, "%s is not there yet", name);
+        btl_parse_fail(p, token, BTL_EUNSUPPORTED, NULL, "%s is not there yet", name);
         return value_poison();
     }
-    return call_op(p, op, token, token, n, operands);
+    return btl_call_op(p, op, token, token, n, operands);
 }
 
 static value expr_apply_binary(parser *p, uint32_t token, const value *a, const value *b) {
     value out = value_poison();
     btl_token_kind kind = (btl_token_kind)p->t.tokens[token].kind;
     if (a->kind == VALUE_POISON || b->kind == VALUE_POISON) return out;
-    if (!value_fold_binary(p, kind, a, b, &out)) {
+    if (!btl_value_fold_binary(p, kind, a, b, &out)) {
         value operands[2] = { *a, *b };
         out = expr_apply(p, expr_operators[kind].op, token, 2, operands);
     }
@@ -55,7 +55,7 @@ static value expr_apply_unary(parser *p, uint32_t token, const value *a) {
     value out = value_poison();
     btl_token_kind kind = (btl_token_kind)p->t.tokens[token].kind;
     if (a->kind == VALUE_POISON) return out;
-    if (!value_fold_unary(p, kind, a, &out))
+    if (!btl_value_fold_unary(p, kind, a, &out))
         out = kind == TOKEN_PLUS ? *a : expr_apply(p, kind == TOKEN_MINUS ? "neg" : expr_operators[kind].op, token, 1, a);
     out.token = token;
     out.bare = false;
@@ -64,16 +64,16 @@ static value expr_apply_unary(parser *p, uint32_t token, const value *a) {
 
 /* ---- atoms ------------------------------------------------------------------------------- */
 
-value parse_list_items(parser *p, btl_token_kind close, const char *what) {
+value btl_parse_list_items(parser *p, btl_token_kind close, const char *what) {
     value_list *list = BTL_NEW(p->scratch, value_list);
     int capacity = 0;
     value out = { .kind = VALUE_LIST, .token = p->pos ? p->pos - 1 : 0, .list = list };
     while (!p->panic && parse_kind(p) != close) {
-        value v = parse_expr(p);
+        value v = btl_parse_expr(p);
         *BTL_PUSH(p->scratch, list->v, list->n, capacity) = v;
-        if (!parse_accept(p, TOKEN_COMMA)) break;
+        if (!btl_parse_accept(p, TOKEN_COMMA)) break;
     }
-    if (!p->panic) parse_expect(p, close, what);
+    if (!p->panic) btl_parse_expect(p, close, what);
     return p->panic ? value_poison() : out;
 }
 
@@ -88,13 +88,13 @@ static value expr_name(parser *p) {
     uint32_t token = p->pos, dotted = expr_dotted(p);
     if (dotted) {
         p->pos += dotted;
-        if (parse_kind(p) == TOKEN_LPAREN) return parse_call(p, token, token + 2, NULL, false);
-        parse_fail_syntax(p, "expected '(' behind the name of a function");
+        if (parse_kind(p) == TOKEN_LPAREN) return btl_parse_call(p, token, token + 2, NULL, false);
+        btl_parse_fail_syntax(p, "expected '(' behind the name of a function");
         return value_poison();
     }
     p->pos++;
-    if (parse_kind(p) == TOKEN_LPAREN) return parse_call(p, token, token, NULL, false);
-    return name_value(p, token);
+    if (parse_kind(p) == TOKEN_LPAREN) return btl_parse_call(p, token, token, NULL, false);
+    return btl_name_value(p, token);
 }
 
 static value expr_word(parser *p, value v) {
@@ -107,8 +107,8 @@ static value expr_atom(parser *p) {
     value v = value_poison();
     switch (parse_kind(p)) {
     case TOKEN_NAME: return expr_name(p);
-    case TOKEN_INTEGER: case TOKEN_FLOAT: p->pos++; return value_literal(p, token, false);
-    case TOKEN_TEXT: p->pos++; return (value){ .kind = VALUE_TEXT, .token = token, .text = value_string(p, token) };
+    case TOKEN_INTEGER: case TOKEN_FLOAT: p->pos++; return btl_value_literal(p, token, false);
+    case TOKEN_TEXT: p->pos++; return (value){ .kind = VALUE_TEXT, .token = token, .text = btl_value_string(p, token) };
     case TOKEN_TRUE: return expr_word(p, value_bool(true));
     case TOKEN_FALSE: return expr_word(p, value_bool(false));
     case TOKEN_INF: return expr_word(p, value_float((double)INFINITY));
@@ -116,16 +116,16 @@ static value expr_atom(parser *p) {
     case TOKEN_NONE: return expr_word(p, (value){ .kind = VALUE_NONE });
     case TOKEN_LPAREN:
         p->pos++;
-        v = parse_expr(p);
-        parse_expect(p, TOKEN_RPAREN, "to close the bracket");
+        v = btl_parse_expr(p);
+        btl_parse_expect(p, TOKEN_RPAREN, "to close the bracket");
         v.bare = false;
         return v;
     case TOKEN_LBRACKET:
         p->pos++;
-        return parse_list_items(p, TOKEN_RBRACKET, "to close the list");
-    case TOKEN_FN: return parse_fn_literal(p);
+        return btl_parse_list_items(p, TOKEN_RBRACKET, "to close the list");
+    case TOKEN_FN: return btl_parse_fn_literal(p);
     default:
-        parse_fail_syntax(p, "expected an expression");
+        btl_parse_fail_syntax(p, "expected an expression");
         return v;
     }
 }
@@ -136,28 +136,28 @@ static value expr_shape(parser *p, const btl_type *type) {
     value_list *list = BTL_NEW(p->scratch, value_list);
     list->n = type->rank;
     list->v = BTL_ARRAY(p->scratch, value, type->rank);
-    for (int i = 0; i < type->rank; i++) list->v[i] = value_of_dim(type->dims[i]);
+    for (int i = 0; i < type->rank; i++) list->v[i] = btl_value_of_dim(type->dims[i]);
     return (value){ .kind = VALUE_LIST, .list = list };
 }
 
 static value expr_attribute(parser *p, const value *base) {
     uint32_t token = ++p->pos;
     if (parse_kind(p) != TOKEN_NAME) {
-        parse_fail_syntax(p, "expected T, shape, ndim or dtype behind the dot");
+        btl_parse_fail_syntax(p, "expected T, shape, ndim or dtype behind the dot");
         return value_poison();
     }
     p->pos++;
-    bool is_t = parse_is_word(p, token, "T"), is_shape = parse_is_word(p, token, "shape");
-    bool is_ndim = parse_is_word(p, token, "ndim"), is_dtype = parse_is_word(p, token, "dtype");
+    bool is_t = btl_parse_is_word(p, token, "T"), is_shape = btl_parse_is_word(p, token, "shape");
+    bool is_ndim = btl_parse_is_word(p, token, "ndim"), is_dtype = btl_parse_is_word(p, token, "dtype");
     if (!is_t && !is_shape && !is_ndim && !is_dtype) {
         size_t length;
         const char *s = parse_token_text(p, token, &length);
-        parse_fail(p, token, BTL_ENAME, "T, shape, ndim and dtype are what a variable has", "unknown attribute %.*s", (int)(length > 100 ? 100 : length), s);
+        btl_parse_fail(p, token, BTL_ENAME, "T, shape, ndim and dtype are what a variable has", "unknown attribute %.*s", (int)(length > 100 ? 100 : length), s);
         return value_poison();
     }
     if (base->kind == VALUE_POISON || p->checking) return value_poison();
     if (is_t) return expr_apply(p, "transpose", token, 1, base);
-    btl_var *v = value_to_var(p, base);
+    btl_var *v = btl_value_to_var(p, base);
     value out = !v ? value_poison() : is_shape ? expr_shape(p, &v->type) : is_ndim ? value_int(v->type.rank)
                                     : (value){ .kind = VALUE_DTYPE, .dtype = v->type.dtype };
     out.token = base->token;
@@ -170,8 +170,8 @@ static value expr_postfix(parser *p) {
         uint32_t token = p->pos;
         switch (parse_kind(p)) {
         case TOKEN_DOT: v = expr_attribute(p, &v); break;
-        case TOKEN_LBRACKET: v = parse_index(p, &v, token); break;
-        case TOKEN_LPAREN: v = parse_call(p, token, token, &v, true); break;
+        case TOKEN_LBRACKET: v = btl_parse_index(p, &v, token); break;
+        case TOKEN_LPAREN: v = btl_parse_call(p, token, token, &v, true); break;
         default: return v;
         }
     }
@@ -184,8 +184,8 @@ static value expr_power(parser *p) {
     value base = expr_postfix(p);
     if (p->panic || parse_kind(p) != TOKEN_POWER) return base;
     uint32_t token = p->pos++;
-    value exponent = parse_enter(p) ? expr_unary(p) : value_poison();
-    parse_leave(p);
+    value exponent = btl_parse_enter(p) ? expr_unary(p) : value_poison();
+    btl_parse_leave(p);
     return p->panic ? value_poison() : expr_apply_binary(p, token, &base, &exponent);
 }
 
@@ -202,16 +202,16 @@ static value expr_unary(parser *p) {
     uint32_t token = p->pos;
     if (expr_is_negative_literal(p)) {
         p->pos += 2;
-        value v = value_literal(p, token + 1, true);
+        value v = btl_value_literal(p, token + 1, true);
         v.token = token;
         return v;
     }
     value v = value_poison();
-    if (parse_enter(p)) {
+    if (btl_parse_enter(p)) {
         p->pos++;
         v = expr_unary(p);
     }
-    parse_leave(p);
+    btl_parse_leave(p);
     return p->panic ? value_poison() : expr_apply_unary(p, token, &v);
 }
 
@@ -222,21 +222,21 @@ static value expr_not(parser *p) {
 }
 
 static void expr_fail_chain(parser *p) {
-    parse_fail(p, p->pos, BTL_ESYNTAX, "write a < b and b < c", "comparisons cannot be chained");
+    btl_parse_fail(p, p->pos, BTL_ESYNTAX, "write a < b and b < c", "comparisons cannot be chained");
     p->panic = true;
 }
 
 /* Operators that bind at least as tightly as `least`. */
 static value expr_binary(parser *p, int least) {
-    if (!parse_enter(p)) {
-        parse_leave(p);
+    if (!btl_parse_enter(p)) {
+        btl_parse_leave(p);
         return value_poison();
     }
     value a;
     if (parse_kind(p) != TOKEN_NOT) a = expr_unary(p);
     else if (least <= LEVEL_NOT) a = expr_not(p);
     else {
-        parse_fail_syntax(p, "expected an operand (a not here needs brackets around it)");
+        btl_parse_fail_syntax(p, "expected an operand (a not here needs brackets around it)");
         a = value_poison();
     }
     bool compared = false;
@@ -250,7 +250,7 @@ static value expr_binary(parser *p, int least) {
         value b = expr_binary(p, level + 1);
         a = expr_apply_binary(p, token, &a, &b);
     }
-    parse_leave(p);
+    btl_parse_leave(p);
     return p->panic ? value_poison() : a;
 }
 
@@ -258,15 +258,15 @@ static value expr_binary(parser *p, int least) {
 static value expr_conditional(parser *p) {
     uint32_t token = p->pos++;
     expr_binary(p, LEVEL_OR);
-    if (!p->panic) parse_expect(p, TOKEN_ELSE, "behind the condition");
-    if (parse_enter(p) && !p->panic) parse_expr(p);
-    parse_leave(p);
+    if (!p->panic) btl_parse_expect(p, TOKEN_ELSE, "behind the condition");
+    if (btl_parse_enter(p) && !p->panic) btl_parse_expr(p);
+    btl_parse_leave(p);
     if (!p->panic)
-        parse_fail(p, token, BTL_EUNSUPPORTED, "where(c, a, b) computes both and chooses", "a if c else b is not there yet");
+        btl_parse_fail(p, token, BTL_EUNSUPPORTED, "where(c, a, b) computes both and chooses", "a if c else b is not there yet");
     return value_poison();
 }
 
-value parse_expr(parser *p) {
+value btl_parse_expr(parser *p) {
     if (p->panic) return value_poison();
     value v = expr_binary(p, LEVEL_OR);
     if (!p->panic && parse_kind(p) == TOKEN_IF) v = expr_conditional(p);

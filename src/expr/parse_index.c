@@ -17,8 +17,8 @@ static bool index_bound(parser *p, index_reader *r, const value *v, btl_index_bo
         r->poisoned = true;
         return true;
     }
-    if (value_is_size(v)) out->dim = value_dim(p, v);
-    else out->var = value_to_var(p, v);
+    if (btl_value_is_size(v)) out->dim = btl_value_dim(p, v);
+    else out->var = btl_value_to_var(p, v);
     if (!out->dim && !out->var) r->poisoned = true;
     return true;
 }
@@ -31,9 +31,9 @@ static bool index_ends(btl_token_kind kind, btl_token_kind close) {
 static void index_slice(parser *p, index_reader *r, btl_token_kind close, btl_index_arg *a) {
     a->kind = ARG_SLICE;
     btl_index_bound *bounds[2] = { &a->stop, &a->step };
-    for (int i = 0; i < 2 && parse_accept(p, TOKEN_COLON); i++) {
+    for (int i = 0; i < 2 && btl_parse_accept(p, TOKEN_COLON); i++) {
         if (index_ends(parse_kind(p), close)) continue;
-        value v = parse_expr(p);
+        value v = btl_parse_expr(p);
         if (p->panic) return;
         index_bound(p, r, &v, bounds[i]);
     }
@@ -43,12 +43,12 @@ static void index_item(parser *p, index_reader *r, btl_token_kind close) {
     btl_index_arg a = { .kind = ARG_ELLIPSIS };
     value v = value_poison();
     bool plain = false;
-    if (parse_accept(p, TOKEN_ELLIPSIS)) {
+    if (btl_parse_accept(p, TOKEN_ELLIPSIS)) {
         /* as it is */
     } else if (parse_kind(p) == TOKEN_COLON) {
         index_slice(p, r, close, &a);
     } else {
-        v = parse_expr(p);
+        v = btl_parse_expr(p);
         if (p->panic) return;
         if (parse_kind(p) == TOKEN_COLON) {
             index_bound(p, r, &v, &a.start);
@@ -75,13 +75,13 @@ static value index_list(parser *p, const value *list, const index_reader *r, uin
     if (known && a->stop.dim) known = btl_dim_is_const(a->stop.dim, &stop);
     if (known && a->step.dim) known = btl_dim_is_const(a->step.dim, &step) && step == 1;
     if (!known) {
-        parse_fail(p, token, BTL_EVALUE, "bind it with a type to make an array of it", "a list is indexed by one number or slice that is known when the program is read");
+        btl_parse_fail(p, token, BTL_EVALUE, "bind it with a type to make an array of it", "a list is indexed by one number or slice that is known when the program is read");
         return value_poison();
     }
     if (start < 0) start += n;
     if (a->kind == ARG_INT) {
         if (start >= 0 && start < n) return list->list->v[start];
-        parse_fail(p, token, BTL_EINDEX, NULL, "index %lld is outside a list of %d", (long long)(start < 0 ? start - n : start), n);
+        btl_parse_fail(p, token, BTL_EINDEX, NULL, "index %lld is outside a list of %d", (long long)(start < 0 ? start - n : start), n);
         return value_poison();
     }
     if (stop < 0) stop += n;
@@ -104,34 +104,34 @@ static value index_apply(parser *p, const value *base, const index_reader *r, ui
     bool is_array = false; /* a list indexed by arrays is an array itself */
     for (int i = 0; i < r->n; i++) is_array |= r->items[i].kind == ARG_ARRAY;
     if (base->kind == VALUE_LIST && !is_array && !is_part) return index_list(p, base, r, first);
-    btl_var *x = value_to_var(p, base);
+    btl_var *x = btl_value_to_var(p, base);
     if (!x) return value_poison();
     if (is_part) return index_part(p, x, r);
-    parse_here_range(p, first, last);
+    btl_parse_here_range(p, first, last);
     btl_var *v = btl_index_build(p->g, x, r->n, r->items);
     p->nmistakes += !v;
     return value_var(v);
 }
 
-value parse_index_items(parser *p, const value *base, uint32_t first, uint32_t last, btl_token_kind close) {
+value btl_parse_index_items(parser *p, const value *base, uint32_t first, uint32_t last, btl_token_kind close) {
     index_reader r = { 0 };
     bool is_part = close == TOKEN_RBRACKET && p->part_bracket && first == p->part_bracket;
     if (parse_kind(p) == close) {
-        parse_fail_syntax(p, "expected an index");
+        btl_parse_fail_syntax(p, "expected an index");
         return value_poison();
     }
     do index_item(p, &r, close);
-    while (!p->panic && parse_accept(p, TOKEN_COMMA) && parse_kind(p) != close);
-    if (p->panic || !parse_expect(p, close, "behind the index")) return value_poison();
+    while (!p->panic && btl_parse_accept(p, TOKEN_COMMA) && parse_kind(p) != close);
+    if (p->panic || !btl_parse_expect(p, close, "behind the index")) return value_poison();
     value out = index_apply(p, base, &r, first, last, is_part);
     out.token = first;
     out.bare = false;
     return out;
 }
 
-value parse_index(parser *p, const value *base, uint32_t bracket) {
+value btl_parse_index(parser *p, const value *base, uint32_t bracket) {
     p->pos++;
-    value out = parse_index_items(p, base, bracket, bracket, TOKEN_RBRACKET);
+    value out = btl_parse_index_items(p, base, bracket, bracket, TOKEN_RBRACKET);
     if (p->panic || out.kind == VALUE_POISON) return out;
     out.token = base->token;
     return out;

@@ -9,28 +9,28 @@
 
 /* ---- lines ------------------------------------------------------------------------------- */
 
-void parse_skip_line(parser *p) {
+void btl_parse_skip_line(parser *p) {
     while (parse_kind(p) != TOKEN_NEWLINE && parse_kind(p) != TOKEN_END && parse_kind(p) != TOKEN_DEDENT) p->pos++;
-    parse_accept(p, TOKEN_NEWLINE);
+    btl_parse_accept(p, TOKEN_NEWLINE);
 }
 
 /* `into` and `view` are the planner's words. */
 static bool stmt_is_storage_clause(parser *p) {
-    bool into = parse_is_word(p, p->pos, "into");
-    if (!into && !parse_is_word(p, p->pos, "view")) return false;
+    bool into = btl_parse_is_word(p, p->pos, "into");
+    if (!into && !btl_parse_is_word(p, p->pos, "view")) return false;
     const char *word = into ? "into" : "view";
     if (p->g->scheduled)
-        parse_fail(p, p->pos, BTL_EUNSUPPORTED, NULL, "reading %s back is not there yet", word);
+        btl_parse_fail(p, p->pos, BTL_EUNSUPPORTED, NULL, "reading %s back is not there yet", word);
     else
-        parse_fail(p, p->pos, BTL_ESYNTAX, "write the expression alone: where it is stored is decided by the planner",
+        btl_parse_fail(p, p->pos, BTL_ESYNTAX, "write the expression alone: where it is stored is decided by the planner",
                    "%s is allowed only in a text that begins with stage schedule", word);
     p->panic = true;
     return true;
 }
 
 static void stmt_end_line(parser *p) {
-    if (p->panic || parse_accept(p, TOKEN_NEWLINE) || parse_kind(p) == TOKEN_END || stmt_is_storage_clause(p)) return;
-    parse_fail_syntax(p, "expected the end of the line");
+    if (p->panic || btl_parse_accept(p, TOKEN_NEWLINE) || parse_kind(p) == TOKEN_END || stmt_is_storage_clause(p)) return;
+    btl_parse_fail_syntax(p, "expected the end of the line");
 }
 
 /* Reads one line with `read`; whatever went wrong in it, the next one is read from its beginning. */
@@ -38,14 +38,14 @@ static void stmt_line(parser *p, void (*read)(parser *)) {
     int depth = p->depth;
     read(p);
     stmt_end_line(p);
-    if (p->panic) parse_skip_line(p);
+    if (p->panic) btl_parse_skip_line(p);
     p->panic = false;
     p->depth = depth;
 }
 
 static bool stmt_opens_block(parser *p) {
-    return parse_expect(p, TOKEN_COLON, "before the block") && parse_expect(p, TOKEN_NEWLINE, "behind ':'") &&
-           parse_expect(p, TOKEN_INDENT, "(the lines of the block)");
+    return btl_parse_expect(p, TOKEN_COLON, "before the block") && btl_parse_expect(p, TOKEN_NEWLINE, "behind ':'") &&
+           btl_parse_expect(p, TOKEN_INDENT, "(the lines of the block)");
 }
 
 /* ---- types that assert ------------------------------------------------------------------- */
@@ -59,7 +59,7 @@ static btl_type stmt_shown_type(parser *p, const btl_type *want, const btl_var *
 
 static void stmt_fail_type(parser *p, uint32_t token, btl_status status, const char *name, const btl_type *want, const btl_var *v) {
     btl_type shown = stmt_shown_type(p, want, v);
-    parse_fail(p, token, status, status == BTL_EDTYPE ? btl_arena_printf(p->scratch, "a type says what a value is and casts nothing: %s(…) casts", btl_dtype_name(want->dtype)) : NULL,
+    btl_parse_fail(p, token, status, status == BTL_EDTYPE ? btl_arena_printf(p->scratch, "a type says what a value is and casts nothing: %s(…) casts", btl_dtype_name(want->dtype)) : NULL,
                "%s is declared %s, its value is %s", name, btl_type_text(p->g, &shown), btl_type_text(p->g, &v->type));
 }
 
@@ -100,7 +100,7 @@ static void stmt_take_sizes(parser *p, const btl_type *want, btl_var *v, int nod
 
 static bool stmt_assert_type(parser *p, uint32_t token, const char *name, const btl_type *want, value *v, int nodes_before) {
     if (v->kind == VALUE_POISON || p->checking) return true;
-    btl_var *var = v->kind == VALUE_LIST ? value_list_to_var(p, v, want) : value_to_dtype(p, v, want->dtype);
+    btl_var *var = v->kind == VALUE_LIST ? btl_value_list_to_var(p, v, want) : btl_value_to_dtype(p, v, want->dtype);
     uint32_t at = v->token;
     *v = value_var(var);
     v->token = at;
@@ -118,12 +118,12 @@ static bool stmt_assert_type(parser *p, uint32_t token, const char *name, const 
 static bool stmt_parse_type(parser *p, btl_type *type, bool is_assertion) {
     bool outer = p->is_assertion;
     p->is_assertion = is_assertion;
-    bool good = parse_type(p, type);
+    bool good = btl_parse_type_at(p, type);
     p->is_assertion = outer;
     return good;
 }
 
-bool parse_assertion(parser *p, const char *name, value *v) {
+bool btl_parse_assertion(parser *p, const char *name, value *v) {
     btl_type type;
     uint32_t token = p->pos;
     return stmt_parse_type(p, &type, true) && stmt_assert_type(p, token, name, &type, v, INT_MAX);
@@ -142,36 +142,36 @@ static void stmt_name(const parser *p, const value *v, const char *name, int nod
 static void stmt_bind(parser *p, const target *t, value v, int nodes_before) {
     if (t->typed) stmt_assert_type(p, t->type_token, t->name, &t->type, &v, nodes_before);
     if (v.kind == VALUE_NEWAXIS || v.kind == VALUE_PART || v.kind == VALUE_NONE) {
-        parse_fail(p, t->token, BTL_EVALUE, NULL, "%s cannot be bound to a name", value_text(p, &v));
+        btl_parse_fail(p, t->token, BTL_EVALUE, NULL, "%s cannot be bound to a name", btl_value_text(p, &v));
         v = value_poison();
     }
     v.bare = false;
     stmt_name(p, &v, t->name, nodes_before);
     if (t->name[0] == '_' && t->name[1] == 0) return;
-    scope_bind(p, t->token, t->name, v);
+    btl_scope_bind(p, t->token, t->name, v);
 }
 
 static bool stmt_targets(parser *p, target **targets, int *n) {
     int capacity = 0;
     do {
         target t = { .token = p->pos };
-        if (!parse_expect(p, TOKEN_NAME, "to be bound")) return false;
-        t.name = parse_name_at(p, t.token);
+        if (!btl_parse_expect(p, TOKEN_NAME, "to be bound")) return false;
+        t.name = btl_parse_name_at(p, t.token);
         *BTL_PUSH(p->scratch, *targets, *n, capacity) = t;
-        if (!parse_accept(p, TOKEN_COLON)) continue;
+        if (!btl_parse_accept(p, TOKEN_COLON)) continue;
         target *mine = &(*targets)[*n - 1];
         mine->type_token = p->pos;
         if (!stmt_parse_type(p, &mine->type, true)) return false;
         mine->typed = true;
-    } while (parse_accept(p, TOKEN_COMMA));
-    return parse_expect(p, TOKEN_ASSIGN, "behind the name");
+    } while (btl_parse_accept(p, TOKEN_COMMA));
+    return btl_parse_expect(p, TOKEN_ASSIGN, "behind the name");
 }
 
 static void stmt_take_apart(parser *p, uint32_t token, int n, const target *targets, const value *v, int nodes_before) {
     int have = v->kind == VALUE_LIST ? v->list->n : 1;
     bool fits = v->kind == VALUE_LIST && have == n;
     if (!fits && v->kind != VALUE_POISON)
-        parse_fail(p, token, BTL_EVALUE, NULL, "%d names for %d result%s", n, have, have == 1 ? "" : "s");
+        btl_parse_fail(p, token, BTL_EVALUE, NULL, "%d names for %d result%s", n, have, have == 1 ? "" : "s");
     for (int i = 0; i < n; i++) stmt_bind(p, &targets[i], fits ? v->list->v[i] : value_poison(), nodes_before);
 }
 
@@ -180,7 +180,7 @@ static void stmt_read_binding(parser *p) {
     int n = 0, nodes_before = p->g->nnodes;
     bool good = stmt_targets(p, &targets, &n);
     uint32_t token = p->pos;
-    value v = good ? parse_expr(p) : value_poison();
+    value v = good ? btl_parse_expr(p) : value_poison();
     if (p->panic) v = value_poison();
     if (n == 1) stmt_bind(p, &targets[0], v, nodes_before);
     else stmt_take_apart(p, token, n, targets, &v, nodes_before);
@@ -201,7 +201,7 @@ static bool stmt_depends_on_input(parser *p, btl_var *v, bool shared_too) {
 
 /* A first or a default value: fits if it can be broadcast to the type. */
 static btl_var *stmt_first_value(parser *p, uint32_t token, const char *name, const btl_type *type, const value *v) {
-    btl_var *var = v->kind == VALUE_LIST ? value_list_to_var(p, v, type) : value_to_dtype(p, v, type->dtype);
+    btl_var *var = v->kind == VALUE_LIST ? btl_value_list_to_var(p, v, type) : btl_value_to_dtype(p, v, type->dtype);
     if (!var) return NULL;
     bool fits = var->type.rank <= type->rank;
     for (int i = 0; fits && i < var->type.rank; i++) {
@@ -213,7 +213,7 @@ static btl_var *stmt_first_value(parser *p, uint32_t token, const char *name, co
         return NULL;
     }
     if (!stmt_depends_on_input(p, var, false)) return var;
-    parse_fail(p, token, BTL_EVALUE, NULL, "the first value of %s must not depend on an input", name);
+    btl_parse_fail(p, token, BTL_EVALUE, NULL, "the first value of %s must not depend on an input", name);
     return NULL;
 }
 
@@ -221,10 +221,10 @@ static btl_var *stmt_first_value(parser *p, uint32_t token, const char *name, co
 
 static bool stmt_name_and_type(parser *p, target *t, bool needs_type, bool is_assertion) {
     t->token = p->pos;
-    if (!parse_expect(p, TOKEN_NAME, "to be declared")) return false;
-    t->name = parse_name_at(p, t->token);
+    if (!btl_parse_expect(p, TOKEN_NAME, "to be declared")) return false;
+    t->name = btl_parse_name_at(p, t->token);
     if (!needs_type && parse_kind(p) != TOKEN_COLON) return true;
-    if (!parse_expect(p, TOKEN_COLON, "and a type behind the name")) return false;
+    if (!btl_parse_expect(p, TOKEN_COLON, "and a type behind the name")) return false;
     t->type_token = p->pos;
     t->typed = stmt_parse_type(p, &t->type, is_assertion);
     return t->typed;
@@ -234,7 +234,7 @@ static bool stmt_check_fixed(parser *p, const target *t) {
     int64_t n;
     for (int i = 0; i < t->type.rank; i++) {
         if (btl_dim_is_const(t->type.dims[i], &n)) continue;
-        parse_fail(p, t->type_token, BTL_ESHAPE, "a const may stand for a number: const k = 10", "shared %s is %s: every size of a shared variable is a number",
+        btl_parse_fail(p, t->type_token, BTL_ESHAPE, "a const may stand for a number: const k = 10", "shared %s is %s: every size of a shared variable is a number",
                    t->name, btl_type_text(p->g, &t->type));
         return false;
     }
@@ -244,28 +244,28 @@ static bool stmt_check_fixed(parser *p, const target *t) {
 static void stmt_read_shared(parser *p) {
     target t = { 0 };
     p->pos++;
-    bool good = stmt_name_and_type(p, &t, true, false) && parse_expect(p, TOKEN_ASSIGN, "and a first value behind the type");
+    bool good = stmt_name_and_type(p, &t, true, false) && btl_parse_expect(p, TOKEN_ASSIGN, "and a first value behind the type");
     uint32_t token = p->pos;
-    value v = good ? parse_expr(p) : value_poison(), out = value_poison();
+    value v = good ? btl_parse_expr(p) : value_poison(), out = value_poison();
     if (!p->panic && good && stmt_check_fixed(p, &t) && v.kind != VALUE_POISON) {
         btl_var *init = stmt_first_value(p, token, t.name, &t.type, &v);
-        parse_here(p, t.token);
+        btl_parse_here(p, t.token);
         bool is_new = !btl_graph_find_shared(p->g, t.name);
         if (init && is_new) out = value_var(btl_graph_shared(p->g, t.name, &t.type, init));
     }
-    if (t.name) scope_bind(p, t.token, t.name, out);
+    if (t.name) btl_scope_bind(p, t.token, t.name, out);
 }
 
 static void stmt_read_const(parser *p) {
     target t = { 0 };
     int nodes_before = p->g->nnodes;
     p->pos++;
-    bool good = stmt_name_and_type(p, &t, false, true) && parse_expect(p, TOKEN_ASSIGN, "and a value");
+    bool good = stmt_name_and_type(p, &t, false, true) && btl_parse_expect(p, TOKEN_ASSIGN, "and a value");
     uint32_t token = p->pos;
-    value v = good ? parse_expr(p) : value_poison();
+    value v = good ? btl_parse_expr(p) : value_poison();
     if (p->panic) v = value_poison();
     if (v.kind == VALUE_VAR && stmt_depends_on_input(p, v.var, true)) {
-        parse_fail(p, token, BTL_EVALUE, "a value that is computed is bound without const", "const %s must not depend on inputs or shared variables", t.name);
+        btl_parse_fail(p, token, BTL_EVALUE, "a value that is computed is bound without const", "const %s must not depend on inputs or shared variables", t.name);
         v = value_poison();
     }
     if (t.name) stmt_bind(p, &t, v, nodes_before);
@@ -278,38 +278,38 @@ static void stmt_read_argument(parser *p) {
     value out = value_poison();
     btl_var *fallback = NULL;
     bool good = stmt_name_and_type(p, &t, true, false), usable = good;
-    if (good && parse_accept(p, TOKEN_ASSIGN)) {
+    if (good && btl_parse_accept(p, TOKEN_ASSIGN)) {
         uint32_t token = p->pos;
-        value v = parse_expr(p);
+        value v = btl_parse_expr(p);
         if (!p->panic && v.kind != VALUE_POISON) fallback = stmt_first_value(p, token, t.name, &t.type, &v);
     }
     if (usable && p->entry) {
-        parse_here(p, t.token);
+        btl_parse_here(p, t.token);
         btl_var *var = btl_graph_input(p->g, t.name, &t.type);
         btl_entry_add_input(p->g, p->entry, var, fallback);
         out = value_var(var);
     }
-    bool is_mutable = !p->panic && parse_is_word(p, p->pos, "mutable");
+    bool is_mutable = !p->panic && btl_parse_is_word(p, p->pos, "mutable");
     if (is_mutable) p->pos++;
     if (is_mutable && out.kind == VALUE_VAR) p->entry->inputs[p->entry->ninputs - 1].is_mutable = true;
-    if (t.name) scope_bind(p, t.token, t.name, out);
+    if (t.name) btl_scope_bind(p, t.token, t.name, out);
 }
 
 /* Statements of a function, outside of one, belong to the implicit main. */
 static bool stmt_in_function(parser *p, const char *what) {
     if (p->entry) return true;
     if (p->has_functions) {
-        parse_fail(p, p->pos, BTL_ESYNTAX, "put it into a function", "%s outside of a function, in a program that has functions", what);
+        btl_parse_fail(p, p->pos, BTL_ESYNTAX, "put it into a function", "%s outside of a function, in a program that has functions", what);
         return false;
     }
-    parse_here(p, p->pos);
+    btl_parse_here(p, p->pos);
     p->main = p->entry = btl_entry_new(p->g, "main");
     return true;
 }
 
 static void stmt_read_input(parser *p) {
     if (p->entry && p->entry != p->main)
-        parse_fail(p, p->pos, BTL_ESYNTAX, "its inputs stand in the brackets behind its name", "an input statement within a function");
+        btl_parse_fail(p, p->pos, BTL_ESYNTAX, "its inputs stand in the brackets behind its name", "an input statement within a function");
     else stmt_in_function(p, "an input");
     p->pos++;
     stmt_read_argument(p);
@@ -318,21 +318,21 @@ static void stmt_read_input(parser *p) {
 /* ---- update, output, assert --------------------------------------------------------------- */
 
 static void stmt_update(parser *p, uint32_t token, const char *name, const value *v) {
-    binding *b = scope_find(p, name, strlen(name));
+    binding *b = btl_scope_find(p, name, strlen(name));
     if (!b) {
-        name_unknown(p, token, name, strlen(name));
+        btl_name_unknown(p, token, name, strlen(name));
         return;
     }
     if (b->value.kind == VALUE_POISON || v->kind == VALUE_POISON || !p->entry) return;
     if (b->value.kind != VALUE_VAR || !btl_var_is_shared(b->value.var)) {
-        parse_fail(p, token, BTL_EVALUE, "only a shared variable can be updated", "%s is not shared: it is %s", name, value_text(p, &b->value));
+        btl_parse_fail(p, token, BTL_EVALUE, "only a shared variable can be updated", "%s is not shared: it is %s", name, btl_value_text(p, &b->value));
         return;
     }
     btl_var *shared = b->value.var;
-    btl_var *made = v->kind == VALUE_LIST ? value_list_to_var(p, v, &shared->type) : value_to_dtype(p, v, shared->type.dtype);
+    btl_var *made = v->kind == VALUE_LIST ? btl_value_list_to_var(p, v, &shared->type) : btl_value_to_dtype(p, v, shared->type.dtype);
     const btl_size_check *checks = p->g->checks;
     if (!made) return;
-    parse_here(p, token);
+    btl_parse_here(p, token);
     p->nmistakes += btl_entry_add_update(p->g, p->entry, shared, made) != BTL_OK;
     p->g->checks = checks;
 }
@@ -340,20 +340,20 @@ static void stmt_update(parser *p, uint32_t token, const char *name, const value
 static void stmt_read_update(parser *p) {
     stmt_in_function(p, "an update");
     uint32_t token = ++p->pos;
-    if (!parse_expect(p, TOKEN_NAME, "of a shared variable")) return;
-    const char *name = parse_name_at(p, token);
-    if (!parse_expect(p, TOKEN_ASSIGN, "and the new value")) return;
-    value v = parse_expr(p);
+    if (!btl_parse_expect(p, TOKEN_NAME, "of a shared variable")) return;
+    const char *name = btl_parse_name_at(p, token);
+    if (!btl_parse_expect(p, TOKEN_ASSIGN, "and the new value")) return;
+    value v = btl_parse_expr(p);
     if (!p->panic) stmt_update(p, token, name, &v);
 }
 
 static void stmt_output(parser *p, uint32_t token, const char *name, const value *v) {
     if (v->kind == VALUE_POISON || !p->entry) return;
-    btl_var *var = value_to_var(p, v);
+    btl_var *var = btl_value_to_var(p, v);
     if (!var) return;
-    if (!name && v->bare && p->t.text[p->t.tokens[token].start] != '%') name = parse_name_at(p, token);
+    if (!name && v->bare && p->t.text[p->t.tokens[token].start] != '%') name = btl_parse_name_at(p, token);
     if (!name) name = btl_arena_printf(&p->g->arena, "out%d", p->entry->noutputs);
-    parse_here(p, token);
+    btl_parse_here(p, token);
     p->nmistakes += btl_entry_add_output(p->g, p->entry, name, var) != BTL_OK;
 }
 
@@ -365,28 +365,28 @@ static void stmt_read_output(parser *p) {
         int nodes_before = p->g->nnodes;
         bool named = parse_kind(p) == TOKEN_NAME && parse_kind_at(p, 1) == TOKEN_ASSIGN;
         if (named) {
-            t.name = parse_name_at(p, t.token);
+            t.name = btl_parse_name_at(p, t.token);
             p->pos += 2;
         }
-        value v = parse_expr(p);
+        value v = btl_parse_expr(p);
         if (p->panic) v = value_poison();
         if (named) stmt_bind(p, &t, v, nodes_before);
         if (p->panic) return;
         stmt_output(p, t.token, t.name, &v);
-    } while (parse_accept(p, TOKEN_COMMA));
+    } while (btl_parse_accept(p, TOKEN_COMMA));
 }
 
 static void stmt_read_assert(parser *p) {
     stmt_in_function(p, "an assert");
     uint32_t token = p->pos++;
-    value v = parse_expr(p);
-    if (p->panic || !parse_expect(p, TOKEN_COMMA, "and a text: assert EXPR, \"text\"")) return;
+    value v = btl_parse_expr(p);
+    if (p->panic || !btl_parse_expect(p, TOKEN_COMMA, "and a text: assert EXPR, \"text\"")) return;
     uint32_t text = p->pos;
-    if (!parse_expect(p, TOKEN_TEXT, "that says what is wrong")) return;
-    const char *s = value_string(p, text);
-    btl_var *condition = value_to_var(p, &v);
+    if (!btl_parse_expect(p, TOKEN_TEXT, "that says what is wrong")) return;
+    const char *s = btl_value_string(p, text);
+    btl_var *condition = btl_value_to_var(p, &v);
     if (!condition || !p->entry) return;
-    parse_here_range(p, token, text - 2);
+    btl_parse_here_range(p, token, text - 2);
     p->nmistakes += btl_entry_add_assert(p->g, p->entry, condition, s) != BTL_OK;
 }
 
@@ -397,22 +397,22 @@ static value stmt_return(parser *p) {
     int capacity = 0;
     p->pos++;
     do {
-        value v = parse_expr(p);
+        value v = btl_parse_expr(p);
         if (p->panic) return value_poison();
         *BTL_PUSH(p->scratch, list->v, list->n, capacity) = v;
-    } while (parse_accept(p, TOKEN_COMMA));
+    } while (btl_parse_accept(p, TOKEN_COMMA));
     return list->n == 1 ? list->v[0] : (value){ .kind = VALUE_LIST, .list = list };
 }
 
-value parse_fn_block(parser *p) {
+value btl_parse_fn_block(parser *p) {
     while (parse_kind(p) == TOKEN_NAME) stmt_line(p, stmt_read_binding);
     if (parse_kind(p) != TOKEN_RETURN) {
-        parse_fail_syntax(p, "expected a binding or return in the block of a fn");
+        btl_parse_fail_syntax(p, "expected a binding or return in the block of a fn");
         return value_poison();
     }
     value v = stmt_return(p);
     stmt_end_line(p);
-    if (p->checking && !p->panic && parse_kind(p) != TOKEN_DEDENT) parse_fail_syntax(p, "expected the end of the block behind return");
+    if (p->checking && !p->panic && parse_kind(p) != TOKEN_DEDENT) btl_parse_fail_syntax(p, "expected the end of the block behind return");
     return p->panic ? value_poison() : v;
 }
 
@@ -423,9 +423,9 @@ static void stmt_skip_block(parser *p) {
 }
 
 static bool stmt_fn_header(parser *p, value_fn *fn) {
-    if (!parse_fn_params(p, fn)) return false;
+    if (!btl_parse_fn_params(p, fn)) return false;
     fn->is_block = parse_kind(p) == TOKEN_COLON;
-    return fn->is_block ? stmt_opens_block(p) : parse_expect(p, TOKEN_ASSIGN, "(or ':' and a block) behind the parameters");
+    return fn->is_block ? stmt_opens_block(p) : btl_parse_expect(p, TOKEN_ASSIGN, "(or ':' and a block) behind the parameters");
 }
 
 static void stmt_fn(parser *p) {
@@ -433,24 +433,24 @@ static void stmt_fn(parser *p) {
     uint32_t token = ++p->pos;
     int depth = p->depth, mistakes = p->nmistakes;
     *fn = (value_fn){ .home = p->scope, .limit = p->order };
-    bool good = parse_expect(p, TOKEN_NAME, "of the fn");
+    bool good = btl_parse_expect(p, TOKEN_NAME, "of the fn");
     if (good) {
-        fn->name = parse_name_at(p, token);
+        fn->name = btl_parse_name_at(p, token);
         fn->is_open = true;
-        good = scope_bind(p, token, fn->name, (value){ .kind = VALUE_FN, .fn = fn });
+        good = btl_scope_bind(p, token, fn->name, (value){ .kind = VALUE_FN, .fn = fn });
         fn->limit = p->order;
     }
-    p->scope = scope_new(p, p->scope, p->order);
+    p->scope = btl_scope_new(p, p->scope, p->order);
     p->scope->is_fn = true;
     good = !p->panic && stmt_fn_header(p, fn) && good;
     fn->body = p->pos;
-    if (!p->panic) fn_check(p, fn);
+    if (!p->panic) btl_fn_check(p, fn);
     fn->bad = p->nmistakes > mistakes || !good;
     fn->is_open = false;
     p->scope = fn->home;
     if (fn->is_block && fn->body) stmt_skip_block(p);
     else stmt_end_line(p);
-    if (p->panic && !fn->is_block) parse_skip_line(p);
+    if (p->panic && !fn->is_block) btl_parse_skip_line(p);
     p->panic = false;
     p->depth = depth;
 }
@@ -465,16 +465,16 @@ static void stmt_read_other(parser *p) {
     size_t length;
     const char *s = parse_token_text(p, p->pos, &length);
     btl_token_kind next = parse_kind_at(p, 1);
-    if (next == TOKEN_NAME && parse_is_word(p, p->pos, "rule")) {
-        parse_fail(p, p->pos, BTL_EUNSUPPORTED, NULL, "rule is not there yet");
-    } else if (parse_is_word(p, p->pos, "bitale") || parse_is_word(p, p->pos, "stage")) {
-        parse_fail(p, p->pos, BTL_ESYNTAX, "the order is: bitale 1, stage schedule, the program", "%.*s may only begin a program", (int)length, s);
+    if (next == TOKEN_NAME && btl_parse_is_word(p, p->pos, "rule")) {
+        btl_parse_fail(p, p->pos, BTL_EUNSUPPORTED, NULL, "rule is not there yet");
+    } else if (btl_parse_is_word(p, p->pos, "bitale") || btl_parse_is_word(p, p->pos, "stage")) {
+        btl_parse_fail(p, p->pos, BTL_ESYNTAX, "the order is: bitale 1, stage schedule, the program", "%.*s may only begin a program", (int)length, s);
     } else if (next == TOKEN_NAME) {
         const char *near = btl_nearest_name(s, length, (int)(sizeof stmt_words / sizeof *stmt_words), stmt_word, NULL);
-        parse_fail(p, p->pos, BTL_ESYNTAX, near ? btl_arena_printf(p->scratch, "did you mean %s?", near) : NULL,
+        btl_parse_fail(p, p->pos, BTL_ESYNTAX, near ? btl_arena_printf(p->scratch, "did you mean %s?", near) : NULL,
                    "%.*s does not begin a statement", (int)(length > 100 ? 100 : length), s);
     } else {
-        parse_fail(p, p->pos, BTL_ESYNTAX, "bind it (NAME = …) or return it (output …)", "an expression alone does nothing");
+        btl_parse_fail(p, p->pos, BTL_ESYNTAX, "bind it (NAME = …) or return it (output …)", "an expression alone does nothing");
     }
     p->panic = true;
 }
@@ -486,19 +486,19 @@ static bool stmt_is_binding(const parser *p) {
 
 static void stmt_read_misplaced(parser *p) {
     if (parse_kind(p) == TOKEN_RETURN) {
-        parse_fail(p, p->pos, BTL_ESYNTAX, "a function's results stand behind output", "return stands in the block of a fn only");
+        btl_parse_fail(p, p->pos, BTL_ESYNTAX, "a function's results stand behind output", "return stands in the block of a fn only");
         p->panic = true;
     } else if (parse_kind(p) == TOKEN_INDENT) {
         p->pos++;
-        parse_fail(p, p->pos, BTL_ESYNTAX, NULL, "this line is indented, but no block begins here");
+        btl_parse_fail(p, p->pos, BTL_ESYNTAX, NULL, "this line is indented, but no block begins here");
         p->panic = true;
     } else {
-        parse_fail_syntax(p, "expected a statement");
+        btl_parse_fail_syntax(p, "expected a statement");
     }
 }
 
 static void stmt_read_expr_alone(parser *p) {
-    if (parse_kind(p) == TOKEN_BAD) parse_fail_syntax(p, "expected a statement");
+    if (parse_kind(p) == TOKEN_BAD) btl_parse_fail_syntax(p, "expected a statement");
     else stmt_read_other(p);
 }
 
@@ -510,7 +510,7 @@ static void stmt_one(parser *p) {
     case TOKEN_NEWLINE: case TOKEN_DEDENT: p->pos++; break;
     case TOKEN_INPUT: stmt_line(p, stmt_read_input); break;
     case TOKEN_SHARED:
-        if (inside) parse_fail(p, p->pos, BTL_ESYNTAX, "write it before the functions: all of them share it", "a shared variable within a function");
+        if (inside) btl_parse_fail(p, p->pos, BTL_ESYNTAX, "write it before the functions: all of them share it", "a shared variable within a function");
         stmt_line(p, stmt_read_shared);
         break;
     case TOKEN_CONST: stmt_line(p, stmt_read_const); break;
@@ -519,7 +519,7 @@ static void stmt_one(parser *p) {
     case TOKEN_ASSERT: stmt_line(p, stmt_read_assert); break;
     case TOKEN_FN: stmt_fn(p); break;
     case TOKEN_FUNCTION:
-        if (inside) parse_fail(p, p->pos, BTL_ESYNTAX, NULL, "a function within a function");
+        if (inside) btl_parse_fail(p, p->pos, BTL_ESYNTAX, NULL, "a function within a function");
         stmt_function(p);
         break;
     case TOKEN_NAME: stmt_line(p, stmt_is_binding(p) ? stmt_read_binding : stmt_read_expr_alone); break;
@@ -530,21 +530,21 @@ static void stmt_one(parser *p) {
 /* ---- functions --------------------------------------------------------------------------- */
 
 static void stmt_arguments(parser *p) {
-    if (!parse_expect(p, TOKEN_LPAREN, "before the arguments")) return;
+    if (!btl_parse_expect(p, TOKEN_LPAREN, "before the arguments")) return;
     while (!p->panic && parse_kind(p) != TOKEN_RPAREN) {
         stmt_read_argument(p);
-        if (!parse_accept(p, TOKEN_COMMA)) break;
+        if (!btl_parse_accept(p, TOKEN_COMMA)) break;
     }
-    parse_expect(p, TOKEN_RPAREN, "behind the arguments");
+    btl_parse_expect(p, TOKEN_RPAREN, "behind the arguments");
 }
 
 static void stmt_function_header(parser *p) {
     uint32_t token = p->pos;
-    if (!parse_expect(p, TOKEN_NAME, "of the function")) return;
-    const char *name = parse_name_at(p, token);
-    if (p->main) parse_fail(p, token, BTL_ESYNTAX, "put the inputs and outputs above into a function, too", "a function in a program that has inputs or outputs outside of one");
-    if (btl_entry_find(p->g, name)) parse_fail(p, token, BTL_ENAME, NULL, "a function named %s is already there", name);
-    parse_here(p, token);
+    if (!btl_parse_expect(p, TOKEN_NAME, "of the function")) return;
+    const char *name = btl_parse_name_at(p, token);
+    if (p->main) btl_parse_fail(p, token, BTL_ESYNTAX, "put the inputs and outputs above into a function, too", "a function in a program that has inputs or outputs outside of one");
+    if (btl_entry_find(p->g, name)) btl_parse_fail(p, token, BTL_ENAME, NULL, "a function named %s is already there", name);
+    btl_parse_here(p, token);
     p->entry = btl_entry_new(p->g, name);
     if (p->entry) p->entry->is_explicit = true;
     stmt_arguments(p);
@@ -557,26 +557,26 @@ static void stmt_function(parser *p) {
     int depth = p->depth;
     p->has_functions = true;
     p->pos++;
-    p->scope = scope_new(p, top, p->order);
+    p->scope = btl_scope_new(p, top, p->order);
     stmt_function_header(p);
     if (p->panic) { /* its block is read all the same */
         p->panic = false;
         p->scope->lenient = true;
-        parse_skip_line(p);
+        btl_parse_skip_line(p);
         if (!p->entry || p->entry == outer) p->entry = BTL_NEW(p->scratch, btl_entry);
-        if (!parse_accept(p, TOKEN_INDENT)) goto out;
+        if (!btl_parse_accept(p, TOKEN_INDENT)) goto out;
     }
     p->depth = depth;
     while (parse_kind(p) != TOKEN_DEDENT && parse_kind(p) != TOKEN_END) {
         if (parse_kind(p) == TOKEN_INDENT) { /* read what is too deep as if it were not */
             stmt_line(p, stmt_read_misplaced);
             while (parse_kind(p) != TOKEN_DEDENT && parse_kind(p) != TOKEN_END) stmt_one(p);
-            parse_accept(p, TOKEN_DEDENT);
+            btl_parse_accept(p, TOKEN_DEDENT);
         } else {
             stmt_one(p);
         }
     }
-    parse_accept(p, TOKEN_DEDENT);
+    btl_parse_accept(p, TOKEN_DEDENT);
 out:
     p->scope = top;
     p->entry = outer;
@@ -590,19 +590,19 @@ static void stmt_read_version(parser *p) {
     const char *s = parse_token_text(p, token, &length);
     p->pos++;
     if (length != 1 || s[0] != '1')
-        parse_fail(p, token, BTL_EUNSUPPORTED, "this library reads bitale 1", "version %.*s of the notation is not known", (int)(length > 40 ? 40 : length), s);
+        btl_parse_fail(p, token, BTL_EUNSUPPORTED, "this library reads bitale 1", "version %.*s of the notation is not known", (int)(length > 40 ? 40 : length), s);
 }
 
 static void stmt_read_stage(parser *p) {
     uint32_t token = ++p->pos;
-    if (!parse_expect(p, TOKEN_NAME, "of a stage")) return;
-    if (parse_is_word(p, token, "schedule")) p->g->scheduled = true;
-    else parse_fail(p, token, BTL_ESYNTAX, NULL, "the only stage with a name is schedule");
+    if (!btl_parse_expect(p, TOKEN_NAME, "of a stage")) return;
+    if (btl_parse_is_word(p, token, "schedule")) p->g->scheduled = true;
+    else btl_parse_fail(p, token, BTL_ESYNTAX, NULL, "the only stage with a name is schedule");
 }
 
-void parse_program(parser *p) {
+void btl_parse_program(parser *p) {
     while (parse_kind(p) == TOKEN_NEWLINE) p->pos++;
-    if (parse_is_word(p, p->pos, "bitale") && parse_kind_at(p, 1) == TOKEN_INTEGER) stmt_line(p, stmt_read_version);
-    if (parse_is_word(p, p->pos, "stage") && parse_kind_at(p, 1) == TOKEN_NAME) stmt_line(p, stmt_read_stage);
+    if (btl_parse_is_word(p, p->pos, "bitale") && parse_kind_at(p, 1) == TOKEN_INTEGER) stmt_line(p, stmt_read_version);
+    if (btl_parse_is_word(p, p->pos, "stage") && parse_kind_at(p, 1) == TOKEN_NAME) stmt_line(p, stmt_read_stage);
     while (parse_kind(p) != TOKEN_END) stmt_one(p);
 }

@@ -9,44 +9,44 @@
 
 /* ---- cursor ------------------------------------------------------------------------------ */
 
-bool parse_accept(parser *p, btl_token_kind kind) {
+bool btl_parse_accept(parser *p, btl_token_kind kind) {
     if (parse_kind(p) != kind) return false;
     p->pos++;
     return true;
 }
 
-bool parse_is_word(const parser *p, uint32_t token, const char *word) {
+bool btl_parse_is_word(const parser *p, uint32_t token, const char *word) {
     size_t length;
     const char *s = parse_token_text(p, token, &length);
     return p->t.tokens[token].kind == TOKEN_NAME && strlen(word) == length && memcmp(s, word, length) == 0;
 }
 
-bool parse_expect(parser *p, btl_token_kind kind, const char *where) {
-    if (parse_accept(p, kind)) return true;
-    parse_fail_syntax(p, "expected %s %s", btl_token_kind_text(kind), where);
+bool btl_parse_expect(parser *p, btl_token_kind kind, const char *where) {
+    if (btl_parse_accept(p, kind)) return true;
+    btl_parse_fail_syntax(p, "expected %s %s", btl_token_kind_text(kind), where);
     return false;
 }
 
-const char *parse_name_at(parser *p, uint32_t token) {
+const char *btl_parse_name_at(parser *p, uint32_t token) {
     size_t length;
     const char *s = parse_token_text(p, token, &length);
     return btl_arena_strndup(&p->g->arena, s, length);
 }
 
-int parse_line_of(parser *p, uint32_t token) {
+int btl_parse_line_of(parser *p, uint32_t token) {
     int line, column;
     btl_tokens_locate(&p->t, p->t.tokens[token].start, &line, &column);
     return line;
 }
 
-bool parse_enter(parser *p) {
+bool btl_parse_enter(parser *p) {
     if (p->depth++ < PARSE_DEPTH) return true;
-    if (!p->panic) parse_fail(p, p->pos, BTL_ESYNTAX, "bind a part of it to a name on a line before", "the expression is nested more than %d deep", PARSE_DEPTH);
+    if (!p->panic) btl_parse_fail(p, p->pos, BTL_ESYNTAX, "bind a part of it to a name on a line before", "the expression is nested more than %d deep", PARSE_DEPTH);
     p->panic = true;
     return false;
 }
 
-void parse_leave(parser *p) { p->depth--; }
+void btl_parse_leave(parser *p) { p->depth--; }
 
 /* ---- mistakes ---------------------------------------------------------------------------- */
 
@@ -64,15 +64,15 @@ static const btl_places *parse_places(parser *p, uint32_t from, uint32_t to) {
     return &x->set;
 }
 
-void parse_here_range(parser *p, uint32_t first, uint32_t last) {
+void btl_parse_here_range(parser *p, uint32_t first, uint32_t last) {
     const btl_token *a = &p->t.tokens[first], *b = &p->t.tokens[last];
     uint32_t to = b->kind == TOKEN_BAD ? b->start + 1 : b->start + b->length;
     p->g->here = parse_places(p, a->start, to);
 }
 
-void parse_here(parser *p, uint32_t token) { parse_here_range(p, token, token); }
+void btl_parse_here(parser *p, uint32_t token) { btl_parse_here_range(p, token, token); }
 
-void parse_fail_done(parser *p) {
+void btl_parse_fail_done(parser *p) {
     p->nmistakes++;
     if (!p->keep_pending) btl_fail_done(p->g, NULL);
 }
@@ -87,13 +87,13 @@ parse_vfail(parser *p, btl_status status, const char *hint, const char *format, 
     va_end(again);
     btl_fail(p->g, status, "%s", text);
     if (hint) btl_fail_hint(p->g, "%s", hint);
-    parse_fail_done(p);
+    btl_parse_fail_done(p);
 }
 
-void parse_fail(parser *p, uint32_t token, btl_status status, const char *hint, const char *format, ...) {
+void btl_parse_fail(parser *p, uint32_t token, btl_status status, const char *hint, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    parse_here(p, token);
+    btl_parse_here(p, token);
     parse_vfail(p, status, hint, format, args);
     va_end(args);
 }
@@ -114,10 +114,10 @@ static void parse_fail_bad(parser *p) {
     p->g->here = parse_places(p, e->start, e->start + e->length);
     btl_fail(p->g, BTL_ESYNTAX, "%s", e->message);
     if (e->hint) btl_fail_hint(p->g, "%s", e->hint);
-    parse_fail_done(p);
+    btl_parse_fail_done(p);
 }
 
-void parse_fail_syntax(parser *p, const char *format, ...) {
+void btl_parse_fail_syntax(parser *p, const char *format, ...) {
     if (p->panic) return;
     p->panic = true;
     if (parse_kind(p) == TOKEN_BAD) {
@@ -132,7 +132,7 @@ void parse_fail_syntax(parser *p, const char *format, ...) {
     char *text = btl_arena_alloc(p->scratch, (size_t)(n > 0 ? n : 0) + 1);
     vsnprintf(text, (size_t)(n > 0 ? n : 0) + 1, format, args);
     va_end(args);
-    parse_fail(p, p->pos, BTL_ESYNTAX, NULL, "%s, found %s", text, parse_found(p));
+    btl_parse_fail(p, p->pos, BTL_ESYNTAX, NULL, "%s, found %s", text, parse_found(p));
 }
 
 /* ---- entry points ------------------------------------------------------------------------ */
@@ -160,7 +160,7 @@ static void parse_init(parser *p, parse_args *a) {
         p->scratch = &a->scratch;
     }
     btl_lex(&p->t, &g->arena, p->scratch, a->text, a->length, btl_arena_strdup(&g->arena, a->file));
-    p->scope = scope_new(p, NULL, 0);
+    p->scope = btl_scope_new(p, NULL, 0);
 }
 
 static btl_status parse_run(parse_args *a, btl_status (*body)(void *)) {
@@ -175,7 +175,7 @@ static btl_status parse_run(parse_args *a, btl_status (*body)(void *)) {
 
 /* The shared variables that the graph has already. */
 static void parse_bind_shared(parser *p) {
-    for (int i = 0; i < p->g->nshared; i++) scope_bind_quietly(p, p->g->shared[i]->name, value_var(p->g->shared[i]->var), 0);
+    for (int i = 0; i < p->g->nshared; i++) btl_scope_bind_quietly(p, p->g->shared[i]->name, value_var(p->g->shared[i]->var), 0);
 }
 
 static btl_status parse_graph_body(void *arg) {
@@ -186,7 +186,7 @@ static btl_status parse_graph_body(void *arg) {
     parse_init(&p, a);
     p.new_sizes = true;
     parse_bind_shared(&p);
-    parse_program(&p);
+    btl_parse_program(&p);
     return *mine ? (*mine)->status : BTL_OK;
 }
 
@@ -198,7 +198,7 @@ btl_status btl_graph_parse(btl_graph *g, const char *text, size_t length, const 
 /* Text behind the expression is a mistake, a line's end is not. */
 static void parse_whole(parser *p) {
     while (parse_kind(p) == TOKEN_NEWLINE || parse_kind(p) == TOKEN_DEDENT) p->pos++;
-    if (!p->panic && parse_kind(p) != TOKEN_END) parse_fail_syntax(p, "expected the end of the expression");
+    if (!p->panic && parse_kind(p) != TOKEN_END) btl_parse_fail_syntax(p, "expected the end of the expression");
 }
 
 static btl_status parse_expr_body(void *arg) {
@@ -210,11 +210,11 @@ static btl_status parse_expr_body(void *arg) {
     p.outer = caller;
     p.open_names = true;
     parse_bind_shared(&p);
-    for (int i = 0; i < a->nnames; i++) scope_bind_quietly(&p, btl_arena_strdup(&g->arena, a->names[i]), value_var(a->vars[i]), 0);
-    parse_accept(&p, TOKEN_INDENT);
-    value v = parse_expr(&p);
+    for (int i = 0; i < a->nnames; i++) btl_scope_bind_quietly(&p, btl_arena_strdup(&g->arena, a->names[i]), value_var(a->vars[i]), 0);
+    btl_parse_accept(&p, TOKEN_INDENT);
+    value v = btl_parse_expr(&p);
     parse_whole(&p);
-    if (p.nmistakes == 0) a->result = value_to_var(&p, &v);
+    if (p.nmistakes == 0) a->result = btl_value_to_var(&p, &v);
     return p.nmistakes == 0 && a->result ? BTL_OK : g->status;
 }
 
@@ -260,7 +260,7 @@ static btl_status parse_type_body(void *arg) {
     parser p;
     parse_init(&p, a);
     p.keep_pending = p.new_sizes = true;
-    bool good = parse_type(&p, &a->type);
+    bool good = btl_parse_type_at(&p, &a->type);
     if (good) parse_whole(&p);
     return p.nmistakes ? a->g->pending : BTL_OK;
 }

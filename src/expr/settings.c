@@ -42,8 +42,8 @@ static bool setting_shape(parser *p, const value *v, btl_param *out) {
     const btl_dim **dims = BTL_ARRAY(&p->g->arena, const btl_dim *, n > 0 ? n : 1);
     for (int i = 0; i < n; i++) {
         const value *item = v->kind == VALUE_LIST ? &v->list->v[i] : v;
-        if (!value_is_size(item)) return false;
-        dims[i] = value_dim(p, item);
+        if (!btl_value_is_size(item)) return false;
+        dims[i] = btl_value_dim(p, item);
     }
     out->shape.n = n;
     out->shape.v = dims;
@@ -63,7 +63,7 @@ static bool setting_dtype(const value *v, btl_param *out) {
 
 /* A literal list, or a constant that was bound to a name. */
 static bool setting_array(parser *p, const value *v, btl_param *out) {
-    btl_var *var = value_to_var(p, v);
+    btl_var *var = btl_value_to_var(p, v);
     out->array = var ? btl_var_constant_array(var) : NULL;
     return out->array != NULL;
 }
@@ -84,13 +84,13 @@ static bool setting_convert(parser *p, btl_param_kind kind, const value *v, btl_
     case PARAM_TEXT: out->s = v->text; return v->kind == VALUE_TEXT;
     case PARAM_AXES: return setting_axes(p, v, out);
     case PARAM_DIM:
-        out->dim = v->kind == VALUE_NONE ? NULL : value_is_size(v) ? value_dim(p, v) : NULL;
-        return v->kind == VALUE_NONE || value_is_size(v);
+        out->dim = v->kind == VALUE_NONE ? NULL : btl_value_is_size(v) ? btl_value_dim(p, v) : NULL;
+        return v->kind == VALUE_NONE || btl_value_is_size(v);
     case PARAM_SHAPE: return setting_shape(p, v, out);
     case PARAM_ARRAY: return setting_array(p, v, out);
     case PARAM_BODY:
         if (v->kind != VALUE_FN) return false;
-        out->body = fn_to_body(p, v->fn, v->token);
+        out->body = btl_fn_to_body(p, v->fn, v->token);
         return out->body != NULL;
     case PARAM_INDEX: break;
     }
@@ -101,11 +101,11 @@ static bool setting_convert(parser *p, btl_param_kind kind, const value *v, btl_
 static const value *setting_culprit(const btl_param_spec *spec, const value *v) {
     if (v->kind != VALUE_LIST || (spec->kind != PARAM_SHAPE && spec->kind != PARAM_AXES)) return v;
     for (int i = 0; i < v->list->n; i++)
-        if (spec->kind == PARAM_SHAPE ? !value_is_size(&v->list->v[i]) : v->list->v[i].kind != VALUE_INT) return &v->list->v[i];
+        if (spec->kind == PARAM_SHAPE ? !btl_value_is_size(&v->list->v[i]) : v->list->v[i].kind != VALUE_INT) return &v->list->v[i];
     return v;
 }
 
-bool setting_from_value(parser *p, const btl_op *op, const btl_param_spec *spec, const value *v, btl_param *out) {
+bool btl_setting_from_value(parser *p, const btl_op *op, const btl_param_spec *spec, const value *v, btl_param *out) {
     int mistakes = p->nmistakes;
     if (v->kind == VALUE_POISON) return false;
     if (setting_convert(p, spec->kind, v, out)) return true;
@@ -113,7 +113,7 @@ bool setting_from_value(parser *p, const btl_op *op, const btl_param_spec *spec,
     const value *culprit = setting_culprit(spec, v);
     const char *hint = op->signature;
     if (culprit->kind == VALUE_VAR) hint = "a setting is fixed when the graph is built: a number, a size such as x.shape[0], a const";
-    parse_fail(p, v->token, BTL_EVALUE, hint, "%s: %s must be %s, found %s", op->name, spec->name, setting_kinds[spec->kind], value_text(p, culprit));
+    btl_parse_fail(p, v->token, BTL_EVALUE, hint, "%s: %s must be %s, found %s", op->name, spec->name, setting_kinds[spec->kind], btl_value_text(p, culprit));
     return false;
 }
 
@@ -135,16 +135,16 @@ static value setting_parse_fallback(parser *p, const char *s, btl_param_kind kin
     return *end || end == s ? value_poison() : value_int(i);
 }
 
-bool setting_fallback(parser *p, const btl_op *op, const btl_param_spec *spec, btl_param *out) {
+bool btl_setting_fallback(parser *p, const btl_op *op, const btl_param_spec *spec, btl_param *out) {
     if (!spec->fallback) {
         btl_fail(p->g, BTL_EVALUE, "%s: %s is missing: %s", op->name, spec->name, setting_kinds[spec->kind]);
         if (op->signature) btl_fail_hint(p->g, "%s", op->signature);
-        parse_fail_done(p);
+        btl_parse_fail_done(p);
         return false;
     }
     value v = setting_parse_fallback(p, spec->fallback, spec->kind);
     if (v.kind != VALUE_POISON && setting_convert(p, spec->kind, &v, out)) return true;
     btl_fail(p->g, BTL_EINTERNAL, "%s: the default of %s, %s, is none", op->name, spec->name, spec->fallback);
-    parse_fail_done(p);
+    btl_parse_fail_done(p);
     return false;
 }

@@ -11,7 +11,7 @@
 
 /* ---- saying what a value is -------------------------------------------------------------- */
 
-const char *value_text(parser *p, const value *v) {
+const char *btl_value_text(parser *p, const value *v) {
     btl_text t;
     switch (v->kind) {
     case VALUE_VAR: return btl_arena_printf(p->scratch, "a variable (%s)", btl_type_text(p->g, &v->var->type));
@@ -82,7 +82,7 @@ static bool value_int_fits(btl_dtype dtype, bool negative, uint64_t magnitude) {
 /* A 0-d constant of an integer dtype, exact. */
 static value value_typed_int(parser *p, uint32_t token, btl_dtype dtype, bool negative, uint64_t magnitude) {
     if (btl_dtype_kind(dtype) == 'b') {
-        parse_fail(p, token, BTL_EDTYPE, "true and false are the values of bool", "a number cannot be a bool");
+        btl_parse_fail(p, token, BTL_EDTYPE, "true and false are the values of bool", "a number cannot be a bool");
         return value_poison();
     }
     if (btl_dtype_kind(dtype) == 'f') {
@@ -90,7 +90,7 @@ static value value_typed_int(parser *p, uint32_t token, btl_dtype dtype, bool ne
         return value_var(btl_graph_scalar(p->g, dtype, negative ? -f : f));
     }
     if (!value_int_fits(dtype, negative, magnitude)) {
-        parse_fail(p, token, BTL_EVALUE, NULL, "%s%llu does not fit %s", negative ? "-" : "", (unsigned long long)magnitude, btl_dtype_name(dtype));
+        btl_parse_fail(p, token, BTL_EVALUE, NULL, "%s%llu does not fit %s", negative ? "-" : "", (unsigned long long)magnitude, btl_dtype_name(dtype));
         return value_poison();
     }
     uint64_t bits = negative ? -magnitude : magnitude;
@@ -105,7 +105,7 @@ static value value_plain_int(uint64_t magnitude, bool negative) {
     return (value){ .kind = VALUE_BIG, .u = magnitude };
 }
 
-value value_literal(parser *p, uint32_t token, bool negative) {
+value btl_value_literal(parser *p, uint32_t token, bool negative) {
     size_t length;
     const char *s = parse_token_text(p, token, &length);
     bool hex = length > 1 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X');
@@ -113,7 +113,7 @@ value value_literal(parser *p, uint32_t token, bool negative) {
     btl_dtype dtype = BTL_F64;
     bool typed = n < length;
     if ((typed && !btl_dtype_find(s + n, length - n, &dtype)) || n > 400 || (hex && n == 2)) {
-        parse_fail(p, token, BTL_ESYNTAX, "the type of a literal stands right behind it: 1.5f32, 3i64", "%.*s is not a number",
+        btl_parse_fail(p, token, BTL_ESYNTAX, "the type of a literal stands right behind it: 1.5f32, 3i64", "%.*s is not a number",
                    (int)(length > 100 ? 100 : length), s);
         return value_poison();
     }
@@ -124,12 +124,12 @@ value value_literal(parser *p, uint32_t token, bool negative) {
     if (p->t.tokens[token].kind == TOKEN_FLOAT) {
         double f = value_strtod(digits);
         if (negative) f = -f;
-        if (typed && btl_dtype_kind(dtype) != 'f') parse_fail(p, token, BTL_EDTYPE, NULL, "%s is not of the type %s", digits, btl_dtype_name(dtype));
+        if (typed && btl_dtype_kind(dtype) != 'f') btl_parse_fail(p, token, BTL_EDTYPE, NULL, "%s is not of the type %s", digits, btl_dtype_name(dtype));
         else v = typed ? value_var(btl_graph_scalar(p->g, dtype, f)) : value_float(f);
     } else {
         errno = 0;
         uint64_t magnitude = strtoull(digits, NULL, hex ? 16 : 10);
-        if (errno == ERANGE) parse_fail(p, token, BTL_EVALUE, "write it as a float: 1e30", "%s does not fit 64 bits", digits);
+        if (errno == ERANGE) btl_parse_fail(p, token, BTL_EVALUE, "write it as a float: 1e30", "%s does not fit 64 bits", digits);
         else v = typed ? value_typed_int(p, token, dtype, negative, magnitude) : value_plain_int(magnitude, negative);
     }
     v.token = token;
@@ -140,7 +140,7 @@ static int value_hex_digit(char c) {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-const char *value_string(parser *p, uint32_t token) {
+const char *btl_value_string(parser *p, uint32_t token) {
     size_t length, n = 0;
     const char *s = parse_token_text(p, token, &length) + 1;
     char *out = btl_arena_alloc(&p->g->arena, length);
@@ -153,9 +153,9 @@ const char *value_string(parser *p, uint32_t token) {
             else if (c == 'x' && end - s > 2 && value_hex_digit(s[1]) >= 0 && value_hex_digit(s[2]) >= 0) {
                 c = (char)(value_hex_digit(s[1]) * 16 + value_hex_digit(s[2]));
                 s += 2;
-                if (c <= 0) parse_fail(p, token, BTL_ESYNTAX, NULL, "\\x goes from 01 to 7f");
+                if (c <= 0) btl_parse_fail(p, token, BTL_ESYNTAX, NULL, "\\x goes from 01 to 7f");
             } else if (c != '"' && c != '\\') {
-                parse_fail(p, token, BTL_ESYNTAX, "known are \\n \\t \\\" \\\\ and \\xHH", "unknown escape \\%c", c > 32 && c < 127 ? c : '?');
+                btl_parse_fail(p, token, BTL_ESYNTAX, "known are \\n \\t \\\" \\\\ and \\xHH", "unknown escape \\%c", c > 32 && c < 127 ? c : '?');
             }
         }
         out[n++] = c;
@@ -166,13 +166,13 @@ const char *value_string(parser *p, uint32_t token) {
 
 /* ---- sizes ------------------------------------------------------------------------------- */
 
-bool value_is_size(const value *v) { return v->kind == VALUE_INT || v->kind == VALUE_DIM; }
+bool btl_value_is_size(const value *v) { return v->kind == VALUE_INT || v->kind == VALUE_DIM; }
 
-const btl_dim *value_dim(parser *p, const value *v) {
+const btl_dim *btl_value_dim(parser *p, const value *v) {
     return v->kind == VALUE_DIM ? v->dim : btl_dim_const(p->g, v->i);
 }
 
-value value_of_dim(const btl_dim *d) {
+value btl_value_of_dim(const btl_dim *d) {
     int64_t n;
     return btl_dim_is_const(d, &n) ? value_int(n) : (value){ .kind = VALUE_DIM, .dim = d };
 }
@@ -201,7 +201,7 @@ static bool value_is_literal(const value *v) {
     return v->kind == VALUE_INT || v->kind == VALUE_FLOAT || v->kind == VALUE_BOOL || v->kind == VALUE_BIG;
 }
 
-btl_var *value_to_var(parser *p, const value *v) {
+btl_var *btl_value_to_var(parser *p, const value *v) {
     btl_graph *g = p->g;
     switch (v->kind) {
     case VALUE_POISON: return NULL;
@@ -210,36 +210,36 @@ btl_var *value_to_var(parser *p, const value *v) {
     case VALUE_FLOAT: return btl_graph_weak_float(g, v->f);
     case VALUE_BOOL: return btl_graph_weak_bool(g, v->i != 0);
     case VALUE_DIM: return btl_graph_size(g, v->dim);
-    case VALUE_LIST: return value_list_to_var(p, v, NULL);
+    case VALUE_LIST: return btl_value_list_to_var(p, v, NULL);
     case VALUE_BIG:
-        parse_fail(p, v->token, BTL_EVALUE, "write its type behind it: 18446744073709551615u64", "%llu does not fit i64", (unsigned long long)v->u);
+        btl_parse_fail(p, v->token, BTL_EVALUE, "write its type behind it: 18446744073709551615u64", "%llu does not fit i64", (unsigned long long)v->u);
         return NULL;
     default:
-        parse_fail(p, v->token, BTL_EVALUE, v->kind == VALUE_FN ? "call it" : NULL, "a variable is needed here, not %s", value_text(p, v));
+        btl_parse_fail(p, v->token, BTL_EVALUE, v->kind == VALUE_FN ? "call it" : NULL, "a variable is needed here, not %s", btl_value_text(p, v));
         return NULL;
     }
 }
 
-btl_var *value_to_dtype(parser *p, const value *v, btl_dtype dtype) {
+btl_var *btl_value_to_dtype(parser *p, const value *v, btl_dtype dtype) {
     if (value_is_literal(v)) {
         char element[16] = { 0 };
-        if (v->kind == VALUE_BOOL && dtype != BTL_BOOL) return value_to_var(p, v);
+        if (v->kind == VALUE_BOOL && dtype != BTL_BOOL) return btl_value_to_var(p, v);
         if (!value_store(v, dtype, element)) {
-            parse_fail(p, v->token, BTL_EDTYPE, NULL, "%s is not of the type %s", value_text(p, v), btl_dtype_name(dtype));
+            btl_parse_fail(p, v->token, BTL_EDTYPE, NULL, "%s is not of the type %s", btl_value_text(p, v), btl_dtype_name(dtype));
             return NULL;
         }
         btl_array a = btl_array_wrap(dtype, 0, NULL, element);
         return btl_graph_constant(p->g, &a);
     }
-    btl_var *var = value_to_var(p, v);
+    btl_var *var = btl_value_to_var(p, v);
     if (!var || !var->weak || var->type.dtype == dtype) return var;
     char have = btl_dtype_kind(var->type.dtype), want = btl_dtype_kind(dtype);
     if (have == 'b' || want == 'b' || (have == 'f' && want != 'f')) return var;
-    value out = value_cast(p, &(value){ .kind = VALUE_VAR, .var = var }, dtype);
+    value out = btl_value_cast(p, &(value){ .kind = VALUE_VAR, .var = var }, dtype);
     return out.kind == VALUE_VAR ? out.var : NULL;
 }
 
-value value_cast(parser *p, const value *v, btl_dtype dtype) {
+value btl_value_cast(parser *p, const value *v, btl_dtype dtype) {
     char element[16] = { 0 };
     if (v->kind == VALUE_POISON) return *v;
     if (value_is_literal(v) && value_store(v, dtype, element)) {
@@ -247,10 +247,10 @@ value value_cast(parser *p, const value *v, btl_dtype dtype) {
         return value_var(btl_graph_constant(p->g, &a));
     }
     if (v->kind == VALUE_INT && btl_dtype_kind(dtype) != 'b') {
-        parse_fail(p, v->token, BTL_EVALUE, NULL, "%lld does not fit %s", (long long)v->i, btl_dtype_name(dtype));
+        btl_parse_fail(p, v->token, BTL_EVALUE, NULL, "%lld does not fit %s", (long long)v->i, btl_dtype_name(dtype));
         return value_poison();
     }
-    btl_var *var = value_to_var(p, v);
+    btl_var *var = btl_value_to_var(p, v);
     btl_param param = { .i = dtype };
     return value_var(btl_build(p->g, &btl_op_cast, 1, &var, &param, NULL));
 }
@@ -309,7 +309,7 @@ static btl_var *list_constant(parser *p, const value *list, list_shape *s, btl_d
     char *data = btl_arena_zalloc(p->scratch, (size_t)n * btl_dtype_bytes(dtype) + 1), *to = data;
     const value *bad = NULL;
     if (!list_store(list, dtype, &to, &bad)) {
-        parse_fail(p, bad->token, BTL_EDTYPE, NULL, "%s is not of the type %s", value_text(p, bad), btl_dtype_name(dtype));
+        btl_parse_fail(p, bad->token, BTL_EDTYPE, NULL, "%s is not of the type %s", btl_value_text(p, bad), btl_dtype_name(dtype));
         return NULL;
     }
     btl_array a = btl_array_wrap(dtype, s->rank, s->dims, data);
@@ -330,7 +330,7 @@ static void list_dtype(const value *v, bool *found, btl_dtype *dtype) {
 /* A literal in a list takes the variables' dtype unless it is a float among integers. */
 static btl_var *list_element(parser *p, const value *v, bool found, btl_dtype dtype) {
     bool fits = found && (v->kind == VALUE_VAR || v->kind == VALUE_DIM || v->kind == VALUE_INT || btl_dtype_kind(dtype) == 'f');
-    return fits ? value_to_dtype(p, v, dtype) : value_to_var(p, v);
+    return fits ? btl_value_to_dtype(p, v, dtype) : btl_value_to_var(p, v);
 }
 
 /* A list with variables in it: its rows stacked. */
@@ -345,10 +345,10 @@ static btl_var *list_stack(parser *p, const value *list, bool found, btl_dtype d
         rows[i] = (value){ .kind = VALUE_VAR, .var = row, .token = v->token };
     }
     if (!stack) {
-        parse_fail(p, list->token, BTL_EUNSUPPORTED, NULL, "a list of variables as an array is not there yet");
+        btl_parse_fail(p, list->token, BTL_EUNSUPPORTED, NULL, "a list of variables as an array is not there yet");
         return NULL;
     }
-    value out = call_op(p, stack, list->token, list->token, n, rows);
+    value out = btl_call_op(p, stack, list->token, list->token, n, rows);
     return out.kind == VALUE_VAR ? out.var : NULL;
 }
 
@@ -366,30 +366,30 @@ static bool list_take_empty_shape(list_shape *s, const btl_type *type) {
     return true;
 }
 
-btl_var *value_list_to_var(parser *p, const value *list, const btl_type *type) {
+btl_var *btl_value_list_to_var(parser *p, const value *list, const btl_type *type) {
     if (list->list->var && !type) return list->list->var;
     list_shape s = { .rank = -1, .left = p->t.ntokens > PARSE_LARGEST_LITERAL ? p->t.ntokens : PARSE_LARGEST_LITERAL };
     for (int i = 0; i < BTL_MAX_RANK; i++) s.dims[i] = -1;
     list_measure(list, 0, &s);
     if (s.poisoned || p->checking) return NULL;
     if (s.left <= 0) {
-        parse_fail(p, list->token, BTL_EVALUE, NULL, "a list that is too long for an array");
+        btl_parse_fail(p, list->token, BTL_EVALUE, NULL, "a list that is too long for an array");
         return NULL;
     }
     if (s.odd) {
-        parse_fail(p, s.odd->token, BTL_EVALUE, NULL, "%s cannot be an element of an array", value_text(p, s.odd));
+        btl_parse_fail(p, s.odd->token, BTL_EVALUE, NULL, "%s cannot be an element of an array", btl_value_text(p, s.odd));
         return NULL;
     }
     if (s.ragged) {
-        parse_fail(p, list->token, BTL_ESHAPE, NULL, "the rows of this array have different lengths");
+        btl_parse_fail(p, list->token, BTL_ESHAPE, NULL, "the rows of this array have different lengths");
         return NULL;
     }
     if (s.has_bool && (s.has_int || s.has_float || s.has_big)) {
-        parse_fail(p, list->token, BTL_EDTYPE, NULL, "an array of both numbers and bool");
+        btl_parse_fail(p, list->token, BTL_EDTYPE, NULL, "an array of both numbers and bool");
         return NULL;
     }
     btl_var *v;
-    parse_here(p, list->token);
+    btl_parse_here(p, list->token);
     if (s.has_var) {
         bool found = type != NULL;
         btl_dtype dtype = type ? type->dtype : BTL_I64;
@@ -407,7 +407,7 @@ btl_var *value_list_to_var(parser *p, const value *list, const btl_type *type) {
 /* ---- computing with literals and sizes --------------------------------------------------- */
 
 static value value_overflow(parser *p, uint32_t token) {
-    parse_fail(p, token, BTL_EVALUE, "write one side as a float", "the result does not fit i64");
+    btl_parse_fail(p, token, BTL_EVALUE, "write one side as a float", "the result does not fit i64");
     return value_poison();
 }
 
@@ -497,28 +497,28 @@ static bool value_fold_bools(btl_token_kind op, bool a, bool b, value *out) {
 }
 
 static bool value_fold_sizes(parser *p, btl_token_kind op, const value *x, const value *y, value *out) {
-    const btl_dim *a = value_dim(p, x), *b = value_dim(p, y);
+    const btl_dim *a = btl_value_dim(p, x), *b = btl_value_dim(p, y);
     switch (op) {
-    case TOKEN_PLUS: *out = value_of_dim(btl_dim_add(p->g, a, b)); return true;
-    case TOKEN_MINUS: *out = value_of_dim(btl_dim_sub(p->g, a, b)); return true;
-    case TOKEN_STAR: *out = value_of_dim(btl_dim_mul(p->g, a, b)); return true;
-    case TOKEN_FLOORDIV: *out = value_of_dim(btl_dim_floordiv(p->g, a, b)); return true;
-    case TOKEN_PERCENT: *out = value_of_dim(btl_dim_mod(p->g, a, b)); return true;
+    case TOKEN_PLUS: *out = btl_value_of_dim(btl_dim_add(p->g, a, b)); return true;
+    case TOKEN_MINUS: *out = btl_value_of_dim(btl_dim_sub(p->g, a, b)); return true;
+    case TOKEN_STAR: *out = btl_value_of_dim(btl_dim_mul(p->g, a, b)); return true;
+    case TOKEN_FLOORDIV: *out = btl_value_of_dim(btl_dim_floordiv(p->g, a, b)); return true;
+    case TOKEN_PERCENT: *out = btl_value_of_dim(btl_dim_mod(p->g, a, b)); return true;
     default: return false;
     }
 }
 
-bool value_fold_binary(parser *p, btl_token_kind op, const value *a, const value *b, value *out) {
+bool btl_value_fold_binary(parser *p, btl_token_kind op, const value *a, const value *b, value *out) {
     bool ints = a->kind == VALUE_INT && b->kind == VALUE_INT;
     bool numbers = (a->kind == VALUE_INT || a->kind == VALUE_FLOAT) && (b->kind == VALUE_INT || b->kind == VALUE_FLOAT);
     if (ints) return value_fold_ints(p, op, a, b, out);
     if (numbers)
         return value_fold_floats(op, a->kind == VALUE_INT ? (double)a->i : a->f, b->kind == VALUE_INT ? (double)b->i : b->f, out);
     if (a->kind == VALUE_BOOL && b->kind == VALUE_BOOL) return value_fold_bools(op, a->i != 0, b->i != 0, out);
-    return value_is_size(a) && value_is_size(b) && value_fold_sizes(p, op, a, b, out);
+    return btl_value_is_size(a) && btl_value_is_size(b) && value_fold_sizes(p, op, a, b, out);
 }
 
-bool value_fold_unary(parser *p, btl_token_kind op, const value *a, value *out) {
+bool btl_value_fold_unary(parser *p, btl_token_kind op, const value *a, value *out) {
     if (op == TOKEN_NOT || (op == TOKEN_TILDE && a->kind == VALUE_BOOL)) {
         if (a->kind != VALUE_BOOL) return false;
         *out = value_bool(!a->i);
@@ -536,7 +536,7 @@ bool value_fold_unary(parser *p, btl_token_kind op, const value *a, value *out) 
     } else if (a->kind == VALUE_FLOAT) {
         *out = value_float(-a->f);
     } else if (a->kind == VALUE_DIM) {
-        *out = value_of_dim(btl_dim_sub(p->g, btl_dim_const(p->g, 0), a->dim));
+        *out = btl_value_of_dim(btl_dim_sub(p->g, btl_dim_const(p->g, 0), a->dim));
     } else {
         return false;
     }

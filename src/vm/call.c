@@ -87,7 +87,7 @@ static btl_status call_arguments(call *c) {
     bool named = c->options && c->options->nsizes, resize = !c->w->sized || named || c->w->named;
     for (int i = 0; i < c->f->ninputs; i++) BTL_TRY(call_argument(c, i, &resize));
     c->w->named = named;
-    return resize ? vm_size(c->w, c->options, c->err) : BTL_OK;
+    return resize ? btl_vm_size(c->w, c->options, c->err) : BTL_OK;
 }
 
 /* ---- state ------------------------------------------------------------------------------- */
@@ -96,7 +96,7 @@ static btl_status call_map_state(call *c) {
     vm_workspace *w = c->w;
     const btl_function *f = c->f;
     for (int i = 0; i < f->nshared; i++) {
-        int k = vm_state_find(c->state, f->shared[i].name);
+        int k = btl_vm_state_find(c->state, f->shared[i].name);
         if (k < 0) return btl_error_set(c->err, BTL_ENAME, "%s: the state has no shared variable %s", f->name, f->shared[i].name);
         const vm_buffer *b = &c->state->buffers[k];
         const btl_type *t = &f->shared[i].type;
@@ -254,11 +254,11 @@ static void *call_scratch_at(const vm_workspace *w) {
 static btl_status call_late(call *c, const vm_instr *instr, btl_exec *x) {
     if (instr->node->op->measure) {
         BTL_TRY(instr->node->op->measure(x));
-        BTL_TRY(vm_size_late_checks(c->w, c->err));
+        BTL_TRY(btl_vm_size_late_checks(c->w, c->err));
     }
     for (int k = 0; k < instr->nout; k++) {
         if (!c->f->slots[instr->out[k]].late) continue;
-        BTL_TRY(vm_size_slot(c->w, instr->out[k], c->err));
+        BTL_TRY(btl_vm_size_slot(c->w, instr->out[k], c->err));
         if (c->f->slots[instr->out[k]].storage == STORE_OWN) BTL_TRY(call_own_memory(c, instr->out[k]));
         x->out[k] = c->w->operands[instr->out[k]];
     }
@@ -303,7 +303,7 @@ static btl_status call_run(call *c) {
         const vm_instr *instr = &f->instrs[i];
         if (!(instr->needed_by & c->need)) continue;
         btl_status status = call_instr(c, instr);
-        if (status != BTL_OK) return vm_place_error(instr->node->places, instr->kind == VM_STRIPS ? NULL : instr->node->op->name, status, c->err);
+        if (status != BTL_OK) return btl_vm_place_error(instr->node->places, instr->kind == VM_STRIPS ? NULL : instr->node->op->name, status, c->err);
     }
     return BTL_OK;
 }
@@ -314,7 +314,7 @@ static btl_status call_asserts(call *c) {
     for (int i = 0; i < c->f->nasserts; i++) {
         const vm_assert *a = &c->f->asserts[i];
         if (btl_operand_signed(&c->w->operands[a->slot], 0)) continue;
-        return vm_place_error(a->places, "assert", btl_error_set(c->err, BTL_EASSERT, "%s", a->text), c->err);
+        return btl_vm_place_error(a->places, "assert", btl_error_set(c->err, BTL_EASSERT, "%s", a->text), c->err);
     }
     return BTL_OK;
 }
@@ -362,12 +362,12 @@ btl_status btl_call(const btl_function *f, btl_state *s, const btl_array *in, bt
     call c = { .f = f, .state = s, .in = in, .out = out, .options = options, .err = err, .need = f->always };
     for (int i = 0; i < f->noutputs; i++)
         if (call_wants(&c, i)) c.need |= vm_need_bit(i);
-    btl_status status = vm_workspace_take(f, &c.w);
+    btl_status status = btl_vm_workspace_take(f, &c.w);
     if (status != BTL_OK) return btl_error_set(err, status, "%s: no memory for a workspace", f->name);
     status = call_arguments(&c);
     if (status == BTL_OK) status = call_with_state(&c);
     if (status != BTL_OK && err->status == BTL_OK) btl_error_set(err, status, "%s: %s", f->name, btl_status_text(status));
     call_clean(&c);
-    vm_workspace_give(f, c.w);
+    btl_vm_workspace_give(f, c.w);
     return status;
 }

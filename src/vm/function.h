@@ -117,11 +117,11 @@ struct vm_workspace {
     size_t block_bytes;      /* of the one block that this and its tables are */
 };
 
-btl_status vm_workspace_take(const btl_function *f, vm_workspace **out);
-void vm_workspace_give(const btl_function *f, vm_workspace *w);
-void vm_workspace_free(vm_workspace *w);
+btl_status btl_vm_workspace_take(const btl_function *f, vm_workspace **out);
+void btl_vm_workspace_give(const btl_function *f, vm_workspace *w);
+void btl_vm_workspace_free(vm_workspace *w);
 
 /* err's message gets the place of the node in front and its source line behind. */
-btl_status vm_place_error(const btl_places *places, const char *op, btl_status status, btl_error *err);
+btl_status btl_vm_place_error(const btl_places *places, const char *op, btl_status status, btl_error *err);
 
 #endif

@@ -32,7 +32,7 @@ static btl_status savefile_read_all(btl_state *s, const char *path, btl_safetens
         const btl_tensor_info *tensor = btl_safetensors_find(file, s->buffers[i].name);
         if (!tensor) return btl_error_set(err, BTL_ENAME, "%s: has no tensor %s, which the state needs; the state is as it was", path, s->buffers[i].name);
         btl_array shape_only = btl_array_wrap(tensor->dtype, tensor->rank, (int64_t *)tensor->shape, NULL);
-        BTL_TRY(vm_state_check_value(&s->buffers[i], &shape_only, where, err));
+        BTL_TRY(btl_vm_state_check_value(&s->buffers[i], &shape_only, where, err));
         BTL_TRY(btl_safetensors_read(file, tensor, &values[i], err));
     }
     return BTL_OK;

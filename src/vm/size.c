@@ -72,7 +72,7 @@ static btl_status size_mismatch(vm_workspace *w, const btl_call_options *o, int 
         status = btl_error_set(err, BTL_ESHAPE, "argument %s: axis %d has size %lld, %lld expected; %s is %s", f->inputs[input].name, axis,
                                (long long)found, (long long)expected, f->inputs[input].name, f->inputs[input].type);
     }
-    return vm_place_error(slot->var->node->places, NULL, status, err);
+    return btl_vm_place_error(slot->var->node->places, NULL, status, err);
 }
 
 static btl_status size_bind_inputs(vm_workspace *w, const btl_call_options *o, btl_error *err) {
@@ -108,10 +108,10 @@ static btl_status size_run_check(const vm_workspace *w, const vm_size_check *c, 
     if (!btl_dim_eval(c->a, w->symbols, &a) || !btl_dim_eval(c->b, w->symbols, &b) || a == b) return BTL_OK;
     btl_status status = btl_error_set(err, BTL_ESHAPE, "sizes that must be equal differ: %s is %lld, %s is %lld%s%s", size_text(g, c->a, x, sizeof x), (long long)a,
                                       size_text(g, c->b, y, sizeof y), (long long)b, c->message && *c->message ? "; " : "", c->message ? c->message : "");
-    return c->node ? vm_place_error(c->node->places, c->node->op->name, status, err) : status;
+    return c->node ? btl_vm_place_error(c->node->places, c->node->op->name, status, err) : status;
 }
 
-btl_status vm_size_late_checks(vm_workspace *w, btl_error *err) {
+btl_status btl_vm_size_late_checks(vm_workspace *w, btl_error *err) {
     for (int i = 0; i < w->f->nchecks; i++)
         if (w->f->checks[i].late) BTL_TRY(size_run_check(w, &w->f->checks[i], err));
     return BTL_OK;
@@ -127,10 +127,10 @@ static btl_status size_unknown(const vm_workspace *w, const vm_slot *s, const bt
             status = btl_error_set(err, BTL_ESHAPE, "%s: the value of size %s is not known: no argument carries it; give it (%s=…)", w->f->name,
                                    g->dims.symbols[k]->name, g->dims.symbols[k]->name);
     if (status == BTL_OK) status = btl_error_set(err, BTL_ESHAPE, "a size is too large or unknown");
-    return vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
+    return btl_vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
 }
 
-btl_status vm_size_slot(vm_workspace *w, int slot, btl_error *err) {
+btl_status btl_vm_size_slot(vm_workspace *w, int slot, btl_error *err) {
     const vm_slot *s = &w->f->slots[slot];
     btl_operand *o = &w->operands[slot];
     int64_t *dims = w->shapes + s->shape_at, bytes = (int64_t)btl_dtype_bytes(o->dtype);
@@ -138,11 +138,11 @@ btl_status vm_size_slot(vm_workspace *w, int slot, btl_error *err) {
         if (!btl_dim_eval(s->var->type.dims[k], w->symbols, &dims[k])) return size_unknown(w, s, s->var->type.dims[k], err);
         if (dims[k] < 0) {
             btl_status status = btl_error_set(err, BTL_ESHAPE, "axis %d would have the negative size %lld", k, (long long)dims[k]);
-            return vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
+            return btl_vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
         }
         if (dims[k] && !btl_mul_i64(bytes, dims[k], &bytes)) { /* as NumPy: also where another one is 0 */
             btl_status status = btl_error_set(err, BTL_ESHAPE, "the sizes of an array multiply up to more bytes than can be addressed");
-            return vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
+            return btl_vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
         }
     }
     btl_strides_row_major(o->rank, dims, o->strides);
@@ -165,7 +165,7 @@ static btl_status size_at_bounds(vm_workspace *w, btl_error *err) {
     btl_status status = BTL_OK;
     for (int i = 0; i < w->f->nbuffers && status == BTL_OK; i++) {
         int slot = w->f->buffer_slot[i];
-        if (w->f->slots[slot].late) status = vm_size_slot(w, slot, err);
+        if (w->f->slots[slot].late) status = btl_vm_size_slot(w, slot, err);
     }
     for (int k = 0; k < g->dims.nsymbols; k++)
         if (g->dims.symbols[k]->late) w->symbols[k] = -1;
@@ -219,7 +219,7 @@ static void size_constants(vm_workspace *w) {
         if (w->f->slots[i].storage == STORE_CONSTANT) w->operands[i].data = btl_array_data(btl_var_constant_array(w->f->slots[i].var));
 }
 
-btl_status vm_size(vm_workspace *w, const btl_call_options *options, btl_error *err) {
+btl_status btl_vm_size(vm_workspace *w, const btl_call_options *options, btl_error *err) {
     const btl_function *f = w->f;
     w->sized = false;
     for (int k = 0; k < f->graph->dims.nsymbols; k++) w->symbols[k] = -1;
@@ -228,7 +228,7 @@ btl_status vm_size(vm_workspace *w, const btl_call_options *options, btl_error *
     for (int i = 0; i < f->nchecks; i++)
         if (!f->checks[i].late) BTL_TRY(size_run_check(w, &f->checks[i], err));
     for (int i = 0; i < f->nslots; i++)
-        if (!f->slots[i].late) BTL_TRY(vm_size_slot(w, i, err));
+        if (!f->slots[i].late) BTL_TRY(btl_vm_size_slot(w, i, err));
     if (f->any_late) BTL_TRY(size_at_bounds(w, err));
     BTL_TRY(size_memory(w, err));
     size_constants(w);

@@ -14,13 +14,13 @@ static uint64_t state_next_layout(void) {
     return atomic_fetch_add(&next, 1);
 }
 
-int vm_state_find(const btl_state *s, const char *name) {
+int btl_vm_state_find(const btl_state *s, const char *name) {
     for (int i = 0; i < s->n; i++)
         if (strcmp(s->buffers[i].name, name) == 0) return i;
     return -1;
 }
 
-btl_status vm_state_alloc(btl_context *ctx, int n, btl_state **out) {
+btl_status btl_vm_state_alloc(btl_context *ctx, int n, btl_state **out) {
     *out = NULL;
     btl_state *s = btl_alloc(ctx, sizeof *s);
     if (!s) return BTL_ENOMEM;
@@ -37,7 +37,7 @@ btl_status vm_state_alloc(btl_context *ctx, int n, btl_state **out) {
     return BTL_OK;
 }
 
-btl_status vm_state_set_buffer(btl_state *s, int i, const char *name, btl_array *value) {
+btl_status btl_vm_state_set_buffer(btl_state *s, int i, const char *name, btl_array *value) {
     size_t bytes = strlen(name) + 1;
     char *copy = btl_alloc(s->buffers_ctx, bytes);
     if (!copy) return BTL_ENOMEM;
@@ -70,11 +70,11 @@ static btl_status state_duplicate(btl_context *ctx, const btl_array *from, btl_a
 btl_status btl_state_copy(const btl_state *s, btl_state **out, btl_error *err) {
     btl_state *from = (btl_state *)s; /* for its lock: what it holds may be exchanged */
     pthread_rwlock_rdlock(&from->lock);
-    btl_status status = vm_state_alloc(s->ctx, s->n, out);
+    btl_status status = btl_vm_state_alloc(s->ctx, s->n, out);
     for (int i = 0; i < s->n && status == BTL_OK; i++) {
         btl_array value = { 0 };
         status = state_duplicate(s->ctx, &s->buffers[i].array, &value);
-        if (status == BTL_OK) status = vm_state_set_buffer(*out, i, s->buffers[i].name, &value);
+        if (status == BTL_OK) status = btl_vm_state_set_buffer(*out, i, s->buffers[i].name, &value);
         btl_array_free(&value);
     }
     pthread_rwlock_unlock(&from->lock);
@@ -114,13 +114,13 @@ static btl_status state_no_such_name(const btl_state *s, const char *name, btl_e
 btl_status btl_state_get(const btl_state *s, const char *name, btl_array *out, btl_error *err) {
     btl_state *locked = (btl_state *)s;
     pthread_rwlock_rdlock(&locked->lock);
-    int i = vm_state_find(s, name);
+    int i = btl_vm_state_find(s, name);
     btl_status status = i < 0 ? state_no_such_name(s, name, err) : state_duplicate(s->ctx, &s->buffers[i].array, out);
     pthread_rwlock_unlock(&locked->lock);
     return status == BTL_OK || i < 0 ? status : btl_error_set(err, status, "no memory for the value of %s", name);
 }
 
-btl_status vm_state_check_value(const vm_buffer *b, const btl_array *value, const char *where, btl_error *err) {
+btl_status btl_vm_state_check_value(const vm_buffer *b, const btl_array *value, const char *where, btl_error *err) {
     btl_dtype dtype = BTL_NDTYPES;
     bool known = btl_array_dtype(value, &dtype);
     if (!known || dtype != b->dtype)
@@ -135,8 +135,8 @@ btl_status vm_state_check_value(const vm_buffer *b, const btl_array *value, cons
 
 btl_status btl_state_set(btl_state *s, const char *name, const btl_array *value, btl_error *err) {
     pthread_rwlock_wrlock(&s->lock);
-    int i = vm_state_find(s, name);
-    btl_status status = i < 0 ? state_no_such_name(s, name, err) : vm_state_check_value(&s->buffers[i], value, "", err);
+    int i = btl_vm_state_find(s, name);
+    btl_status status = i < 0 ? state_no_such_name(s, name, err) : btl_vm_state_check_value(&s->buffers[i], value, "", err);
     if (status == BTL_OK) status = btl_array_copy(&s->buffers[i].array, value);
     pthread_rwlock_unlock(&s->lock);
     return status;

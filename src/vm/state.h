@@ -19,12 +19,12 @@ struct btl_state {
 };
 
 /* A state of n buffers that are still to be set; each takes the array over (and clears it). */
-btl_status vm_state_alloc(btl_context *ctx, int n, btl_state **out);
-btl_status vm_state_set_buffer(btl_state *s, int i, const char *name, btl_array *value);
+btl_status btl_vm_state_alloc(btl_context *ctx, int n, btl_state **out);
+btl_status btl_vm_state_set_buffer(btl_state *s, int i, const char *name, btl_array *value);
 /* EDTYPE or ESHAPE where a value cannot become that buffer's; `where` begins the message. */
-btl_status vm_state_check_value(const vm_buffer *b, const btl_array *value, const char *where, btl_error *err);
+btl_status btl_vm_state_check_value(const vm_buffer *b, const btl_array *value, const char *where, btl_error *err);
 
 /* Index of the buffer of that name, or -1. */
-int vm_state_find(const btl_state *s, const char *name);
+int btl_vm_state_find(const btl_state *s, const char *name);
 
 #endif

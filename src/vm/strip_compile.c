@@ -172,7 +172,7 @@ static int strips_which(btl_strip_fn fn, const btl_strip_fn *list) {
 /* The kernel that does instruction `first` and then `second`, which reads its result as operand
  * `at`; NULL if there is none. Bits stay as they are: each of the two still rounds. */
 static btl_strip_fn strips_pair(const strip_instr *first, const strip_instr *second, int at) {
-    const strip_joins *joins = strip_joined_kernels();
+    const strip_joins *joins = btl_strip_joined_kernels();
     for (int d = 0; d < 2; d++) {
         int i = strips_which(first->fn, joins->single[d]), k = strips_which(second->fn, joins->single[d]);
         if (i >= 0 && k >= 0) return joins->pair[d][i][k == 1 && at == 1 ? STRIP_RSUB : k];

@@ -19,7 +19,7 @@ typedef struct strip_joins {
     btl_strip_fn single[2][STRIP_FIRSTS];               /* add, sub, mul */
     btl_strip_fn pair[2][STRIP_FIRSTS][STRIP_SECONDS];  /* then add, sub, mul, sub from */
 } strip_joins;
-const strip_joins *strip_joined_kernels(void);
+const strip_joins *btl_strip_joined_kernels(void);
 
 struct btl_strips {
     int nin, nout, nconstants, ntemps, nregs, ninstrs;
@@ -58,10 +58,10 @@ typedef struct strip_walk {
 } strip_walk;
 
 /* A walk over dims (strides in bytes, 0 = stretched). */
-void strip_walk_init(strip_walk *w, char *data, int elem_bytes, int rank, const int64_t *dims,
+void btl_strip_walk_init(strip_walk *w, char *data, int elem_bytes, int rank, const int64_t *dims,
                      const int64_t *strides, char *buffer);
 /* The next n (<= BTL_STRIP_ELEMS) elements, valid until the next call. */
-const void *strip_walk_next(strip_walk *w, int64_t n);
+const void *btl_strip_walk_next(strip_walk *w, int64_t n);
 
 /* ---- a run -------------------------------------------------------------------------------- */
 
@@ -86,12 +86,12 @@ static inline void strip_execute(const btl_strips *s, const void **reg, int64_t 
 
 /* Fills in the operands' strides in bytes over the space, 0 where stretched; false if sizes do not
  * fit. */
-bool strip_space_strides(const btl_operand *x, int elem_bytes, int rank, const int64_t *shape,
+bool btl_strip_space_strides(const btl_operand *x, int elem_bytes, int rank, const int64_t *shape,
                          int64_t *strides);
 
 /* The whole of a map-reduce, and the scratch it needs behind the map's. */
-size_t strip_reduce_scratch_bytes(const btl_strips *s);
-btl_status strip_reduce_run(strip_run *r, const btl_operand *in, btl_operand *out,
+size_t btl_strip_reduce_scratch_bytes(const btl_strips *s);
+btl_status btl_strip_reduce_run(strip_run *r, const btl_operand *in, btl_operand *out,
                             const int64_t *shape, int rank, btl_error *err);
 
 #endif

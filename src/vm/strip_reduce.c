@@ -125,7 +125,7 @@ static void reduce_row_elems(const reduce_fold *f, const char *x, int64_t n, int
 static const char *reduce_value(const reduce *r, int k) { return r->run->reg[r->s->value_reg[k]]; }
 
 static void reduce_next_strip(const reduce *r, int64_t n) {
-    for (int i = 0; i < r->s->nin; i++) r->run->reg[i] = strip_walk_next(&r->run->walks[i], n);
+    for (int i = 0; i < r->s->nin; i++) r->run->reg[i] = btl_strip_walk_next(&r->run->walks[i], n);
     strip_execute(r->s, r->run->reg, n);
 }
 
@@ -205,7 +205,7 @@ static void reduce_rows(reduce *r) {
         memcpy(strides, r->kept_strides + i * BTL_MAX_RANK, (size_t)r->nkept * sizeof *strides);
         memcpy(strides + r->nkept, r->reduced_strides + i * BTL_MAX_RANK,
                (size_t)r->nreduced * sizeof *strides);
-        strip_walk_init(&r->run->walks[i], r->in[i].data, s->elem_bytes[i], rank, dims, strides,
+        btl_strip_walk_init(&r->run->walks[i], r->in[i].data, s->elem_bytes[i], rank, dims, strides,
                         r->run->buffers + (size_t)i * STRIP_WALK_BUFFER);
     }
     for (int k = 0; k < s->nout; k++) r->folds[k].width = 1;
@@ -306,7 +306,7 @@ static void reduce_tile_walks(const reduce *r, const reduce_columns *c, int64_t 
         memcpy(strides, r->reduced_strides + i * BTL_MAX_RANK,
                (size_t)r->nreduced * sizeof *strides);
         strides[r->nreduced] = step;
-        strip_walk_init(&r->run->walks[i], data, r->s->elem_bytes[i], r->nreduced + 1, dims,
+        btl_strip_walk_init(&r->run->walks[i], data, r->s->elem_bytes[i], r->nreduced + 1, dims,
                         strides, r->run->buffers + (size_t)i * STRIP_WALK_BUFFER);
     }
 }
@@ -343,7 +343,7 @@ static void reduce_by_columns(reduce *r) {
 
 /* ---- the run --------------------------------------------------------------------------------- */
 
-size_t strip_reduce_scratch_bytes(const btl_strips *s) {
+size_t btl_strip_reduce_scratch_bytes(const btl_strips *s) {
     size_t strides = (size_t)s->nin * BTL_MAX_RANK * sizeof(int64_t);
     return 2 * strides +
            (size_t)s->nout * (sizeof(reduce_fold) + REDUCE_ACC_BYTES + REDUCE_STACK_BYTES) +
@@ -380,7 +380,7 @@ static btl_status reduce_split_axes(reduce *r, const int64_t *shape, int rank, b
     for (int i = 0; i < r->s->nin; i++) {
         int64_t strides[BTL_MAX_RANK], *kept = r->kept_strides + i * BTL_MAX_RANK;
         int64_t *reduced = r->reduced_strides + i * BTL_MAX_RANK;
-        if (!strip_space_strides(&r->in[i], r->s->elem_bytes[i], rank, shape, strides))
+        if (!btl_strip_space_strides(&r->in[i], r->s->elem_bytes[i], rank, shape, strides))
             return btl_error_set(err, BTL_ESHAPE, "operand %d does not fit the sizes of its kernel",
                                  i);
         for (int d = 0; d < rank; d++) *(r->s->reduced >> d & 1 ? reduced++ : kept++) = strides[d];
@@ -427,7 +427,7 @@ static bool reduce_prefers_columns(const reduce *r) {
     return votes > 0;
 }
 
-btl_status strip_reduce_run(strip_run *run, const btl_operand *in, btl_operand *out,
+btl_status btl_strip_reduce_run(strip_run *run, const btl_operand *in, btl_operand *out,
                             const int64_t *shape, int rank, btl_error *err) {
     reduce r = { .run = run, .s = run->program, .in = in, .out = out };
     reduce_divide_scratch(&r);

@@ -94,7 +94,7 @@ static void strip_walk_fill_period(strip_walk *w, int64_t elems) {
     w->phase = 0;
 }
 
-void strip_walk_init(strip_walk *w, char *data, int elem_bytes, int rank, const int64_t *dims,
+void btl_strip_walk_init(strip_walk *w, char *data, int elem_bytes, int rank, const int64_t *dims,
                      const int64_t *strides, char *buffer) {
     w->at = data;
     w->elem_bytes = elem_bytes;
@@ -199,7 +199,7 @@ static const void *strip_walk_runs(strip_walk *w, int64_t n) {
     return w->buffer;
 }
 
-const void *strip_walk_next(strip_walk *w, int64_t n) {
+const void *btl_strip_walk_next(strip_walk *w, int64_t n) {
     const char *at = w->at;
     switch (w->kind) {
     case WALK_DIRECT:
@@ -216,7 +216,7 @@ const void *strip_walk_next(strip_walk *w, int64_t n) {
     }
 }
 
-bool strip_space_strides(const btl_operand *x, int elem_bytes, int rank, const int64_t *shape,
+bool btl_strip_space_strides(const btl_operand *x, int elem_bytes, int rank, const int64_t *shape,
                          int64_t *strides) {
     for (int d = 0; d < rank; d++) {
         int k = d - (rank - x->rank);

@@ -64,7 +64,7 @@ static void strips_choose(void) {
     strips_find_joins(strips_table.kernels);
 }
 
-const strip_joins *strip_joined_kernels(void) {
+const strip_joins *btl_strip_joined_kernels(void) {
     pthread_once(&strips_once, strips_choose);
     return &strips_table.joins;
 }
@@ -94,7 +94,7 @@ static size_t strip_reg_bytes(const btl_strips *s) {
 size_t btl_strips_scratch_bytes(const btl_strips *s) {
     return STRIP_ALIGN + strip_reg_bytes(s) + strip_aligned(s->temp_bytes) +
            strip_aligned((size_t)s->nin * sizeof(strip_walk)) + (size_t)s->nin * STRIP_WALK_BUFFER +
-           (s->reduction ? strip_reduce_scratch_bytes(s) : 0);
+           (s->reduction ? btl_strip_reduce_scratch_bytes(s) : 0);
 }
 
 /* Divides up the scratch; constants and temporaries get their pointers. */
@@ -130,14 +130,14 @@ static btl_status strip_map_run(strip_run *r, const btl_operand *in, btl_operand
     const btl_strips *s = r->program;
     int64_t strides[BTL_MAX_RANK];
     for (int i = 0; i < s->nin; i++) {
-        if (!strip_space_strides(&in[i], s->elem_bytes[i], rank, shape, strides))
+        if (!btl_strip_space_strides(&in[i], s->elem_bytes[i], rank, shape, strides))
             return strip_sizes_differ(&in[i], i, rank, shape, err);
-        strip_walk_init(&r->walks[i], in[i].data, s->elem_bytes[i], rank, shape, strides,
+        btl_strip_walk_init(&r->walks[i], in[i].data, s->elem_bytes[i], rank, shape, strides,
                         r->buffers + (size_t)i * STRIP_WALK_BUFFER);
     }
     for (int64_t at = 0; at < elems; at += BTL_STRIP_ELEMS) {
         int64_t n = elems - at < BTL_STRIP_ELEMS ? elems - at : BTL_STRIP_ELEMS;
-        for (int i = 0; i < s->nin; i++) r->reg[i] = strip_walk_next(&r->walks[i], n);
+        for (int i = 0; i < s->nin; i++) r->reg[i] = btl_strip_walk_next(&r->walks[i], n);
         for (int k = 0; k < s->nout; k++)
             r->reg[s->nin + k] = out[k].data + at * s->elem_bytes[s->nin + k];
         strip_execute(s, r->reg, n);
@@ -151,7 +151,7 @@ btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, i
     assert(nin == s->nin && nout == s->nout && rank <= BTL_MAX_RANK);
     (void)nin, (void)nout;
     strip_run r = strip_run_begin(s, scratch);
-    if (s->reduction) return strip_reduce_run(&r, in, out, shape, rank, err);
+    if (s->reduction) return btl_strip_reduce_run(&r, in, out, shape, rank, err);
     int64_t elems = 1;
     for (int d = 0; d < rank; d++) elems *= shape[d];
     if (elems == 0) return BTL_OK;

@@ -59,7 +59,7 @@ static btl_status workspace_new(const btl_function *f, vm_workspace **out) {
     return BTL_OK;
 }
 
-void vm_workspace_free(vm_workspace *w) {
+void btl_vm_workspace_free(vm_workspace *w) {
     if (!w) return;
     btl_free(w->ctx, w->arena, w->arena_bytes);
     btl_free(w->ctx, w->scratch, w->scratch_bytes);
@@ -67,7 +67,7 @@ void vm_workspace_free(vm_workspace *w) {
     btl_free(w->ctx, w, w->block_bytes);
 }
 
-btl_status vm_workspace_take(const btl_function *f, vm_workspace **out) {
+btl_status btl_vm_workspace_take(const btl_function *f, vm_workspace **out) {
     btl_function *pool = (btl_function *)f; /* the pool is the one part that changes, atomically */
     for (int i = 0; i < POOL_SLOTS; i++) {
         if (!atomic_load_explicit(&pool->pool[i], memory_order_relaxed)) continue;
@@ -80,11 +80,11 @@ btl_status vm_workspace_take(const btl_function *f, vm_workspace **out) {
     return workspace_new(f, out);
 }
 
-void vm_workspace_give(const btl_function *f, vm_workspace *w) {
+void btl_vm_workspace_give(const btl_function *f, vm_workspace *w) {
     btl_function *pool = (btl_function *)f;
     for (int i = 0; i < POOL_SLOTS; i++) {
         vm_workspace *expected = NULL;
         if (atomic_compare_exchange_strong(&pool->pool[i], &expected, w)) return;
     }
-    vm_workspace_free(w);
+    btl_vm_workspace_free(w);
 }

@@ -25,6 +25,9 @@ if command -v readelf > /dev/null; then
 fi
 if command -v nm > /dev/null; then
     nm -D --defined-only "$libdir/libbitale.so" | awk '$3 !~ /^btl_/ { print "not of the API: " $0; bad = 1 } END { exit bad }'
+    # a program that links the static library shares its names with it
+    nm -g --defined-only "$libdir/libbitale.a" 2> /dev/null |
+        awk 'NF == 3 && $3 !~ /^btl_/ { print "a name without btl_ in the static library: " $3; bad = 1 } END { exit bad }'
 fi
 
 # What a program prints when it is built in the way named.
