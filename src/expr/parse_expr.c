@@ -67,14 +67,16 @@ static value expr_apply_unary(parser *p, uint32_t token, const value *a) {
 value btl_parse_list_items(parser *p, btl_token_kind close, const char *what) {
     value_list *list = BTL_NEW(p->scratch, value_list);
     int capacity = 0;
+    bool poisoned = false; /* a list is no better than its items */
     value out = { .kind = VALUE_LIST, .token = p->pos ? p->pos - 1 : 0, .list = list };
     while (!p->panic && parse_kind(p) != close) {
         value v = btl_parse_expr(p);
+        poisoned |= v.kind == VALUE_POISON;
         *BTL_PUSH(p->scratch, list->v, list->n, capacity) = v;
         if (!btl_parse_accept(p, TOKEN_COMMA)) break;
     }
     if (!p->panic) btl_parse_expect(p, close, what);
-    return p->panic ? value_poison() : out;
+    return p->panic || poisoned ? value_poison() : out;
 }
 
 /* A dotted name of an op, such as random.normal, up to (not including) its bracket; 0 if none. */
