@@ -8,6 +8,7 @@
 #   make tsan       all tests under ThreadSanitizer (clang)
 #   make clang      all tests, built by clang
 #   make debug      all tests with asserts and the graph checker
+#   make growth     that time grows no faster than the length of a program (large ones)
 #   make bench      the figures of docs/PERFORMANCE.md
 #   make fuzz       each fuzz target for FUZZ_SECONDS=60 (clang)
 #   make lint       layers, public headers, clang-tidy (F=path narrows it)
@@ -54,6 +55,12 @@ asan tsan clang debug:
 	@$(BUILD) build/$@ -j $(JOBS)
 	@$(CTEST) --test-dir build/$@
 
+# time that must not grow faster than the length of a program: asserted only here
+growth:
+	@$(CONFIGURE) release
+	@$(BUILD) build -j $(JOBS)
+	@BTL_TIMED=1 $(CTEST) --test-dir build -j 1 -R 'hostile|schedule/offsets'
+
 bench:
 	@$(CONFIGURE) release
 	@$(BUILD) build -j $(JOBS) --target product benches
@@ -92,4 +99,4 @@ deps-%:
 	@[ "$(DEPS)" = no ] || sh tools/install-deps.sh $*
 
 .NOTPARALLEL:
-.PHONY: all test demo release-tests asan tsan clang debug bench fuzz lint format ci install clean help
+.PHONY: all test demo release-tests asan tsan clang debug growth bench fuzz lint format ci install clean help

@@ -587,3 +587,8 @@ void btl_test_exit(const char *file, int line, const btl_run *run, int expected)
         btl_test_fail(file, line, "exit code %d, expected %d\n---- standard output:\n%s\n---- standard error:\n%s",
                       run->code, expected, run->out, run->err);
 }
+
+bool btl_test_timed(void) {
+    const char *timed = getenv("BTL_TIMED");
+    return timed && *timed;
+}

@@ -135,6 +135,10 @@ btl_context_options btl_test_context_options(btl_test_memory *memory);
 long btl_test_each_failure(const char *file, int line, btl_status (*body)(btl_context *ctx, void *arg),
                            void *arg);
 
+/* Is time asserted, too (BTL_TIMED is set; `make growth`)? By default only what does not depend on the
+ * machine's load is. */
+bool btl_test_timed(void);
+
 /* ---- files ------------------------------------------------------------------------------- */
 
 /* A new empty folder, below the test's working folder; removed with all that is in it. As cmocka's

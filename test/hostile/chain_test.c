@@ -237,17 +237,18 @@ BTL_TEST(a_chain_built_from_C_goes_all_the_way_on_a_small_stack) {
 
 /* ---- growth ------------------------------------------------------------------------------- */
 
-/* Ten times the length must not take a hundred times the time: a bound of 30 forgives a busy machine. */
+/* Ten times the length must not take a hundred times the memory, nor (asserted only on demand) the time. */
 static void assert_grows_linearly(const char *what, char *(*make)(int n), const char *mode) {
-    double seconds[2];
+    double seconds[2], bytes[2];
     int n = CHAIN_SANITIZED ? 400 : 4000;
     for (int i = 0; i < 2; i++) {
         chain c = { .n = i ? 10 * n : n, .x = 0.5, .quiet = getenv("BTL_CHAIN") == NULL, .mode = mode };
         c.text = make(c.n);
         chain_check(&c);
-        seconds[i] = c.seconds;
+        seconds[i] = c.seconds, bytes[i] = (double)c.peak_bytes;
     }
-    if (seconds[1] > 30 * seconds[0] && seconds[1] > 1)
+    if (bytes[1] > 20 * bytes[0]) BTL_FAIL("%s: %.0f bytes for %d, %.0f bytes for %d", what, bytes[0], n, bytes[1], 10 * n);
+    if (btl_test_timed() && seconds[1] > 30 * seconds[0] && seconds[1] > 1)
         BTL_FAIL("%s: %.3f s for %d, %.3f s for %d", what, seconds[0], n, seconds[1], 10 * n);
 }
 

@@ -79,7 +79,7 @@ static reading read_bytes(const char *text, size_t length) {
     assert_int_equal(pthread_create(&thread, &attributes, reading_run, &r), 0);
     pthread_join(thread, NULL);
     pthread_attr_destroy(&attributes);
-    if (r.seconds > 20) BTL_FAIL("%.1f s for %.60s", r.seconds, text);
+    if (btl_test_timed() && r.seconds > 20) BTL_FAIL("%.1f s for %.60s", r.seconds, text);
     if (r.message_bytes > 200 * 1000 + 400 * length) BTL_FAIL("%zu bytes of messages for %.60s", r.message_bytes, text);
     if (r.status != BTL_OK && r.message_bytes == 0) BTL_FAIL("no message for %.60s", text);
     if (r.status == BTL_OK && r.printed != BTL_OK) BTL_FAIL("what is printed is not read back: %.60s", text);
@@ -239,14 +239,14 @@ BTL_TEST(a_hundred_thousand_mistakes_are_told_shortly) {
     reading r = { .text = text, .length = strlen(text) };
     reading_run(&r);
     assert_int_equal(r.status, BTL_ENAME);
-    assert_true(r.seconds < 20);
+    assert_true(!btl_test_timed() || r.seconds < 20);
     assert_true(r.message_bytes < (size_t)N * 600);
     at = text;
     for (int i = 0; i < N; i++) at += sprintf(at, "y%d = no\n", i);
     r = (reading){ .text = text, .length = strlen(text) };
     reading_run(&r);
     assert_int_equal(r.status, BTL_ENAME);
-    assert_true(r.seconds < 20);
+    assert_true(!btl_test_timed() || r.seconds < 20);
     free(text);
 }
 

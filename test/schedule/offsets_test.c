@@ -86,7 +86,7 @@ BTL_TEST(a_chain_of_equal_buffers_takes_no_more_than_two) {
     free(b);
 }
 
-BTL_TEST(a_hundred_thousand_buffers_are_planned_within_seconds) {
+BTL_TEST(a_hundred_thousand_buffers_are_planned_near_the_live_peak) {
     int n = 100000;
     btl_buffer *b = calloc((size_t)n, sizeof *b);
     btl_rng r = { btl_test_seed() };
@@ -96,8 +96,8 @@ BTL_TEST(a_hundred_thousand_buffers_are_planned_within_seconds) {
     plan_args a = planned(n, b);
     double seconds = (double)(btl_os_now_ns() - before) / 1e9;
     printf("    %.3f s, %.2f %% above the peak\n", seconds, 100 * ((double)a.total / (double)a.peak - 1));
-    assert_true(seconds < 20);
-    assert_true(a.total >= a.peak);
+    assert_true(!btl_test_timed() || seconds < 20);
+    assert_true(a.total >= a.peak && (double)a.total <= 1.05 * (double)a.peak);
     free(b);
 }
 
@@ -110,5 +110,5 @@ BTL_TEST(nothing_to_place_takes_nothing) {
 BTL_TEST_MAIN(cmocka_unit_test(buffers_alive_together_never_overlap),
               cmocka_unit_test(thousands_of_buffers_never_overlap_either),
               cmocka_unit_test(a_chain_of_equal_buffers_takes_no_more_than_two),
-              cmocka_unit_test(a_hundred_thousand_buffers_are_planned_within_seconds),
+              cmocka_unit_test(a_hundred_thousand_buffers_are_planned_near_the_live_peak),
               cmocka_unit_test(nothing_to_place_takes_nothing))
