@@ -75,13 +75,15 @@ typedef struct strip_run {
 
 enum { STRIP_WALK_BUFFER = 2 * BTL_STRIP_ELEMS * 8, STRIP_ALIGN = 64 };
 
-/* Runs the instructions on n elements. */
+/* Runs one instruction, or all, on n elements. */
+static inline void strip_execute_one(const btl_strips *s, const void **reg, int k, int64_t n) {
+    const strip_instr *q = &s->instrs[k];
+    const void *in[3] = { reg[q->in[0]], reg[q->in[1]], reg[q->in[2]] };
+    q->fn(n, in, (void *)reg[q->out]);
+}
+
 static inline void strip_execute(const btl_strips *s, const void **reg, int64_t n) {
-    const strip_instr *q = s->instrs;
-    for (int k = 0; k < s->ninstrs; k++, q++) {
-        const void *in[3] = { reg[q->in[0]], reg[q->in[1]], reg[q->in[2]] };
-        q->fn(n, in, (void *)reg[q->out]);
-    }
+    for (int k = 0; k < s->ninstrs; k++) strip_execute_one(s, reg, k, n);
 }
 
 /* Fills in the operands' strides in bytes over the space, 0 where stretched; false if sizes do not

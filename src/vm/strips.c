@@ -125,6 +125,30 @@ static btl_status strip_sizes_differ(const btl_operand *x, int i, int rank, cons
     return btl_error_set(err, BTL_ESHAPE, "operand %d has more axes than the kernel", i);
 }
 
+enum { STRIP_FAR_ELEMS = 1 << 18, STRIP_FAR_INSTRS = 4 }; /* beyond the second-level cache; enough work to hide a wait */
+
+static void strip_ask(const char *next, int64_t bytes, int part, int parts, bool write) {
+    int64_t from = bytes * part / parts / STRIP_ALIGN * STRIP_ALIGN, to = bytes * (part + 1) / parts;
+    for (int64_t i = from; i < to; i += STRIP_ALIGN) {
+        if (write) __builtin_prefetch(next + i, 1);
+        else __builtin_prefetch(next + i, 0);
+    }
+}
+
+/* A full strip of a long array: while its instructions compute, the next strip is asked for, a part
+ * before each, since the processor's own prefetching stops between strips. */
+static void strip_execute_ahead(const strip_run *r) {
+    const btl_strips *s = r->program;
+    for (int j = 0; j < s->ninstrs; j++) {
+        for (int i = 0; i < s->nin; i++)
+            if (r->walks[i].kind == WALK_DIRECT)
+                strip_ask((const char *)r->reg[i] + BTL_STRIP_ELEMS * s->elem_bytes[i], BTL_STRIP_ELEMS * s->elem_bytes[i], j, s->ninstrs, false);
+        for (int k = s->nin; k < s->nin + s->nout; k++)
+            strip_ask((const char *)r->reg[k] + BTL_STRIP_ELEMS * s->elem_bytes[k], BTL_STRIP_ELEMS * s->elem_bytes[k], j, s->ninstrs, true);
+        strip_execute_one(s, r->reg, j, BTL_STRIP_ELEMS);
+    }
+}
+
 static btl_status strip_map_run(strip_run *r, const btl_operand *in, btl_operand *out,
                                 const int64_t *shape, int rank, int64_t elems, btl_error *err) {
     const btl_strips *s = r->program;
@@ -135,12 +159,14 @@ static btl_status strip_map_run(strip_run *r, const btl_operand *in, btl_operand
         btl_strip_walk_init(&r->walks[i], in[i].data, s->elem_bytes[i], rank, shape, strides,
                         r->buffers + (size_t)i * STRIP_WALK_BUFFER);
     }
+    bool ahead = elems >= STRIP_FAR_ELEMS && s->ninstrs >= STRIP_FAR_INSTRS;
     for (int64_t at = 0; at < elems; at += BTL_STRIP_ELEMS) {
         int64_t n = elems - at < BTL_STRIP_ELEMS ? elems - at : BTL_STRIP_ELEMS;
         for (int i = 0; i < s->nin; i++) r->reg[i] = btl_strip_walk_next(&r->walks[i], n);
         for (int k = 0; k < s->nout; k++)
             r->reg[s->nin + k] = out[k].data + at * s->elem_bytes[s->nin + k];
-        strip_execute(s, r->reg, n);
+        if (ahead && elems - at >= 2 * BTL_STRIP_ELEMS) strip_execute_ahead(r);
+        else strip_execute(s, r->reg, n);
     }
     return BTL_OK;
 }

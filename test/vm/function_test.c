@@ -284,6 +284,30 @@ BTL_TEST(rewrites_and_fusion_can_be_switched_off_and_change_no_bit) {
     program_close(&p);
 }
 
+BTL_TEST(long_arrays_give_the_bits_of_short_ones) {
+    program p = program_open("input x: f32[n]\ninput y: f32[n]\nt = x * 0.7 - y\nu = tanh(t)\nw = u * exp(-0.5 * u) + x\noutput z = w * w - y, t, s = w + u\n");
+    btl_function *f = function_of(&p, NULL);
+    enum { N = 300007, PART = 1000 }; /* beyond the caches, and not a multiple of a strip */
+    float *x = test_malloc(4 * N), *y = test_malloc(4 * N);
+    btl_rng r = { btl_test_seed() };
+    for (int i = 0; i < N; i++) x[i] = (float)btl_rng_normal(&r), y[i] = (float)btl_rng_normal(&r);
+    int64_t n[1] = { N }, part[1] = { PART };
+    btl_array in[2] = { btl_array_wrap(BTL_F32, 1, n, x), btl_array_wrap(BTL_F32, 1, n, y) }, all[3] = { { 0 } };
+    call(f, NULL, in, all);
+    for (int at = 0; at + PART <= N; at += 41 * PART) {
+        btl_array few[2] = { btl_array_wrap(BTL_F32, 1, part, x + at), btl_array_wrap(BTL_F32, 1, part, y + at) }, out[3] = { { 0 } };
+        call(f, NULL, few, out);
+        for (int k = 0; k < 3; k++) {
+            assert_memory_equal(out[k].data, (float *)all[k].data + at, 4 * PART);
+            btl_array_free(&out[k]);
+        }
+    }
+    for (int k = 0; k < 3; k++) btl_array_free(&all[k]);
+    test_free(x), test_free(y);
+    btl_function_free(f);
+    program_close(&p);
+}
+
 /* ---- threads ----------------------------------------------------------------------------- */
 
 enum { THREADS = 8, CALLS = 200 };
@@ -380,5 +404,6 @@ BTL_TEST_MAIN(cmocka_unit_test(updates_see_the_values_from_before_the_call),
               cmocka_unit_test(slices_with_bounds_known_at_run_time_run_within_their_bounds),
               cmocka_unit_test(a_state_survives_saving_and_loading),
               cmocka_unit_test(rewrites_and_fusion_can_be_switched_off_and_change_no_bit),
+              cmocka_unit_test(long_arrays_give_the_bits_of_short_ones),
               cmocka_unit_test(eight_threads_call_on_one_state_readers_and_updaters_mixed),
               cmocka_unit_test(parse_grad_print_compile_call_survive_every_allocation_that_fails))
