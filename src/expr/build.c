@@ -63,8 +63,8 @@ static const char *build_operands_text(btl_graph *g, const btl_node *n) {
     return t.data;
 }
 
-void btl_checks_attach(btl_graph *g, btl_node *n) {
-    const char *message = g->checks ? build_operands_text(g, n) : NULL;
+void btl_checks_attach(btl_graph *g, btl_node *n, const char *message) {
+    if (g->checks && !message) message = build_operands_text(g, n);
     for (const btl_size_check *c = g->checks, *next; c; c = next) {
         btl_size_check *mine = (btl_size_check *)c; /* made by btl_dims_unify just now */
         next = c->next;
@@ -101,7 +101,7 @@ static btl_status build_apply(void *arg) {
         return status;
     }
     a->node = btl_node_new(g, a->op, a->nin, a->in, x.nout, x.out, a->params);
-    btl_checks_attach(g, a->node);
+    btl_checks_attach(g, a->node, NULL);
     g->checks = outer;
     if (g->intern) btl_table_add(&g->interned, &g->arena, h, a->node);
     return BTL_OK;

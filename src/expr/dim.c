@@ -495,9 +495,9 @@ void btl_dim_print(btl_text *t, const btl_graph *g, const btl_dim *d) {
                                           (unsigned long long)(d->constant < 0 ? -(uint64_t)d->constant : (uint64_t)d->constant));
 }
 
-/* ---- moving and replacing ---------------------------------------------------------------- */
+/* ---- moving to another graph -------------------------------------------------------------- */
 
-/* Rebuilds d in `g` with its symbols mapped: shared work of import and substitute. */
+/* Rebuilds d in `g` with its symbols mapped. */
 static const btl_dim *dim_rebuild(btl_graph *g, const btl_dim *d, const btl_dim *const *symbols) {
     if (d->kind == DIM_SYMBOL) return symbols[d->symbol];
     if (d->kind == DIM_POLY) {
@@ -535,16 +535,4 @@ const btl_dim *btl_dim_import(btl_graph *to, const btl_dim *d) {
     const btl_dim **symbols = BTL_ARRAY(&to->arena, const btl_dim *, to->dims.nsymbols + 1);
     for (int i = 0; i < to->dims.nsymbols; i++) symbols[i] = to->dims.symbols[i]->dim;
     return dim_rebuild(to, d, symbols);
-}
-
-const btl_dim *btl_dim_substitute(btl_graph *g, const btl_dim *d, const btl_dim *const *with) {
-    int64_t value;
-    if (btl_dim_is_const(d, &value)) return d;
-    const btl_dim **symbols = BTL_ARRAY(&g->arena, const btl_dim *, g->dims.nsymbols + 1);
-    bool any = false;
-    for (int i = 0; i < g->dims.nsymbols; i++) {
-        symbols[i] = with[i] ? with[i] : g->dims.symbols[i]->dim;
-        any |= with[i] != NULL;
-    }
-    return any ? dim_rebuild(g, d, symbols) : d;
 }

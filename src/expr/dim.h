@@ -87,7 +87,5 @@ void btl_dim_print(btl_text *t, const btl_graph *g, const btl_dim *d);
 /* The same size in another graph whose symbols were copied from d's graph (btl_dims_import). */
 const btl_dim *btl_dim_import(btl_graph *to, const btl_dim *d);
 void btl_dims_import(btl_graph *to, const btl_graph *from);
-/* Replaces symbol i by with[i] where that is not NULL. */
-const btl_dim *btl_dim_substitute(btl_graph *g, const btl_dim *d, const btl_dim *const *with);
 
 #endif

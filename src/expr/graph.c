@@ -255,7 +255,7 @@ static btl_status graph_add_update(void *arg) {
     const btl_size_check *outer = c->g->checks;
     c->g->checks = NULL;
     btl_status status = graph_check_update(c->g, e, c->a, c->b);
-    if (status == BTL_OK) btl_checks_attach(c->g, c->b->node);
+    if (status == BTL_OK) btl_checks_attach(c->g, c->b->node, NULL);
     c->g->checks = outer;
     if (status != BTL_OK) return graph_failed(c->g);
     *BTL_PUSH(&c->g->arena, e->updates, e->nupdates, e->update_capacity) = (btl_entry_update){ c->a, c->b };

@@ -209,8 +209,9 @@ void btl_type_print(btl_text *t, const btl_graph *g, const btl_type *type);
 /* Sizes that must be equal: OK when they are, a run-time check when it cannot be known yet,
  * BTL_ESHAPE (nothing recorded) when they differ. *out (may be NULL) is the better-known one. */
 btl_status btl_dims_unify(btl_graph *g, const btl_dim *a, const btl_dim *b, const btl_dim **out);
-/* The checks gathered in g->checks become the node's. */
-void btl_checks_attach(btl_graph *g, btl_node *n);
+/* The checks gathered in g->checks become the node's; message: what a person is told where one fails (NULL:
+ * the node's operands with their types). */
+void btl_checks_attach(btl_graph *g, btl_node *n, const char *message);
 btl_type btl_type_make(btl_graph *g, btl_dtype dtype, int rank, const btl_dim *const *dims); /* copies dims */
 bool btl_type_equal(const btl_type *a, const btl_type *b);
 bool btl_param_equal(btl_param_kind kind, const btl_param *a, const btl_param *b);

@@ -72,14 +72,8 @@ static bool stmt_unify(parser *p, const btl_type *want, btl_var *v) {
     g->checks = NULL;
     for (int i = 0; i < want->rank && fits; i++)
         fits = !want->dims[i] || btl_dims_unify(g, v->type.dims[i], want->dims[i], NULL) == BTL_OK;
-    for (const btl_size_check *c = g->checks, *next; fits && c; c = next) {
-        btl_size_check *mine = (btl_size_check *)(uintptr_t)c; /* made by btl_dims_unify just now */
-        next = c->next;
-        mine->node = v->node;
-        mine->message = btl_arena_printf(&g->arena, "%s, declared %s", btl_var_text(g, v), btl_type_text(g, &shown));
-        mine->next = v->node->checks;
-        v->node->checks = mine;
-    }
+    if (fits && g->checks)
+        btl_checks_attach(g, v->node, btl_arena_printf(&g->arena, "%s, declared %s", btl_var_text(g, v), btl_type_text(g, &shown)));
     g->checks = outer;
     return fits;
 }
