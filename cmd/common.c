@@ -265,6 +265,11 @@ void cmd_close(cmd *c) {
 
 bool cmd_has_entry(const cmd *c, const char *name) { return btl_entry_find(c->g, name) != NULL; }
 
+int cmd_fail_unknown(const cmd *c, const char *what, const char *name, int n, const char *const *names) {
+    const char *nearest = btl_nearest(name, n, names);
+    return cmd_fail(c, BTL_ENAME, "there is no %s named %s%s%s%s", what, name, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
 btl_entry *cmd_entry(const cmd *c, const char *name, int *exit_code) {
     btl_entry *e = btl_entry_find(c->g, name);
     if (e) return e;

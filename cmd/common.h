@@ -29,9 +29,11 @@ int cmd_exit_code(btl_status status);
 
 /* "bitale VERB: message" on standard error; returns the exit code. */
 int cmd_fail(const cmd *c, btl_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* The same for an error of the library, which has its place in front where it knows one. */
+/* "there is no WHAT named NAME", with the nearest of the n names if one is near. */
+int cmd_fail_unknown(const cmd *c, const char *what, const char *name, int n, const char *const *names);
+/* Like cmd_fail, for an error of the library, which has its place in front where it knows one. */
 int cmd_fail_error(const cmd *c, const btl_error *err);
-/* The same for an error while a step of several was made; "step 3: " stands before it. */
+/* Like that, for an error while a step of several was made; "step 3: " stands before it. */
 int cmd_fail_step(const cmd *c, int64_t step, const btl_error *err);
 /* A wrong command line; a pointer to --help follows. Returns 2. */
 int cmd_usage(const cmd *c, const char *format, ...) __attribute__((format(printf, 2, 3)));

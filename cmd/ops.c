@@ -87,8 +87,7 @@ static int ops_unknown(const cmd *c, const char *name) {
     btl_op_info op;
     int n = 0;
     while (n < 1000 && btl_op_at(n, &op)) names[n++] = op.name;
-    const char *nearest = btl_nearest(name, n, names);
-    return cmd_fail(c, BTL_ENAME, "there is no operation named %s%s%s%s", name, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    return cmd_fail_unknown(c, "operation", name, n, names);
 }
 
 int verb_ops(int argc, char **argv) {

@@ -87,8 +87,7 @@ static int rules_unknown(const cmd *c, const char *name) {
     btl_rule_info r;
     int n = 0;
     while (n < 1000 && btl_rule_info_at(n, &r)) names[n++] = r.name;
-    const char *nearest = btl_nearest(name, n, names);
-    return cmd_fail(c, BTL_ENAME, "there is no rule, tag or phase named %s%s%s%s", name, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    return cmd_fail_unknown(c, "rule, tag or phase", name, n, names);
 }
 
 int verb_rules(int argc, char **argv) {
