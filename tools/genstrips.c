@@ -11,8 +11,9 @@
  * gives the same bits and halves the size of all kernels.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/text.h"
-#include "expr/op.h"
+#include "expr/emit.h"
 #include "ops/cast.h"
+#include "target/c/elem.h"
 #include "target/snippets.h"
 #include "vm/strips.h"
 
@@ -25,101 +26,18 @@ typedef struct gen {
     const char *path;
 } gen;
 
-/* ---- types -------------------------------------------------------------------------------- */
+/* ---- statements --------------------------------------------------------------------------- */
 
-/* How an element lies in memory. */
-static const char *gen_storage(btl_dtype dtype) {
-    static const char *const names[BTL_NDTYPES] = {
-        [BTL_BOOL] = "uint8_t", [BTL_I8] = "int8_t",     [BTL_I16] = "int16_t",
-        [BTL_I32] = "int32_t",  [BTL_I64] = "int64_t",   [BTL_U8] = "uint8_t",
-        [BTL_U16] = "uint16_t", [BTL_U32] = "uint32_t",  [BTL_U64] = "uint64_t",
-        [BTL_F16] = "uint16_t", [BTL_BF16] = "uint16_t", [BTL_F32] = "float",
-        [BTL_F64] = "double",
-    };
-    return names[dtype];
-}
-
-static bool gen_is_half(btl_dtype dtype) { return dtype == BTL_F16 || dtype == BTL_BF16; }
-
-/* The dtype in which an op on `dtype` computes. */
-static btl_dtype gen_computed(btl_dtype dtype) { return gen_is_half(dtype) ? BTL_F32 : dtype; }
-
-static const char *gen_elem_code(const btl_elem *elem, btl_dtype dtype) {
-    switch (btl_dtype_kind(dtype)) {
-    case 'b':
-        return elem->code_bool;
-    case 'i':
-        return elem->code_signed;
-    case 'u':
-        return elem->code_unsigned;
-    default:
-        return elem->code_float;
-    }
-}
-
-/* ---- templates ---------------------------------------------------------------------------- */
-
-/* Expands a text: $0 $1 $2 are operand[i], the other letters as told at btl_elem. */
-static void gen_expand(btl_text *t, const char *code, const char *const *operand, btl_dtype dtype,
-                       btl_dtype to) {
-    for (const char *p = code; *p; p++) {
-        if (*p != '$') {
-            btl_text_addn(t, p, 1);
-            continue;
-        }
-        switch (*++p) {
-        case 't':
-            btl_text_add(t, btl_dtype_name(dtype));
-            break;
-        case 'T':
-            btl_text_add(t, gen_storage(dtype));
-            break;
-        case 'f':
-            btl_text_add(t, dtype == BTL_F32 ? "f" : "");
-            break;
-        case 'r':
-            btl_text_add(t, btl_dtype_name(to));
-            break;
-        default:
-            btl_text_add(t, operand[*p - '0']);
-        }
-    }
-}
-
-/* The value `element` (an lvalue's text) of a dtype, converted to the dtype it is computed in. */
-static const char *gen_load(gen *g, btl_dtype dtype, const char *element) {
-    btl_text t;
-    btl_text_init(&t, g->arena);
-    if (gen_is_half(dtype))
-        gen_expand(&t, btl_cast_code(dtype, BTL_F32), &element, dtype, BTL_F32);
-    else
-        btl_text_add(&t, element);
-    return t.data;
-}
+static const char *gen_storage(btl_dtype dtype) { return btl_emit_ctype(dtype); }
 
 /* Adds "target = code(operands);": operands are lvalues of in[k], which are loaded once. */
 static void gen_statement(gen *g, const char *code, int nin, const btl_dtype *in,
                           const char *const *element, btl_dtype to, const char *target) {
     static const char *const locals[3] = { "x", "y", "z" };
-    btl_dtype dtype = gen_computed(in[nin - 1]);
-    btl_text t;
     for (int k = 0; k < nin; k++)
-        btl_text_printf(&g->code, "const %s %s = %s; ", gen_storage(gen_computed(in[k])), locals[k],
-                        gen_load(g, in[k], element[k]));
-    btl_text_init(&t, g->arena);
-    btl_text_add(&t, "(");
-    gen_expand(&t, code, locals, dtype, gen_computed(to));
-    btl_text_add(&t, ")");
-    btl_text_printf(&g->code, "%s = ", target);
-    if (gen_is_half(to)) {
-        btl_text_printf(&g->code, "0; { const float r = %s; %s = ", t.data, target);
-        const char *r = "r";
-        gen_expand(&g->code, btl_cast_code(BTL_F32, to), &r, BTL_F32, to);
-        btl_text_add(&g->code, "; }");
-    } else {
-        btl_text_add(&g->code, t.data);
-        btl_text_add(&g->code, ";");
-    }
+        btl_text_printf(&g->code, "const %s %s = %s; ", gen_storage(btl_elem_computed(in[k])), locals[k],
+                        btl_elem_load(g->arena, in[k], element[k]));
+    btl_elem_assign(&g->code, code, locals, in[nin - 1], to, target);
 }
 
 /* ---- kernels ------------------------------------------------------------------------------ */
@@ -182,9 +100,9 @@ static void gen_joined_kernels(gen *g) {
 
 /* An op on operands of one dtype (where's condition is bool). */
 static void gen_elem_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
-    const char *code = gen_elem_code(op->elem, dtype);
+    const char *code = btl_elem_code(op->elem, dtype);
     btl_dtype in[3] = { dtype, dtype, dtype }, to = op->elem->to_bool ? BTL_BOOL : dtype;
-    if (!code || op->max_in > 3 || (gen_is_half(dtype) && strstr(code, "btl_"))) return;
+    if (!code || op->max_in > 3 || (btl_elem_is_half(dtype) && strstr(code, "btl_"))) return;
     if (op->promote == PROMOTE_WHERE) in[0] = BTL_BOOL;
     const char *function = btl_arena_printf(g->arena, "%s_%s", op->name, btl_dtype_name(dtype));
     if (op->elem->code_near && code == op->elem->code_float)
@@ -203,7 +121,7 @@ static void gen_cast_kernel(gen *g, btl_dtype from, btl_dtype to) {
         "    const %s *a = in[0];\n    %s *o = out;\n    LOOP(n) { const %s x = a[i]; o[i] = ",
         function, gen_storage(from), gen_storage(to), gen_storage(from));
     element = "x";
-    gen_expand(&g->code, btl_cast_code(from, to), &element, from, to);
+    btl_elem_expand(&g->code, btl_cast_code(from, to), &element, from, to);
     btl_text_add(&g->code, "; }\n}\n");
     gen_entry(g, "cast", from, to, function);
 }
@@ -211,7 +129,7 @@ static void gen_cast_kernel(gen *g, btl_dtype from, btl_dtype to) {
 /* Folds n elements into the lanes: lane i % 32 takes element i. They stay in registers between. */
 static void gen_lanes_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
     static const char *const lane[2] = { "s[i]", "a[i]" }, *const element[2] = { "o[i]", "a[i]" };
-    const char *code = gen_elem_code(op->elem, dtype), *type = gen_storage(dtype);
+    const char *code = btl_elem_code(op->elem, dtype), *type = gen_storage(dtype);
     btl_dtype in[2] = { dtype, dtype };
     if (!code) return;
     const char *function =
@@ -233,7 +151,7 @@ static void gen_lanes_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
 
 /* The tree over 32 lanes, of n rows of them: one result each. */
 static void gen_tree_kernel(gen *g, const btl_op *op, btl_dtype dtype) {
-    const char *code = gen_elem_code(op->elem, dtype), *type = gen_storage(dtype), *from = "a";
+    const char *code = btl_elem_code(op->elem, dtype), *type = gen_storage(dtype), *from = "a";
     btl_dtype in[2] = { dtype, dtype };
     if (!code) return;
     const char *function = btl_arena_printf(g->arena, "%s_tree_%s", op->name, btl_dtype_name(dtype));
@@ -313,7 +231,7 @@ static btl_status gen_write(const char *path, int n, const btl_text *parts) {
 
 static btl_status gen_file(void *arg) {
     gen *g = arg;
-    btl_snippets snippets;
+    btl_snippets snippets = { 0 };
     btl_text head;
     btl_text_init(&head, g->arena);
     btl_text_init(&g->code, g->arena);
@@ -322,7 +240,7 @@ static btl_status gen_file(void *arg) {
     btl_text_add(&g->table, gen_table_head);
     gen_kernels(g);
     btl_text_add(&g->table, "    { 0, 0, 0, 0 }\n};\n");
-    btl_snippets_init(&snippets, g->arena, btl_vecmath_text);
+    btl_snippets_add(&snippets, g->arena, btl_vecmath_text);
     btl_snippets_use(&snippets, g->code.data, g->code.length);
     btl_snippets_print(&snippets, &head);
     return gen_write(g->path, 3, (btl_text[]){ head, g->code, g->table });

@@ -133,6 +133,8 @@ typedef struct btl_alias { signed char out, in; } btl_alias; /* lists end with o
  * keys, c a condition; these keep their type when the sample is tried in others (test/sweep/sweep.h). */
 typedef const char *const *btl_samples;
 
+typedef struct btl_emit btl_emit;
+
 struct btl_op {
     const char *name;          /* also in the notation and, behind btl_, in C */
     const char *doc;           /* one line for `bitale ops` */
@@ -159,6 +161,8 @@ struct btl_op {
     /* A fast native version for functions that run without generated code; missing: eval. */
     btl_status (*kernel)(btl_exec *x);
     size_t (*workspace)(const btl_exec *x);   /* bytes; data pointers are not yet set */
+    /* Its own C text (expr/emit.h). Missing: generated code leaves the node to kernel or eval. */
+    btl_status (*emit)(btl_emit *e);
 
     btl_status (*vjp)(btl_vjp *v);
     /* Output by input: does a gradient flow? Missing: everywhere. */

@@ -13,6 +13,7 @@
  * The reference runs the body node by node over whole arrays; it knows nothing of strips.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "expr/body.h"
+#include "expr/emit.h"
 #include "expr/operand.h"
 
 #include <string.h>
@@ -255,4 +256,5 @@ const btl_op btl_op_fused = {
     .params = fused_params,
     .infer = fused_infer,
     .eval = fused_eval_run,
+    .emit = btl_emit_fused,
 };

@@ -32,8 +32,7 @@ static bool snippet_read_marker(const char *line, const char *end, btl_snippet *
     return out->name_length > 0;
 }
 
-void btl_snippets_init(btl_snippets *s, btl_arena *a, const char *text) {
-    *s = (btl_snippets){ 0 };
+void btl_snippets_add(btl_snippets *s, btl_arena *a, const char *text) {
     for (const char *line = text, *next; *line; line = next) {
         const char *newline = strchr(line, '\n');
         const char *end = newline ? newline : line + strlen(line);

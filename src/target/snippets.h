@@ -8,8 +8,10 @@
 
 #include "base/text.h"
 
-/* The whole of ops/vecmath.inc, put into the library when it is built. */
-extern const char btl_vecmath_text[];
+/* Texts put into the library when it is built: ops/vecmath.inc; ops/support.inc, what ops' emit call; ops/gemm.inc,
+ * products for standalone code; target/c/process.inc, what the library lends to code in its process;
+ * target/c/fold.inc. */
+extern const char btl_vecmath_text[], btl_support_text[], btl_gemm_text[], btl_process_text[], btl_fold_text[];
 
 typedef struct btl_snippet {
     const char *name, *needs, *text; /* inside the cut text; needs runs to the end of its line */
@@ -22,8 +24,9 @@ typedef struct btl_snippets {
     int nsections, capacity;
 } btl_snippets;
 
-/* Cuts the text, which must live as long as `s`; nothing is used yet. Only under protection. */
-void btl_snippets_init(btl_snippets *s, btl_arena *a, const char *text);
+/* Cuts a text, which must live as long as `s`, behind those that are there (start from {0}); what it needs may
+ * stand in them. Nothing of it is used yet. Only under protection. */
+void btl_snippets_add(btl_snippets *s, btl_arena *a, const char *text);
 /* Marks every section whose name occurs in the code as an identifier. */
 void btl_snippets_use(btl_snippets *s, const char *code, size_t length);
 /* Writes the marked sections and what they need, each once, in the order of the text. */

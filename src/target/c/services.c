@@ -1,0 +1,18 @@
+/* services.c - see services.h. SPDX-License-Identifier: BSD-3-Clause */
+#include "target/c/services.h"
+
+#include "ops/blas.h"
+
+static void services_gemm_f32(void *ctx, int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
+                              const float *b, int64_t b_row, int64_t b_column, float *y, int64_t ldy) {
+    btl_matrix p = { a, a_row, a_column }, q = { b, b_row, b_column };
+    btl_gemm(ctx, BTL_F32, m, n, k, &p, &q, y, ldy);
+}
+
+static void services_gemm_f64(void *ctx, int64_t m, int64_t n, int64_t k, const double *a, int64_t a_row, int64_t a_column,
+                              const double *b, int64_t b_row, int64_t b_column, double *y, int64_t ldy) {
+    btl_matrix p = { a, a_row, a_column }, q = { b, b_row, b_column };
+    btl_gemm(ctx, BTL_F64, m, n, k, &p, &q, y, ldy);
+}
+
+btl_services btl_services_of(btl_context *ctx) { return (btl_services){ ctx, services_gemm_f32, services_gemm_f64 }; }

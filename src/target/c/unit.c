@@ -1,0 +1,196 @@
+/* unit.c - see unit.h: from nodes to kernels, each once. SPDX-License-Identifier: BSD-3-Clause */
+#include "target/c/unit.h"
+
+#include "target/c/elem.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+void btl_unit_init(btl_unit *u, btl_arena *a, btl_graph *g) { *u = (btl_unit){ .arena = a, .g = g }; }
+
+/* ---- kernels ------------------------------------------------------------------------------ */
+
+typedef struct unit_text { const char *head, *body; } unit_text;
+
+static bool unit_text_equal(const void *key, const void *thing) {
+    const unit_text *t = key;
+    const btl_c_kernel *k = thing;
+    return strcmp(t->body, k->body) == 0 && strcmp(t->head, k->head) == 0;
+}
+
+/* "(const float *x0, float *restrict y0, int64_t n0)" */
+static const char *unit_head(btl_unit *u, const btl_emit_state *s, const btl_c_kernel *k) {
+    btl_text t;
+    btl_text_init(&t, u->arena);
+    btl_text_add(&t, "(");
+    const char *comma = "";
+    for (int i = 0; i < k->nin; i++, comma = ", ") btl_text_printf(&t, "%sconst %s *x%d", comma, btl_emit_ctype(s->values[i].type->dtype), i);
+    for (int i = 0; i < k->nout; i++, comma = ", ")
+        btl_text_printf(&t, k->is_view ? "%sconst %s **y" : "%s%s *restrict y%d", comma, btl_emit_ctype(s->values[k->nin + i].type->dtype), i);
+    if (k->nviews) btl_text_add(&t, ", int64_t *strides");
+    for (int i = 0; i < k->nargs; i++, comma = ", ") btl_text_printf(&t, "%sint64_t n%d", comma, i);
+    if (k->has_work) btl_text_printf(&t, "%svoid *work", comma), comma = ", ";
+    if (!*comma) btl_text_add(&t, "void");
+    btl_text_add(&t, ")");
+    return t.data;
+}
+
+/* Letters and digits of the ops that a kernel is made of: "exp_mul_sum". */
+static const char *unit_kernel_name(btl_unit *u, const btl_node *n, int number) {
+    btl_text t;
+    btl_text_init(&t, u->arena);
+    btl_text_printf(&t, "k%d", number);
+    if (n->op == &btl_op_fused) {
+        const btl_body *body = n->params[0].body;
+        for (int i = 0; i < body->nresults && i < 2; i++)
+            if (!(body->results[i]->node->op->flags & OP_LEAF)) btl_text_printf(&t, "_%s", body->results[i]->node->op->name);
+        if (n->params[2].s[0]) btl_text_printf(&t, "_%s", n->params[2].s);
+    } else {
+        btl_text_printf(&t, "_%s", n->op->name);
+    }
+    for (char *p = t.data; *p; p++)
+        if (*p == '.') *p = '_';
+    return t.data;
+}
+
+/* A view's body, between its first and its last line. */
+static const char *unit_view_body(btl_unit *u, const btl_emit_state *s, const btl_type *type, int *nviews) {
+    btl_text t;
+    btl_text_init(&t, u->arena);
+    btl_text_printf(&t, "const %s *y0 = x0;\n%s", btl_emit_ctype(type->dtype), s->body.data ? s->body.data : "");
+    for (int k = 0; k < type->rank; k++)
+        if (!s->view_known[k]) btl_text_printf(&t, "strides[%d] = %s;\n", (*nviews)++, s->view_text[k]);
+    btl_text_add(&t, "*y = y0;\n");
+    return t.data;
+}
+
+static bool unit_is_small(const btl_c_value *values, int n) {
+    int64_t size;
+    for (int i = 0; i < n; i++) {
+        int64_t elems = 1;
+        for (int k = 0; k < values[i].type->rank; k++) {
+            if (!btl_dim_is_const(values[i].type->dims[k], &size) || size > 16384) return false;
+            elems *= size ? size : 1;
+            if (elems > 16384) return false;
+        }
+    }
+    return true;
+}
+
+btl_status btl_unit_call(btl_unit *u, const btl_node *n, const btl_c_value *values, btl_c_call *out, bool *has_text) {
+    *has_text = false;
+    if (!n->op->emit) return BTL_OK;
+    btl_emit_state s = { .arena = u->arena, .values = values, .folds = &u->folds, .small = unit_is_small(values, n->nin + n->nout) };
+    btl_emit e = { .g = u->g, .node = n, .params = n->params, .state = &s };
+    btl_text_init(&s.body, u->arena);
+    const btl_type *type = n->nout ? &n->out[0].type : NULL;
+    bool is_view = n->op->view != NULL;
+    if (is_view) {
+        s.view_known = BTL_ARRAY(u->arena, const btl_dim *, type->rank + 1);
+        s.view_text = BTL_ARRAY(u->arena, const char *, type->rank + 1);
+    }
+    btl_status status = n->op->emit(&e);
+    if (status == BTL_EUNSUPPORTED) return BTL_OK; /* not for these operands */
+    BTL_TRY(status);
+    btl_c_kernel k = { .node = n, .nin = n->nin, .nout = n->nout, .nargs = s.nargs, .has_work = s.work != NULL, .is_view = is_view };
+    k.body = is_view ? unit_view_body(u, &s, type, &k.nviews) : s.body.data ? s.body.data : "";
+    k.can_fail = strstr(k.body, "return 1;") != NULL;
+    k.has_rt = strstr(k.body, "$rt ") != NULL;
+    k.head = unit_head(u, &s, &k);
+    unit_text key = { k.head, k.body };
+    k.hash = btl_hash_bytes(k.body, strlen(k.body), btl_hash_bytes(k.head, strlen(k.head), 0));
+    btl_c_kernel *kernel = btl_table_find(&u->by_text, k.hash, unit_text_equal, &key);
+    if (!kernel) {
+        kernel = BTL_NEW(u->arena, btl_c_kernel);
+        *kernel = k;
+        kernel->number = u->nkernels;
+        kernel->name = unit_kernel_name(u, n, kernel->number);
+        *BTL_PUSH(u->arena, u->kernels, u->nkernels, u->kernel_capacity) = kernel;
+        btl_table_add(&u->by_text, u->arena, k.hash, kernel);
+    }
+    int *slots = BTL_ARRAY(u->arena, int, n->nin + n->nout + 1);
+    for (int i = 0; i < n->nin + n->nout; i++) slots[i] = values[i].slot;
+    *out = (btl_c_call){ .kernel = kernel, .node = n, .slots = slots, .args = s.args, .work = s.work, .view_strides = s.view_known };
+    *has_text = true;
+    return BTL_OK;
+}
+
+/* ---- text --------------------------------------------------------------------------------- */
+
+/* The places in the source, as a comment's text. */
+static void unit_print_places(btl_text *t, const btl_node *n) {
+    int count = 0;
+    for (const btl_places *p = n->places; p && count < 4; p = p->more, count++) {
+        const char *file = p->place->file ? strrchr(p->place->file, '/') : NULL;
+        btl_text_printf(t, "%s%s:%d", count ? ", " : " ", file ? file + 1 : p->place->file ? p->place->file : "?", p->place->line);
+    }
+}
+
+static void unit_print_body(btl_text *t, const char *body, bool standalone) {
+    for (const char *p = body, *rt; *p; p = rt + 4) {
+        rt = strstr(p, "$rt ");
+        if (!rt) {
+            btl_text_add(t, p);
+            return;
+        }
+        btl_text_addn(t, p, (size_t)(rt - p));
+        if (!standalone) btl_text_add(t, "rt, ");
+    }
+}
+
+void btl_unit_print_kernel(btl_text *t, btl_unit *u, btl_c_kernel *k, const char *linkage, bool standalone) {
+    (void)u;
+    btl_text_add(t, "/*");
+    unit_print_places(t, k->node);
+    btl_text_add(t, " */\n");
+    size_t length = strlen(k->head);
+    bool rt = !standalone && k->has_rt;
+    btl_text_printf(t, "%s%s %s", linkage, k->can_fail ? "int" : "void", k->name);
+    if (rt && strcmp(k->head, "(void)") == 0) btl_text_add(t, "(const void *rt)");
+    else if (rt) btl_text_printf(t, "%.*s, const void *rt)", (int)(length - 1), k->head);
+    else btl_text_add(t, k->head);
+    btl_text_add(t, " {\n");
+    unit_print_body(t, k->body, standalone);
+    if (k->can_fail) btl_text_add(t, "return 0;\n");
+    btl_text_add(t, "}\n\n");
+}
+
+static void unit_print_fold(btl_text *t, const btl_c_fold *f, btl_arena *a) {
+    const char *type = btl_emit_ctype(f->dtype), *code = btl_elem_code(f->combine->elem, f->dtype);
+    const char *name = btl_arena_printf(a, "btl_fold_%s_%s", f->combine->name, btl_dtype_name(f->dtype));
+    const char *operand[2] = { btl_elem_load(a, f->dtype, "x"), btl_elem_load(a, f->dtype, "y") };
+    btl_text_printf(t, "static inline __attribute__((always_inline)) %s %s(%s x, %s y) {\n    %s z;\n    ", type, name, type, type, type);
+    btl_elem_assign(t, code, operand, f->dtype, f->dtype, "z");
+    btl_text_printf(t, "\n    return z;\n}\nBTL_FOLD(%s, %s)\n\n", name, type);
+}
+
+static const char unit_types[] =
+    "typedef __INT8_TYPE__ int8_t; typedef __INT16_TYPE__ int16_t; typedef __INT32_TYPE__ int32_t; typedef __INT64_TYPE__ int64_t;\n"
+    "typedef __UINT8_TYPE__ uint8_t; typedef __UINT16_TYPE__ uint16_t; typedef __UINT32_TYPE__ uint32_t; typedef __UINT64_TYPE__ uint64_t;\n"
+    "typedef __SIZE_TYPE__ size_t;\n"
+    "#define BTL_PRAGMA(text) _Pragma(#text)\n#define BTL_SIMD BTL_PRAGMA(omp simd)\n#define BTL_SIMD_OR(flag) BTL_PRAGMA(omp simd reduction(|:flag))\n"
+    "#define memcpy __builtin_memcpy\n#define memset __builtin_memset\n\n";
+
+void btl_unit_print_support(btl_text *t, btl_unit *u, int from, int to, bool standalone) {
+    btl_text folds;
+    btl_text_init(&folds, u->arena);
+    btl_snippets s = { 0 };
+    btl_snippets_add(&s, u->arena, btl_vecmath_text);
+    btl_snippets_add(&s, u->arena, btl_support_text);
+    btl_snippets_add(&s, u->arena, standalone ? btl_gemm_text : btl_process_text);
+    bool fold_macro = false;
+    for (int i = 0; i < u->folds.n; i++) {
+        const char *name = btl_arena_printf(u->arena, "btl_fold_%s_%s_", u->folds.v[i].combine->name, btl_dtype_name(u->folds.v[i].dtype));
+        bool used = false;
+        for (int k = from; k < to && !used; k++) used = strstr(u->kernels[k]->body, name) != NULL;
+        if (used) unit_print_fold(&folds, &u->folds.v[i], u->arena), fold_macro = true;
+    }
+    if (folds.length) btl_snippets_use(&s, folds.data, folds.length);
+    for (int k = from; k < to; k++) btl_snippets_use(&s, u->kernels[k]->body, strlen(u->kernels[k]->body));
+    if (!standalone) btl_text_add(t, unit_types);
+    btl_snippets_print(&s, t);
+    if (fold_macro) btl_text_add(t, strstr(btl_fold_text, "#define BTL_FOLD"));
+    if (folds.length) btl_text_addn(t, folds.data, folds.length);
+    btl_text_add(t, "\n");
+}
