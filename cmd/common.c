@@ -143,9 +143,9 @@ static const struct argp_option common_options[] = {
     { NULL, 0, NULL, 0, "Common to all verbs:", 100 },
     { "json", KEY_JSON, NULL, 0, "Print the result as one JSON value on standard output", 100 },
     { "quiet", 'q', NULL, 0, "Print errors only (and the JSON that --json asks for)", 100 },
-    { "mode", KEY_MODE, "MODE", 0, "fast_run: all rewrites (the default, or what BITALE_MODE names); fast_compile: only those that numerical stability needs", 100 },
+    { "mode", KEY_MODE, "MODE", 0, "fast_run: all rewrites, generated C (the default, or what BITALE_MODE says); fast_compile: only the rewrites that numerical stability needs, no C compiler; c_code: no rewrites, each op by its own C. Behind it settings, as in fast_run,linker=vm,without=fuse: linker=c|vm|strips|eval, tier=background (strips until the compiler is done)", 100 },
     { "threads", KEY_THREADS, "N", 0, "Threads of a call; results have the same bits whatever N is. Calls use one thread as yet", 100 },
-    { "cache-dir", KEY_CACHE_DIR, "DIR", 0, "Where generated code will be kept. Accepted, and without effect until Bitale generates code", 100 },
+    { "cache-dir", KEY_CACHE_DIR, "DIR", 0, "Where generated code is kept (BITALE_CACHE_DIR, or ~/.cache/bitale)", 100 },
     { 0 },
 };
 
@@ -155,9 +155,12 @@ static error_t common_parse(int key, char *arg, struct argp_state *state) {
     case KEY_JSON: c->json = true; return 0;
     case 'q': c->quiet = true; return 0;
     case KEY_MODE:
-        if (strcmp(arg, "fast_run") && strcmp(arg, "fast_compile")) argp_error(state, "there is no mode %s; the modes are fast_run and fast_compile", arg);
+    {
+        btl_error err = { 0 };
+        if (btl_mode_check(arg, &err) != BTL_OK) argp_error(state, "%s", err.message);
         c->mode = arg;
         return 0;
+    }
     case KEY_THREADS: c->threads = (int)cmd_option_integer(state, "--threads", arg, 1); return 0;
     case KEY_CACHE_DIR: c->cache_dir = arg; return 0;
     default: return ARGP_ERR_UNKNOWN;

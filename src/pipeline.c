@@ -5,25 +5,90 @@
 #include "rewrite/driver.h"
 #include "schedule/fuse.h"
 #include "schedule/layout.h"
+#include "vm/code.h"
 #include "vm/compile.h"
 #include "vm/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- modes ------------------------------------------------------------------------------- */
 
-typedef struct pipeline_mode { const char *name; unsigned phases; } pipeline_mode;
+/* A mode is three choices: which rewrites, which linker, which checks (docs/DESIGN.md). */
+typedef struct pipeline_mode {
+    const char *name;
+    unsigned phases;
+    bool as_written;  /* no node is merged with another, none fused */
+    vm_linker linker;
+    bool background;  /* tier=background */
+    const char *doc;
+} pipeline_mode;
 
 static const pipeline_mode pipeline_modes[] = {
-    { "fast_run", BTL_CANONICALIZE | BTL_STABILIZE | BTL_SPECIALIZE | BTL_LOWER },
-    { "fast_compile", BTL_STABILIZE | BTL_LOWER },
+    { "fast_run", BTL_CANONICALIZE | BTL_STABILIZE | BTL_SPECIALIZE | BTL_LOWER, false, LINK_C, false, "all rewrites, generated C" },
+    { "fast_compile", BTL_STABILIZE | BTL_LOWER, false, LINK_STRIPS, false, "the rewrites that stability needs, the strip interpreter: starts at once, needs no compiler" },
+    { "c_code", BTL_LOWER, true, LINK_C, false, "no rewrites and no fusion: the graph as it was written, each op by its own generated C" },
 };
 
-static const pipeline_mode *pipeline_find_mode(const char *name) {
-    for (size_t i = 0; i < sizeof pipeline_modes / sizeof *pipeline_modes; i++)
-        if (strcmp(pipeline_modes[i].name, name) == 0) return &pipeline_modes[i];
-    return NULL;
+static const char *const pipeline_linkers[] = { [LINK_C] = "c", [LINK_VM] = "vm", [LINK_STRIPS] = "strips", [LINK_EVAL] = "eval" };
+
+const char *btl_mode_name(int i, const char **doc) {
+    if (i < 0 || i >= (int)(sizeof pipeline_modes / sizeof *pipeline_modes)) return NULL;
+    if (doc) *doc = pipeline_modes[i].doc;
+    return pipeline_modes[i].name;
+}
+
+static btl_status pipeline_no_mode(const char *word, int length, btl_error *err) {
+    char names[200] = "";
+    for (int i = 0; btl_mode_name(i, NULL); i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", btl_mode_name(i, NULL));
+    }
+    return btl_error_set(err, BTL_EUSAGE, "there is no mode %.*s; the modes are %s", length, word, names);
+}
+
+static btl_status pipeline_mode_item(pipeline_mode *m, const char *word, int length, btl_error *err) {
+    const char *equals = memchr(word, '=', (size_t)length);
+    int key = (int)(equals - word), rest = length - key - 1;
+    if (key == 6 && strncmp(word, "linker", 6) == 0) {
+        for (int i = 0; i < (int)(sizeof pipeline_linkers / sizeof *pipeline_linkers); i++)
+            if (strlen(pipeline_linkers[i]) == (size_t)rest && strncmp(pipeline_linkers[i], equals + 1, (size_t)rest) == 0) {
+                m->linker = (vm_linker)i;
+                return BTL_OK;
+            }
+        return btl_error_set(err, BTL_EUSAGE, "there is no linker %.*s; linkers are c, vm, strips and eval", rest, equals + 1);
+    }
+    if (key == 4 && strncmp(word, "tier", 4) == 0) {
+        m->background = rest == 10 && strncmp(equals + 1, "background", 10) == 0;
+        if (m->background || (rest == 9 && strncmp(equals + 1, "immediate", 9) == 0)) return BTL_OK;
+        return btl_error_set(err, BTL_EUSAGE, "there is no tier %.*s; tiers are immediate and background", rest, equals + 1);
+    }
+    if (key == 7 && strncmp(word, "without", 7) == 0) return BTL_OK; /* pipeline_switches reads it */
+    return btl_error_set(err, BTL_EUSAGE, "a mode has no setting %.*s; settings are linker, tier and without", key, word);
+}
+
+/* "fast_run,linker=vm,without=fuse": a name, if it is not to be fast_run, and settings. */
+static btl_status pipeline_read_mode(const char *text, pipeline_mode *m, btl_error *err) {
+    *m = pipeline_modes[0];
+    for (const char *word = text; *word; word += *word == ',') {
+        int length = (int)strcspn(word, ",");
+        if (memchr(word, '=', (size_t)length)) {
+            BTL_TRY(pipeline_mode_item(m, word, length, err));
+        } else if (length) {
+            int i = 0;
+            while (btl_mode_name(i, NULL) && (strlen(btl_mode_name(i, NULL)) != (size_t)length || strncmp(btl_mode_name(i, NULL), word, (size_t)length) != 0)) i++;
+            if (!btl_mode_name(i, NULL)) return pipeline_no_mode(word, length, err);
+            *m = pipeline_modes[i];
+        }
+        word += length;
+    }
+    return BTL_OK;
+}
+
+btl_status btl_mode_check(const char *mode, btl_error *err) {
+    pipeline_mode m;
+    return pipeline_read_mode(mode, &m, err);
 }
 
 /* ---- what is being compiled -------------------------------------------------------------- */
@@ -32,7 +97,8 @@ typedef struct pipeline {
     btl_graph *from;
     const btl_entry *entry;
     const btl_function_options *options;
-    const pipeline_mode *mode;
+    const char *mode_text;
+    pipeline_mode mode;
     btl_graph *g;            /* the function's private graph */
     btl_function *f;
     vm_program p;
@@ -115,15 +181,22 @@ static void pipeline_import_all(pipeline *l, btl_var_map *m) {
 
 /* What `without` names; "fuse" is a pass, all else rules and their tags. */
 static btl_status pipeline_switches(pipeline *l) {
-    const char *from = l->options ? l->options->without : NULL;
-    if (!from) return BTL_OK;
-    char *words = btl_arena_strdup(&l->g->arena, from), *rest = NULL;
-    l->without = BTL_ARRAY(&l->g->arena, const char *, strlen(from) + 1);
+    const char *from = l->options && l->options->without ? l->options->without : "";
+    btl_text all;
+    btl_text_init(&all, &l->g->arena);
+    btl_text_add(&all, from);
+    for (const char *word = strstr(l->mode_text, "without="); word; word = strstr(word, "without=")) {
+        word += strlen("without=");
+        btl_text_printf(&all, ",%.*s", (int)strcspn(word, ","), word);
+    }
+    if (all.length == 0) return BTL_OK;
+    char *words = all.data, *rest = NULL;
+    l->without = BTL_ARRAY(&l->g->arena, const char *, all.length + 1);
     for (char *word = strtok_r(words, ", ", &rest); word; word = strtok_r(NULL, ", ", &rest)) {
         if (strcmp(word, "fuse") == 0) l->without_fuse = true;
         else l->without[l->nwithout++] = word;
     }
-    btl_rewrite_options o = { .phases = l->mode->phases, .nwithout = l->nwithout, .without = l->without };
+    btl_rewrite_options o = { .phases = l->mode.phases, .nwithout = l->nwithout, .without = l->without };
     const char *unknown = btl_rewrite_unknown_switch(&o);
     return unknown ? btl_error_set(l->err, BTL_EUSAGE, "no rewrite and no tag is named %s; `bitale rules` lists them", unknown) : BTL_OK;
 }
@@ -134,7 +207,7 @@ static btl_status pipeline_import(pipeline *l) {
     btl_arena *a = &l->g->arena;
     l->from->checks = NULL; /* those of the givens come into it */
     btl_dims_import(l->g, l->from);
-    l->g->intern = true;
+    l->g->intern = !l->mode.as_written;
     btl_var_map m = btl_var_map_new(a, l->from);
     BTL_TRY(pipeline_import_givens(l, &m));
     pipeline_import_all(l, &m);
@@ -222,14 +295,14 @@ static btl_status pipeline_checks(pipeline *l) {
 /* ---- the other passes -------------------------------------------------------------------- */
 
 static btl_status pipeline_rewrite(pipeline *l, unsigned phases) {
-    if (!(l->mode->phases & phases)) return BTL_OK;
-    btl_rewrite_options o = { .phases = l->mode->phases & phases, .nwithout = l->nwithout, .without = l->without };
+    if (!(l->mode.phases & phases)) return BTL_OK;
+    btl_rewrite_options o = { .phases = l->mode.phases & phases, .nwithout = l->nwithout, .without = l->without };
     return btl_rewrite(l->g, l->nroots, l->roots, &o);
 }
 
 static btl_status pipeline_canonicalize(pipeline *l) { return pipeline_rewrite(l, BTL_CANONICALIZE | BTL_STABILIZE); }
 static btl_status pipeline_lower(pipeline *l) { return pipeline_rewrite(l, BTL_SPECIALIZE | BTL_LOWER); }
-static btl_status pipeline_fuse(pipeline *l) { return btl_fuse(l->g, l->nroots, l->roots, l->without_fuse); }
+static btl_status pipeline_fuse(pipeline *l) { return btl_fuse(l->g, l->nroots, l->roots, l->without_fuse || l->mode.as_written); }
 
 /* New values of shared variables need memory of their own: a view of a variable that is updated, too,
  * would change under our hands. */
@@ -243,6 +316,9 @@ static btl_status pipeline_layout(pipeline *l) {
 }
 
 static btl_status pipeline_compile(pipeline *l) {
+    l->p.linker = l->mode.linker;
+    l->p.background = l->mode.background;
+    l->p.err = l->err;
     l->p.outputs = l->roots;
     l->p.update_values = l->roots + l->p.noutputs;
     for (int i = 0; i < l->p.nasserts; i++) l->p.asserts[i].condition = l->roots[l->p.noutputs + l->p.nupdates + i];
@@ -292,8 +368,8 @@ static btl_status pipeline_prepare(pipeline *l) {
     const btl_function_options *o = l->options;
     const char *mode = o && o->mode ? o->mode : getenv("BITALE_MODE");
     if (!mode || !*mode) mode = "fast_run";
-    l->mode = pipeline_find_mode(mode);
-    if (!l->mode) return btl_error_set(l->err, BTL_EUSAGE, "there is no mode %s; fast_run and fast_compile are the modes", mode);
+    l->mode_text = mode;
+    BTL_TRY(pipeline_read_mode(mode, &l->mode, l->err));
     if (!l->entry) return btl_error_set(l->err, BTL_EUSAGE, "no function is given");
     if (l->from->status != BTL_OK) return btl_error_set(l->err, l->from->status, "%s", l->from->error.message);
     return BTL_OK;
@@ -370,6 +446,7 @@ btl_status btl_pipeline_print(btl_graph *g, btl_entry *e, const btl_function_opt
     if (!known) return btl_error_set(err, BTL_EUSAGE, "there is no pass %s", pass);
     btl_function f = { .ctx = g->ctx };
     l.f = &f;
+    l.mode.linker = LINK_STRIPS; /* nothing is run */
     if (btl_graph_new(g->ctx, &l.g) != BTL_OK) return btl_error_set(err, BTL_ENOMEM, "no memory for a graph");
     f.graph = l.g;
     btl_status status = btl_arena_protect(&g->arena, pipeline_run_guarded, &l);
@@ -382,6 +459,7 @@ btl_status btl_pipeline_print(btl_graph *g, btl_entry *e, const btl_function_opt
 
 void btl_function_free(btl_function *f) {
     if (!f) return;
+    btl_vm_code_free(f);
     for (int i = 0; i < POOL_SLOTS; i++) btl_vm_workspace_free(atomic_load(&f->pool[i]));
     btl_graph_free(f->graph);
     btl_free(f->ctx, f, sizeof *f);
@@ -442,7 +520,8 @@ btl_status btl_state_new(btl_graph *g, btl_state **out, btl_error *err) {
     if (!values) return btl_error_set(err, BTL_ENOMEM, "no memory for a state");
     memset(values, 0, bytes);
     btl_function *f = NULL;
-    status = btl_function_new(g, a.entry, NULL, &f, err);
+    btl_function_options once = { .struct_size = sizeof once, .mode = "fast_run,linker=strips" }; /* not worth a compiler's start */
+    status = btl_function_new(g, a.entry, &once, &f, err);
     if (status == BTL_OK) status = btl_call(f, NULL, NULL, values, NULL, err);
     btl_function_free(f);
     if (status == BTL_OK && (status = btl_vm_state_alloc(g->ctx, g->nshared, out)) != BTL_OK) btl_error_set(err, status, "no memory for a state");

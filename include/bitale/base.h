@@ -166,6 +166,8 @@ typedef struct btl_context_options {
     btl_alloc_fn alloc;     /**< NULL: realloc and free; must be callable from any thread */
     void *alloc_user;
     const char *blas;       /**< path of a CBLAS, "none" for the plain one, NULL: search */
+    const char *cache_dir;  /**< folder of compiled code; NULL: BITALE_CACHE_DIR, then ~/.cache/bitale (XDG) */
+    const char *compiler;   /**< the C compiler, a name or a path; "none"; NULL: BITALE_CC, CC, then cc, gcc, clang */
 } btl_context_options;
 
 /** A context: allocator and what is loaded once. `options` may be NULL.

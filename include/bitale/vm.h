@@ -21,15 +21,25 @@ typedef struct btl_state btl_state;
 /** How a function is compiled. Start from `{0}`. */
 typedef struct btl_function_options {
     size_t struct_size;
-    const char *mode;         /**< "fast_run" (default), "fast_compile"; NULL: BITALE_MODE, then fast_run */
+    const char *mode;         /**< a mode and settings, "fast_run,linker=vm,without=fuse" (btl_mode_name lists the modes;
+                               *   linker: c, vm, strips, eval; tier: immediate, background; without: a rewrite's name
+                               *   or tag, or "fuse"); NULL: BITALE_MODE, then fast_run */
     const char *without;      /**< names or tags of rewrites not to be used, or "fuse", separated by commas; or NULL */
     int ngivens;              /**< variables of the graph to be replaced … */
     btl_var *const *given_vars;
     btl_var *const *given_values; /**< … by these, of the same types */
 } btl_function_options;
 
+/** The modes, NULL behind the last; *doc (may be NULL) in a line. */
+BTL_API const char *btl_mode_name(int i, const char **doc);
+/** Is this text a mode with its settings? EUSAGE: what is wrong with it. */
+BTL_API btl_status btl_mode_check(const char *mode, btl_error *err);
+
 /** Compiles an entry of a program. `options` may be NULL. Errors: EUSAGE (unknown mode), EDTYPE and
- * ESHAPE (givens), EVALUE (an output depends on an input that is not an argument), ENOMEM. */
+ * ESHAPE (givens), EVALUE (an output depends on an input that is not an argument), ECOMPILER (an op's C text
+ * does not compile: op, place, the compiler's words), ENOMEM. Where there is no compiler, or nothing may be executed, the
+ * function runs on the strip interpreter, and btl_function_note says why.
+ * Cost: milliseconds, and with the linkers c and vm the C compiler's time (from 50 ms), unless the code is in the cache. */
 BTL_API btl_status btl_function_new(btl_graph *g, btl_entry *e, const btl_function_options *options,
                                     btl_function **out, btl_error *err);
 BTL_API void btl_function_free(btl_function *f);
@@ -42,6 +52,10 @@ BTL_API btl_status btl_pipeline_print(btl_graph *g, btl_entry *e, const btl_func
                                       btl_graph **out, btl_error *err);
 
 BTL_API const char *btl_function_name(const btl_function *f);
+/** How calls run now: "c" (one generated routine), "vm" (kernels, generated or the library's), "strips", "eval"; and what a
+ * person may want to know of it (why there is no generated code), or "". With `tier=background` it changes once. */
+BTL_API const char *btl_function_linker(const btl_function *f);
+BTL_API const char *btl_function_note(const btl_function *f);
 BTL_API int btl_function_ninputs(const btl_function *f);
 BTL_API int btl_function_noutputs(const btl_function *f);
 /** Names and types ("f32[n, 784]") of arguments and results. Borrowed from the function. */

@@ -31,12 +31,16 @@ btl_status btl_context_new(const btl_context_options *options, btl_context **out
     btl_alloc_fn alloc = options && options->alloc ? options->alloc : context_default_alloc;
     void *user = options ? options->alloc_user : NULL;
     if (options && options->blas && strlen(options->blas) >= sizeof((*out)->blas)) return BTL_EVALUE;
+    if (options && options->cache_dir && strlen(options->cache_dir) >= sizeof((*out)->cache_dir)) return BTL_EVALUE;
+    if (options && options->compiler && strlen(options->compiler) >= sizeof((*out)->compiler)) return BTL_EVALUE;
     btl_context *ctx = alloc(user, NULL, 0, sizeof *ctx);
     if (!ctx) return BTL_ENOMEM;
     memset(ctx, 0, sizeof *ctx);
     ctx->alloc = alloc;
     ctx->alloc_user = user;
     if (options && options->blas) strcpy(ctx->blas, options->blas);
+    if (options && options->cache_dir) strcpy(ctx->cache_dir, options->cache_dir);
+    if (options && options->compiler) strcpy(ctx->compiler, options->compiler);
     if (pthread_mutex_init(&ctx->lock, NULL)) {
         alloc(user, ctx, sizeof *ctx, 0);
         return BTL_ENOMEM;

@@ -12,6 +12,7 @@ struct btl_context {
     btl_alloc_fn alloc;
     void *alloc_user;
     char blas[256];          /* setting; "" = search */
+    char cache_dir[512], compiler[256]; /* of generated code; "" = as the environment says */
     pthread_mutex_t lock;    /* guards what follows */
     _Atomic(void *) slots[8]; /* things of later folders, made on first use (BTL_SLOT_…) */
     void (*slot_free[8])(btl_context *ctx, void *thing);

@@ -18,6 +18,7 @@ typedef struct call {
     btl_error *err;
     vm_workspace *w;
     uint64_t need;      /* bits of the results, updates and assertions to be computed */
+    const vm_code *code; /* the same through all of the call */
 } call;
 
 static bool call_wants(const call *c, int output) {
@@ -262,7 +263,7 @@ static btl_status call_late(call *c, const vm_instr *instr, btl_exec *x) {
         if (c->f->slots[instr->out[k]].storage == STORE_OWN) BTL_TRY(call_own_memory(c, instr->out[k]));
         x->out[k] = c->w->operands[instr->out[k]];
     }
-    return BTL_OK;
+    return btl_vm_size_values(c->w, true, c->err);
 }
 
 static btl_status call_strips(call *c, const vm_instr *instr, btl_exec *x) {
@@ -280,6 +281,14 @@ static btl_status call_instr(call *c, const vm_instr *instr) {
     for (int k = 0; k < instr->nin; k++) w->exec_in[k] = w->operands[instr->in[k]];
     for (int k = 0; k < instr->nout; k++) w->exec_out[k] = w->operands[instr->out[k]];
     if (instr->late) BTL_TRY(call_late(c, instr, &x));
+    if (c->code && instr->kernel >= 0 && c->code->steps) {
+        if (instr->work && instr->work->late) {
+            int64_t bytes;
+            if (!btl_dim_eval(instr->work, w->symbols, &bytes)) return btl_error_set(c->err, BTL_ENOMEM, "the scratch of a kernel would be too large");
+            BTL_TRY(call_scratch(c, (size_t)bytes));
+        }
+        if (!c->code->steps[instr->kernel](w->operands, w->sizes, instr->o, call_scratch_at(w), &c->f->services)) return BTL_OK;
+    } /* it failed: the library's own says why */
     if (instr->kind == VM_STRIPS) return call_strips(c, instr, &x);
     if (instr->kind == VM_VIEW) {
         BTL_TRY(instr->node->op->view(&x));
@@ -293,18 +302,26 @@ static btl_status call_instr(call *c, const vm_instr *instr) {
     return btl_exec_run(&x);
 }
 
+/* An instruction; `failed`: generated code could not, and this is to say why. */
+static btl_status call_step(call *c, const vm_instr *instr, bool failed) {
+    btl_status status = call_instr(c, instr);
+    if (status == BTL_OK && failed) status = btl_error_set(c->err, BTL_EINTERNAL, "generated code failed where the library's own does not");
+    if (status == BTL_OK) return BTL_OK;
+    return btl_vm_place_error(instr->node->places, instr->kind == VM_STRIPS ? NULL : instr->node->op->name, status, c->err);
+}
+
 static btl_status call_run(call *c) {
     const btl_function *f = c->f;
     if (f->any_late)
         for (int k = 0; k < f->graph->dims.nsymbols; k++)
             if (f->graph->dims.symbols[k]->late) c->w->symbols[k] = -1;
-    BTL_TRY(call_scratch(c, f->strips_scratch));
-    for (int i = 0; i < f->ninstrs; i++) {
-        const vm_instr *instr = &f->instrs[i];
-        if (!(instr->needed_by & c->need)) continue;
-        btl_status status = call_instr(c, instr);
-        if (status != BTL_OK) return btl_vm_place_error(instr->node->places, instr->kind == VM_STRIPS ? NULL : instr->node->op->name, status, c->err);
+    BTL_TRY(call_scratch(c, c->w->work_bytes));
+    if (c->code && c->code->routine) {
+        int failed = c->code->routine(c->w->operands, c->w->sizes, c->need, call_scratch_at(c->w), &f->services);
+        return failed ? call_step(c, &f->instrs[failed - 1], true) : BTL_OK;
     }
+    for (int i = 0; i < f->ninstrs; i++)
+        if (f->instrs[i].needed_by & c->need) BTL_TRY(call_step(c, &f->instrs[i], false));
     return BTL_OK;
 }
 
@@ -359,7 +376,8 @@ btl_status btl_call(const btl_function *f, btl_state *s, const btl_array *in, bt
     if (!err) ignored.status = BTL_OK, err = &ignored;
     if (!f || (f->ninputs && !in) || (f->noutputs && !out))
         return btl_error_set(err, BTL_EUSAGE, "btl_call: %s", !f ? "no function" : f->ninputs && !in ? "no arguments" : "no place for the results");
-    call c = { .f = f, .state = s, .in = in, .out = out, .options = options, .err = err, .need = f->always };
+    call c = { .f = f, .state = s, .in = in, .out = out, .options = options, .err = err, .need = f->always,
+               .code = atomic_load_explicit(&((btl_function *)f)->code, memory_order_acquire) };
     for (int i = 0; i < f->noutputs; i++)
         if (call_wants(&c, i)) c.need |= vm_need_bit(i);
     btl_status status = btl_vm_workspace_take(f, &c.w);

@@ -7,6 +7,7 @@
 #include "vm/compile.h"
 
 #include "expr/body.h"
+#include "vm/code.h"
 
 #include <string.h>
 
@@ -109,7 +110,7 @@ static btl_status compile_instr(compile_state *c, const btl_node *n) {
     btl_function *f = c->f;
     int at = f->ninstrs, *in = BTL_ARRAY(c->a, int, n->nin), *out = BTL_ARRAY(c->a, int, n->nout);
     vm_instr instr = { .node = n, .nin = n->nin, .nout = n->nout, .in = in, .out = out };
-    instr.kind = n->op == &btl_op_fused ? VM_STRIPS : n->op->view ? VM_VIEW : VM_RUN;
+    instr.kind = n->op == &btl_op_fused && c->p->linker != LINK_EVAL ? VM_STRIPS : n->op->view ? VM_VIEW : VM_RUN;
     if (instr.kind == VM_STRIPS && !(instr.strips = compile_strips(c, n)))
         return btl_fail(c->g, BTL_EINTERNAL, "no strip kernel for a fused node");
     if (instr.strips && btl_strips_scratch_bytes(instr.strips) > f->strips_scratch) f->strips_scratch = btl_strips_scratch_bytes(instr.strips);
@@ -234,5 +235,8 @@ btl_status btl_vm_compile(btl_function *f, const vm_program *p) {
     for (int id = 0; id < g->nnodes; id++) most += g->nodes[id]->nout;
     c.first_use = BTL_ARRAY(c.a, int, most + 1);
     c.last_use = BTL_ARRAY(c.a, int, most + 1);
-    return compile_tables(&c);
+    f->linker = p->linker;
+    f->tier_background = p->background;
+    BTL_TRY(compile_tables(&c));
+    return btl_vm_code_make(f, p->err);
 }

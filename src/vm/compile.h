@@ -17,6 +17,9 @@ typedef struct vm_program {
     int *update_shared;           /* which of `shared` */
     btl_var **update_values;
     btl_entry_assert *asserts;
+    vm_linker linker;
+    bool background;              /* calls run on strips until the compiler is done */
+    btl_error *err;               /* of the compiler */
 } vm_program;
 
 /* Fills in f's tables; f->graph, f->name, f->checks are set. Only under protection of the graph. */

@@ -6,6 +6,13 @@ static const btl_type *describe_input(const btl_function *f, int i) {
     return &f->slots[f->inputs[i].slot].var->type;
 }
 
+const char *btl_function_linker(const btl_function *f) {
+    const vm_code *c = atomic_load_explicit(&((btl_function *)f)->code, memory_order_acquire);
+    return c ? c->routine ? "c" : "vm" : f->linker == LINK_EVAL ? "eval" : "strips";
+}
+
+const char *btl_function_note(const btl_function *f) { return f->note; }
+
 const char *btl_function_name(const btl_function *f) { return f->name; }
 int btl_function_ninputs(const btl_function *f) { return f->ninputs; }
 int btl_function_noutputs(const btl_function *f) { return f->noutputs; }

@@ -10,6 +10,9 @@
 #include "bitale/vm.h"
 #include "expr/operand.h"
 #include "schedule/offsets.h"
+#include "target/c/services.h"
+#include "target/c/unit.h"
+#include "target/code.h"
 #include "vm/strips.h"
 
 #include <pthread.h>
@@ -32,6 +35,7 @@ typedef struct vm_slot {
     int root;               /* slot in whose memory it lies (itself if no view) */
     int shape_at;           /* its dims and strides in the workspace's tables */
     bool late;              /* has a size that is known at run time only */
+    const btl_dim *const *strides; /* of a view that generated code makes, by axis; NULL entries: told when it runs */
 } vm_slot;
 
 typedef enum vm_kind { VM_STRIPS, VM_VIEW, VM_RUN } vm_kind;
@@ -44,7 +48,19 @@ typedef struct vm_instr {
     const int *in, *out;    /* slots */
     uint64_t needed_by;     /* bit i: result i; the last bits: updates and assertions; see vm_need_bit */
     bool late;              /* reads or makes slots with late sizes */
+    int kernel;             /* number in the generated code, or -1: the library's own */
+    const int32_t *o;       /* what the kernel is run on */
+    const btl_dim *work;    /* bytes of scratch that it needs, or NULL */
 } vm_instr;
+
+/* Generated code, once it is there. */
+typedef struct vm_code {
+    btl_code *loaded;
+    btl_step_fn *steps;     /* by kernel; NULL if the routine calls them itself */
+    btl_routine_fn routine; /* NULL: the machine goes over the instructions */
+} vm_code;
+
+typedef enum vm_linker { LINK_C, LINK_VM, LINK_STRIPS, LINK_EVAL } vm_linker;
 
 /* A size that must be equal to another; tested when sizes are bound, or (late) after a measure. */
 typedef struct vm_size_check {
@@ -83,6 +99,15 @@ struct btl_function {
     size_t strips_scratch;
     uint64_t always;         /* need bits of updates and assertions */
     bool any_late;
+    vm_linker linker;
+    int nsizes;              /* that generated code reads: sizes[i] is s[i] there */
+    const btl_dim **sizes;
+    btl_services services;
+    bool code_routine, tier_background, is_compiling;
+    pthread_t compiler;
+    vm_code *code_place;
+    _Atomic(const vm_code *) code; /* NULL: not there (yet) */
+    char note[400];          /* what a person may want to know, or "" */
     _Atomic(vm_workspace *) pool[POOL_SLOTS];
     _Atomic(size_t) arena_bytes;
 };
@@ -101,6 +126,8 @@ struct vm_workspace {
     int64_t *symbols;        /* values of the size symbols, -1 unknown */
     btl_operand *operands;   /* by slot */
     int64_t *shapes;         /* dims, then strides, of all slots */
+    int64_t *sizes;          /* values of the function's sizes */
+    size_t work_bytes;       /* scratch of the kernel that needs most */
     btl_buffer *buffers;
     char *arena;
     size_t arena_bytes;

@@ -146,6 +146,29 @@ btl_status btl_vm_size_slot(vm_workspace *w, int slot, btl_error *err) {
         }
     }
     btl_strides_row_major(o->rank, dims, o->strides);
+    for (int k = 0; s->strides && k < o->rank; k++)
+        if (s->strides[k] && !btl_dim_eval(s->strides[k], w->symbols, &o->strides[k])) return size_unknown(w, s, s->strides[k], err);
+    return BTL_OK;
+}
+
+btl_status btl_vm_size_values(vm_workspace *w, bool late, btl_error *err) {
+    const btl_function *f = w->f;
+    for (int i = 0; i < f->nsizes; i++)
+        if (f->sizes[i]->late == late && !btl_dim_eval(f->sizes[i], w->symbols, &w->sizes[i]) && !late)
+            return btl_error_set(err, BTL_ESHAPE, "%s: a size is too large or unknown", f->name);
+    return BTL_OK;
+}
+
+/* Scratch for the kernels whose need is known beforehand. */
+static btl_status size_work(vm_workspace *w, btl_error *err) {
+    w->work_bytes = w->f->strips_scratch;
+    for (int i = 0; i < w->f->ninstrs; i++) {
+        const btl_dim *work = w->f->instrs[i].work;
+        int64_t bytes;
+        if (!work || work->late) continue;
+        if (!btl_dim_eval(work, w->symbols, &bytes)) return btl_error_set(err, BTL_ENOMEM, "%s: the scratch of a kernel would be too large", w->f->name);
+        if ((size_t)bytes > w->work_bytes) w->work_bytes = (size_t)bytes;
+    }
     return BTL_OK;
 }
 
@@ -229,6 +252,8 @@ btl_status btl_vm_size(vm_workspace *w, const btl_call_options *options, btl_err
         if (!f->checks[i].late) BTL_TRY(size_run_check(w, &f->checks[i], err));
     for (int i = 0; i < f->nslots; i++)
         if (!f->slots[i].late) BTL_TRY(btl_vm_size_slot(w, i, err));
+    BTL_TRY(btl_vm_size_values(w, false, err));
+    BTL_TRY(size_work(w, err));
     if (f->any_late) BTL_TRY(size_at_bounds(w, err));
     BTL_TRY(size_memory(w, err));
     size_constants(w);

@@ -15,4 +15,7 @@ btl_status btl_vm_size_slot(vm_workspace *w, int slot, btl_error *err);
 /* Tests the late checks whose sizes are known by now. */
 btl_status btl_vm_size_late_checks(vm_workspace *w, btl_error *err);
 
+/* The sizes that generated code reads: those known when arguments are, or (late) those that a measure found. */
+btl_status btl_vm_size_values(vm_workspace *w, bool late, btl_error *err);
+
 #endif

@@ -46,7 +46,7 @@ static const char *emit_arg(btl_emit *e, btl_c_arg arg) {
     int i = 0;
     while (i < s->nargs && !emit_arg_equal(&s->args[i], &arg)) i++;
     if (i == s->nargs) *BTL_PUSH(s->arena, s->args, s->nargs, s->args_capacity) = arg;
-    return btl_emit_format(e, "n%d", i);
+    return arg.kind == C_ARG_SIZE ? btl_emit_format(e, "n%d", i) : btl_emit_format(e, "n%d_x%d", i, arg.operand); /* kinds must show in the text */
 }
 
 const char *btl_emit_size(btl_emit *e, const btl_dim *d) {

@@ -29,10 +29,14 @@ void btl_unit_number(btl_unit *u, int nsteps, btl_unit_step *steps, btl_unit_siz
         btl_unit_step *s = &steps[i];
         if (!s->has_text) continue;
         const btl_c_kernel *k = s->call.kernel;
-        s->o = BTL_ARRAY(u->arena, int32_t, k->nin + k->nout + k->nargs + 1);
+        s->o = BTL_ARRAY(u->arena, int32_t, k->nin + k->nout + k->nargs + k->nviews + 1);
         for (int j = 0; j < k->nin + k->nout; j++) s->o[s->no++] = (int32_t)s->call.slots[j];
-        for (int j = 0; j < k->nargs; j++)
-            if (s->call.args[j].kind == C_ARG_SIZE) s->o[s->no++] = (int32_t)unit_size_number(u, sizes, s->call.args[j].size);
+        for (int j = 0; j < k->nargs; j++) {
+            const btl_c_arg *arg = &s->call.args[j];
+            s->o[s->no++] = (int32_t)(arg->kind == C_ARG_SIZE ? unit_size_number(u, sizes, arg->size) : arg->axis);
+        }
+        for (int axis = 0; k->nviews && axis < s->call.node->out[0].type.rank; axis++)
+            if (!s->call.view_strides[axis]) s->o[s->no++] = (int32_t)axis;
     }
 }
 
@@ -44,9 +48,16 @@ static void unit_print_index(btl_text *t, const char *table, const btl_unit_step
     else btl_text_printf(t, "%s[o[%d]]", table, i);
 }
 
-/* A call as a statement that is 0, or not 0 where it failed; `s` NULL: indices come from `o`. */
+static void unit_print_stride(btl_text *t, const btl_unit_step *s, int operand, int i) {
+    unit_print_index(t, "a", s, operand);
+    if (s) btl_text_printf(t, ".strides[%d]", s->o[i]);
+    else btl_text_printf(t, ".strides[o[%d]]", i);
+}
+
+/* A call as a statement; `s` NULL: what it is made on comes from `o`. What differs between two calls of a kernel must
+ * come from there, axes too. */
 static void unit_print_call(btl_text *t, const btl_c_kernel *k, const btl_c_call *call, const btl_unit_step *s, const char *fail) {
-    int n = k->nin + k->nout, size = n;
+    int n = k->nin + k->nout;
     const char *comma = "";
     if (k->is_view) btl_text_printf(t, "{ const %s *y; ", btl_emit_ctype(k->node->out[0].type.dtype));
     if (k->nviews) btl_text_printf(t, "int64_t strides[%d]; ", k->nviews);
@@ -61,12 +72,8 @@ static void unit_print_call(btl_text *t, const btl_c_kernel *k, const btl_c_call
     if (k->nviews) btl_text_add(t, ", strides");
     for (int i = 0; i < k->nargs; i++, comma = ", ") {
         btl_text_add(t, comma);
-        if (call->args[i].kind == C_ARG_SIZE) {
-            unit_print_index(t, "s", s, size++);
-        } else {
-            unit_print_index(t, "a", s, call->args[i].operand);
-            btl_text_printf(t, ".strides[%d]", call->args[i].axis);
-        }
+        if (call->args[i].kind == C_ARG_SIZE) unit_print_index(t, "s", s, n + i);
+        else unit_print_stride(t, s, call->args[i].operand, n + i);
     }
     if (k->has_work) btl_text_printf(t, "%swork", comma), comma = ", ";
     if (k->has_rt) btl_text_printf(t, "%srt", comma);
@@ -77,11 +84,10 @@ static void unit_print_call(btl_text *t, const btl_c_kernel *k, const btl_c_call
         btl_text_add(t, " ");
         unit_print_index(t, "a", s, k->nin);
         btl_text_add(t, ".data = (void *)y;");
-        for (int axis = 0, i = 0; axis < k->node->out[0].type.rank; axis++) {
-            if (call->view_strides[axis]) continue;
+        for (int i = 0; i < k->nviews; i++) {
             btl_text_add(t, " ");
-            unit_print_index(t, "a", s, k->nin);
-            btl_text_printf(t, ".strides[%d] = strides[%d];", axis, i++);
+            unit_print_stride(t, s, k->nin, n + k->nargs + i);
+            btl_text_printf(t, " = strides[%d];", i);
         }
         btl_text_add(t, " }");
     }
@@ -186,7 +192,7 @@ int btl_unit_print(btl_unit *u, const char *name, int nsteps, const btl_unit_ste
         for (int k = 0; k < u->nkernels; k++) btl_text_printf(t, "s%d,%s", k, k % 16 == 15 ? "\n" : " ");
         btl_text_add(t, "0 };\n");
     }
-    btl_text_printf(t, "__attribute__((visibility(\"default\"))) ");
+    if (routine) btl_text_printf(t, "__attribute__((visibility(\"default\"))) ");
     if (routine && direct) unit_print_direct(t, nsteps, steps, u->arena);
     else if (routine) unit_print_table(t, nsteps, steps);
     return n;

@@ -29,7 +29,10 @@ static const char *unit_head(btl_unit *u, const btl_emit_state *s, const btl_c_k
     for (int i = 0; i < k->nout; i++, comma = ", ")
         btl_text_printf(&t, k->is_view ? "%sconst %s **y" : "%s%s *restrict y%d", comma, btl_emit_ctype(s->values[k->nin + i].type->dtype), i);
     if (k->nviews) btl_text_add(&t, ", int64_t *strides");
-    for (int i = 0; i < k->nargs; i++, comma = ", ") btl_text_printf(&t, "%sint64_t n%d", comma, i);
+    for (int i = 0; i < k->nargs; i++, comma = ", ") {
+        btl_text_printf(&t, "%sint64_t n%d", comma, i);
+        if (s->args[i].kind == C_ARG_STRIDE) btl_text_printf(&t, "_x%d", s->args[i].operand);
+    }
     if (k->has_work) btl_text_printf(&t, "%svoid *work", comma), comma = ", ";
     if (!*comma) btl_text_add(&t, "void");
     btl_text_add(&t, ")");
@@ -127,15 +130,30 @@ static void unit_print_places(btl_text *t, const btl_node *n) {
     }
 }
 
-static void unit_print_body(btl_text *t, const char *body, bool standalone) {
-    for (const char *p = body, *rt; *p; p = rt + 4) {
-        rt = strstr(p, "$rt ");
-        if (!rt) {
-            btl_text_add(t, p);
-            return;
-        }
-        btl_text_addn(t, p, (size_t)(rt - p));
+static void unit_print_line(btl_text *t, const char *p, const char *end, bool standalone) {
+    for (const char *from = p; p < end; from = p) {
+        while (p < end && !(*p == '$' && strncmp(p, "$rt ", 4) == 0)) p++;
+        btl_text_addn(t, from, (size_t)(p - from));
+        if (p == end) break;
         if (!standalone) btl_text_add(t, "rt, ");
+        p += 4;
+    }
+}
+
+/* Lines are indented by the braces before them. */
+static void unit_print_body(btl_text *t, const char *body, bool standalone) {
+    int depth = 1;
+    for (const char *line = body, *end; *line; line = *end ? end + 1 : end) {
+        end = line + strcspn(line, "\n");
+        while (*line == ' ') line++;
+        int opened = 0;
+        for (const char *p = line; p < end; p++) opened += (*p == '{') - (*p == '}');
+        int here = depth - (*line == '}');
+        depth += opened;
+        if (line == end) continue;
+        for (int i = 0; i < here; i++) btl_text_add(t, "    ");
+        unit_print_line(t, line, end, standalone);
+        btl_text_add(t, "\n");
     }
 }
 
@@ -152,7 +170,7 @@ void btl_unit_print_kernel(btl_text *t, btl_unit *u, btl_c_kernel *k, const char
     else btl_text_add(t, k->head);
     btl_text_add(t, " {\n");
     unit_print_body(t, k->body, standalone);
-    if (k->can_fail) btl_text_add(t, "return 0;\n");
+    if (k->can_fail) btl_text_add(t, "    return 0;\n");
     btl_text_add(t, "}\n\n");
 }
 

@@ -1,0 +1,15 @@
+/* code.h - generated code of a function: emitted, compiled, and joined to its instructions.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BTL_VM_CODE_H
+#define BTL_VM_CODE_H
+
+#include "vm/function.h"
+
+/* Emits the function's code and compiles it, at once or (f->tier_background) on a thread of its own while calls run on
+ * strips. Only under protection of the graph, when all tables of f are made. BTL_ECOMPILER: an op's text does not
+ * compile. Where there is no compiler, or nothing may be executed, the function stays on strips and f->note says why. */
+btl_status btl_vm_code_make(btl_function *f, btl_error *err);
+/* Waits for the background compiler, if any, and unloads. */
+void btl_vm_code_free(btl_function *f);
+
+#endif
