@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -220,6 +221,15 @@ bool btl_os_find_program(const char *name, char *path, size_t bytes) {
 }
 
 /* ---- code ---------------------------------------------------------------------------------------------- */
+
+const char *btl_os_folder_limits(const char *folder) {
+    struct statvfs fs;
+    if (access(folder, W_OK | X_OK)) return strerror(errno);
+#ifdef ST_NOEXEC
+    if (statvfs(folder, &fs) == 0 && fs.f_flag & ST_NOEXEC) return "mounted noexec";
+#endif
+    return statvfs(folder, &fs) == 0 && fs.f_bavail == 0 ? "full" : NULL;
+}
 
 /* Asked by doing: mount options are only one of the reasons. */
 bool btl_os_can_execute(int fd) {

@@ -32,6 +32,8 @@ const char *btl_os_env(const char *name);
 /* The program that a shell would start for that name: its path, absolute; false if there is none. */
 bool btl_os_find_program(const char *name, char *path, size_t bytes);
 
+/* Why files in that folder cannot be made, or code not be executed, in words; NULL: all can be. */
+const char *btl_os_folder_limits(const char *folder);
 /* Can code in this file be executed from where it lies (no: mounted noexec, forbidden)? */
 bool btl_os_can_execute(int fd);
 /* Does the file lie on another machine, whose owner may take it away while it is mapped? */

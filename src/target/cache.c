@@ -76,6 +76,7 @@ static void cache_open_folder(btl_cache_folder *f, int *fd, int made) {
     if (*fd < 0) {
         if (made && made != EEXIST) snprintf(f->problem, sizeof f->problem, "%s cannot be made: %s", f->path, strerror(made));
         else snprintf(f->problem, sizeof f->problem, "%s cannot be opened: %s", f->path, strerror(errno));
+        f->missing = !made && errno == ENOENT;
         return;
     }
     const char *problem = fstat(*fd, &st) ? strerror(errno) : cache_distrust(&st, f->own);
@@ -203,18 +204,19 @@ btl_cache_file *btl_cache_read(const btl_cache_folder *folder, btl_arena *a, con
     btl_sealed again = f->sealed;
     btl_sealed_identify(&again);
     btl_sealed_name(&again, right_name);
+    f->used = st.st_mtime;
     if (strcmp(right_name, name) != 0) *problem = "it is what another name stands for";
-    else if (folder->own && time(NULL) - st.st_mtime > DAY) futimens(*fd, NULL); /* in use: once a day is enough to know */
     return *problem ? NULL : f;
 }
 
 /* ---- entries ---------------------------------------------------------------------------------------------- */
 
-void btl_cache_drop(btl_cache *c, const btl_cache_folder *folder, const char *name, const char *problem) {
+bool btl_cache_drop(btl_cache *c, const btl_cache_folder *folder, const char *name, const char *problem) {
     c->dropped++;
-    if (folder->own) unlinkat(folder->fd, name, 0);
+    bool removed = folder->own && unlinkat(folder->fd, name, 0) == 0;
     btl_cache_note(c, "%s/%s is not used: %s; %s", folder->path, name, problem,
-                   folder->own ? "it is removed and made again" : "it lies in a folder that is read only");
+                   removed ? "it is removed and made again" : folder->own ? "it cannot be removed" : "it lies in a folder that is read only");
+    return removed;
 }
 
 /* Of these texts. Another with the same hash is left alone: it is what somebody else needs. */
@@ -227,7 +229,9 @@ static btl_cache_file *cache_try(btl_cache *c, btl_arena *a, const btl_cache_fol
     const btl_sealed *s = &f->sealed;
     bool same = s->material_bytes == wanted->material_bytes && memcmp(s->material, wanted->material, s->material_bytes) == 0;
     if (!any_compiler) same &= s->compiler_bytes == wanted->compiler_bytes && memcmp(s->compiler, wanted->compiler, s->compiler_bytes) == 0;
-    return same ? f : NULL;
+    if (!same) return NULL;
+    if (folder->own && time(NULL) - f->used > DAY) futimens(f->fd, NULL); /* once a day is enough to know what is in use */
+    return f;
 }
 
 static btl_cache_file *cache_try_any(btl_cache *c, btl_arena *a, const btl_cache_folder *folder, const btl_sealed *wanted) {
@@ -280,7 +284,7 @@ void btl_cache_write_text(const btl_cache *c, const char *name, const char *text
     int folder = c->folders[0].fd;
     char temporary[40];
     cache_temporary_name(temporary, "tmp-");
-    int fd = folder < 0 ? -1 : openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = folder < 0 || c->frozen ? -1 : openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return;
     bool good = btl_os_write_all(fd, text, strlen(text));
     if (close(fd) || !good || renameat(folder, temporary, folder, name)) unlinkat(folder, temporary, 0);

@@ -23,7 +23,7 @@ enum { BTL_CACHE_MOST_FOLDERS = 9 };
 
 typedef struct btl_cache_folder {
     int fd;               /* -1: not used */
-    bool own;
+    bool own, missing;    /* missing: it is not used because it is not there */
     char path[PATH_MAX];  /* absolute once it is open; "" where no variable says where it is */
     char problem[PATH_MAX + 200]; /* why it is not used, whole sentence; "" */
 } btl_cache_folder;
@@ -33,6 +33,7 @@ typedef struct btl_cache {
     int nfolders;
     void (*note)(void *user, const char *text); /* what a person may want to know; NULL: not told */
     void *note_user;
+    bool frozen;     /* no remark is written */
     int64_t dropped; /* entries found bad */
 } btl_cache;
 
@@ -48,14 +49,15 @@ typedef struct btl_cache_file {
     char name[BTL_SEALED_NAME_BYTES];
     char *data;
     size_t bytes;
+    int64_t used; /* last, seconds since 1970 */
     btl_sealed sealed;
 } btl_cache_file;
 
 /* The entry with these texts, whole and to be trusted; closed with the arena. What is not is dropped, with a note.
  * `any_compiler`: whatever it was compiled by. */
 btl_cache_file *btl_cache_find(btl_cache *c, btl_arena *a, const btl_sealed *wanted, bool any_compiler);
-/* It turned out to be of no use: removed if it is ours. */
-void btl_cache_drop(btl_cache *c, const btl_cache_folder *folder, const char *name, const char *problem);
+/* It turned out to be of no use: removed if it is ours (then true), and noted. */
+bool btl_cache_drop(btl_cache *c, const btl_cache_folder *folder, const char *name, const char *problem);
 /* An entry as a whole (`whole`: its code is looked at too); NULL with *problem. Closed with the arena. */
 btl_cache_file *btl_cache_read(const btl_cache_folder *folder, btl_arena *a, const char *name, bool whole, const char **problem);
 
