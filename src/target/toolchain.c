@@ -341,9 +341,10 @@ static const struct { const char *words; btl_compile_end end; } toolchain_faults
     { "unable to execute command", BTL_COMPILE_FAILED }, /* clang */
 };
 
-/* The line in which a compiler or linker says what is wrong; NULL: it says nothing of the kind, so no text is blamed. */
+/* The line in which a compiler or linker says what is wrong (the linker's own line before the
+ * driver's remark on it); NULL: it says nothing of the kind, so no text is blamed. */
 static const char *toolchain_complaint(const char *log) {
-    static const char *const words[] = { ": error: ", "fatal error", "cannot find", "unable to find", "undefined reference", "undefined symbol", "error" };
+    static const char *const words[] = { "cannot find -l", "unable to find library", "undefined reference", "undefined symbol", ": error: ", "error" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         const char *p = strstr(log, words[i]);
         while (p && p > log && p[-1] != '\n') p--;
