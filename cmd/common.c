@@ -145,7 +145,7 @@ static const struct argp_option common_options[] = {
     { "quiet", 'q', NULL, 0, "Print errors only (and the JSON that --json asks for)", 100 },
     { "mode", KEY_MODE, "MODE", 0, "fast_run: all rewrites, generated C (the default, or what BITALE_MODE says); fast_compile: only the rewrites that numerical stability needs, no C compiler; c_code: no rewrites, each op by its own C. Behind it settings, as in fast_run,linker=vm,without=fuse: linker=c|vm|strips|eval, tier=background (strips until the compiler is done)", 100 },
     { "threads", KEY_THREADS, "N", 0, "Threads of a call; results have the same bits whatever N is. Calls use one thread as yet", 100 },
-    { "cache-dir", KEY_CACHE_DIR, "DIR", 0, "Where generated code is kept (BITALE_CACHE_DIR, or ~/.cache/bitale)", 100 },
+    { "cache-dir", KEY_CACHE_DIR, "DIR", 0, "Where compiled code is kept, instead of BITALE_CACHE_DIR, $XDG_CACHE_HOME/bitale or ~/.cache/bitale", 100 },
     { 0 },
 };
 
@@ -201,6 +201,7 @@ void cmd_parse(cmd *c, const struct argp *argp, int argc, char **argv, void *inp
     argv[0] = c->name; /* as argp's messages begin */
     common_check_options(c, argp, argc, argv);
     argp_parse(argp, argc, argv, 0, NULL, input);
+    if (c->cache_dir) setenv("BITALE_CACHE_DIR", c->cache_dir, 1); /* for all that is asked of the library */
 }
 
 btl_function_options cmd_function_options(const cmd *c) {

@@ -90,6 +90,7 @@ int verb_print(int argc, char **argv);
 int verb_grad(int argc, char **argv);
 int verb_ops(int argc, char **argv);
 int verb_rules(int argc, char **argv);
+int verb_cache(int argc, char **argv);
 int verb_doctor(int argc, char **argv);
 int verb_version(int argc, char **argv);
 

@@ -20,8 +20,9 @@ static const char doctor_doc[] =
     "\v"
     "Nothing is changed or installed.\n"
     "\n"
-    "Environment: CC names a compiler, BITALE_BLAS a CBLAS (a path, or none), BITALE_MODE the mode, BITALE_ISA=base|v3|v4 the largest set of vector "
-    "kernels, NO_COLOR takes the colour away.\n"
+    "Environment: BITALE_CC (or CC) names a C compiler (none: none is used), BITALE_CACHE_DIR the cache folder, BITALE_CACHE_READONLY others to look in, "
+    "apart by colons, BITALE_CACHE_SIZE the most that is kept (1G), BITALE_CC_TIMEOUT how many seconds a compiler may take (300); BITALE_BLAS a CBLAS (a path, "
+    "or none), BITALE_MODE the mode, BITALE_ISA=base|v3|v4 the largest set of vector kernels; NO_COLOR takes the colour away.\n"
     "\n"
     "Exit codes: 0 always, but for wrong use of the command (2).";
 
@@ -44,29 +45,6 @@ static void doctor_line(const cmd *c, json *j, const char *name, bool good, cons
     } else {
         printf("%s %-10s %s\n  %-10s %s\n", good ? "+" : "-", name, value, "", meaning);
     }
-}
-
-/* The path of a program, searched as the shell does; NULL if there is none. Free it. */
-static char *doctor_find_program(const char *name) {
-    if (strchr(name, '/')) return access(name, X_OK) == 0 ? cmd_format("%s", name) : NULL;
-    const char *path = getenv("PATH");
-    for (const char *p = path ? path : ""; *p; p += *p == ':') {
-        size_t length = strcspn(p, ":");
-        char *full = cmd_format("%.*s/%s", (int)length, p, name);
-        if (access(full, X_OK) == 0) return full;
-        free(full);
-        p += length;
-    }
-    return NULL;
-}
-
-static void doctor_compiler(const cmd *c, json *j) {
-    const char *cc = getenv("CC"), *names[] = { cc && *cc ? cc : "cc", "cc", "gcc", "clang" };
-    char *path = NULL;
-    for (int i = 0; i < 4 && !path; i++) path = doctor_find_program(names[i]);
-    doctor_line(c, j, "compiler", path != NULL, path ? path : "none found (cc, gcc, clang)",
-                path ? "not used yet: functions run on vector kernels made when Bitale was built" : "not needed yet: functions run on vector kernels made when Bitale was built");
-    free(path);
 }
 
 /* ---- processors ----------------------------------------------------------------------------------------- */
@@ -122,14 +100,7 @@ static void doctor_threads(const cmd *c, json *j) {
     free(value);
 }
 
-/* ---- folders -------------------------------------------------------------------------------------------- */
-
-static void doctor_cache(const cmd *c, json *j) {
-    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *path = c->cache_dir ? cmd_format("%s", c->cache_dir) : xdg && *xdg ? cmd_format("%s/bitale", xdg) : cmd_format("%s/.cache/bitale", home ? home : "");
-    doctor_line(c, j, "cache", access(path, W_OK) == 0, path, "not used yet: it will hold generated code");
-    free(path);
-}
+/* ---- settings -------------------------------------------------------------------------------------------- */
 
 static void doctor_mode(const cmd *c, json *j) {
     const char *mode = c->mode ? c->mode : getenv("BITALE_MODE");
@@ -148,10 +119,8 @@ int verb_doctor(int argc, char **argv) {
     if (c.json) jw_open(&j, NULL, '{');
     else printf("bitale %s\n", btl_version());
     for (int i = 0; !code && btl_feature_at(c.ctx, i, &feature); i++) doctor_line(&c, &j, feature.name, feature.available, feature.value, feature.meaning);
-    doctor_compiler(&c, &j);
     doctor_threads(&c, &j);
     doctor_mode(&c, &j);
-    doctor_cache(&c, &j);
     if (c.json) jw_close(&j, '}'), jw_end(&j);
     cmd_close(&c);
     return cmd_finish(&c, code);

@@ -14,13 +14,14 @@ static const main_verb verbs[] = {
     { "grad", verb_grad, "the program with a gradient, in the notation" },
     { "ops", verb_ops, "the operations of the notation" },
     { "rules", verb_rules, "the rewrite rules" },
+    { "cache", verb_cache, "the compiled code that is kept: list, verify, prune, clear" },
     { "doctor", verb_doctor, "what this machine has, and what that means" },
     { "version", verb_version, "the version, and with --features what this build can do" },
 };
 enum { NVERBS = sizeof verbs / sizeof *verbs };
 
 /* Of the design, and not there yet. */
-static const char *const later[] = { "opt", "plan", "emit-c", "profile", "bench", "plot", "cache", "bisect", "repl" };
+static const char *const later[] = { "opt", "plan", "emit-c", "profile", "bench", "plot", "bisect", "repl" };
 
 static int main_help(FILE *to) {
     fputs("Usage: bitale VERB [ARGUMENTS...] [OPTIONS...]\n"

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/os.h"
 #include "rewrite/rules.h"
+#include "target/toolchain.h"
 #include "vm/function.h"
 
 #include <stdio.h>
@@ -426,9 +427,49 @@ static void tools_feature_compiled(btl_context *ctx, btl_feature *out) {
     out->meaning = "what Bitale and its vector kernels were compiled by";
 }
 
+typedef struct tools_compiler_args { btl_arena arena; btl_feature *out; } tools_compiler_args;
+
+static btl_status tools_find_compiler(void *arg) {
+    tools_compiler_args *args = arg;
+    btl_compiler compiler;
+    btl_error err = { 0 };
+    btl_cache *cache = btl_cache_open(&args->arena, NULL, false);
+    cache->frozen = true;
+    args->out->available = btl_compiler_find(&args->arena, cache, NULL, &compiler, &err) == BTL_OK;
+    if (args->out->available) snprintf(args->out->value, sizeof args->out->value, "%.600s: %.600s", compiler.command[0], compiler.version);
+    else snprintf(args->out->value, sizeof args->out->value, "%.1200s", err.message);
+    return BTL_OK;
+}
+
+static void tools_feature_compiler(btl_context *ctx, btl_feature *out) {
+    tools_compiler_args args = { .out = out };
+    btl_arena_init(&args.arena, ctx);
+    if (btl_arena_protect(&args.arena, tools_find_compiler, &args) != BTL_OK) snprintf(out->value, sizeof out->value, "there is no memory to look for one");
+    btl_arena_deinit(&args.arena);
+    out->meaning = out->available ? "functions are compiled by it" : "functions run on vector kernels made when Bitale was built, or on code that the cache has; "
+                                                                     "for the fastest install a compiler (Debian: gcc, libc6-dev), or name one by BITALE_CC";
+}
+
+static void tools_feature_cache(btl_context *ctx, btl_feature *out) {
+    btl_cache_info info;
+    btl_error err = { 0 };
+    bool known = btl_cache_look(ctx, NULL, &info, &err) == BTL_OK;
+    const char *limits = known && !info.problem[0] ? btl_os_folder_limits(info.folder) : NULL;
+    out->available = known && (!info.problem[0] || info.missing);
+    if (!known) snprintf(out->value, sizeof out->value, "%.1200s", err.message);
+    else if (info.missing) snprintf(out->value, sizeof out->value, "%.1000s (not there yet: it is made when it is needed)", info.folder);
+    else if (info.problem[0]) snprintf(out->value, sizeof out->value, "%.1200s", info.problem);
+    else snprintf(out->value, sizeof out->value, "%.1000s (%lld entries, %.1f of %.0f MiB%s%s)", info.folder, (long long)info.nentries,
+                  (double)info.bytes / 1048576, (double)info.limit_bytes / 1048576, limits ? "; " : "", limits ? limits : "");
+    out->meaning = out->available && !limits ? "compiled code is kept there and found again: bitale cache list"
+                                             : "code that cannot be kept there is compiled again in every process, that cannot be run from there is loaded from memory "
+                                               "or from TMPDIR; BITALE_CACHE_DIR names another folder";
+}
+
 static const struct { const char *name; void (*look)(btl_context *, btl_feature *); } tools_features[] = {
     { "built by", tools_feature_compiled }, { "kernels", tools_feature_isa }, { "blas", tools_feature_blas },
-    { "libzip", tools_feature_zip },        { "zlib", tools_feature_zlib },
+    { "libzip", tools_feature_zip },        { "zlib", tools_feature_zlib },   { "compiler", tools_feature_compiler },
+    { "cache", tools_feature_cache },
 };
 
 bool btl_feature_at(btl_context *ctx, int i, btl_feature *out) {

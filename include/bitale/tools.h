@@ -103,6 +103,54 @@ typedef struct btl_rule_info {
 /** The i-th rule in the order in which rules are tried; false behind the last. */
 BTL_API bool btl_rule_info_at(int i, btl_rule_info *out);
 
+/* ---- the cache of compiled code --------------------------------------------------------------- */
+
+/* `dir` is the cache folder; NULL: BITALE_CACHE_DIR, then $XDG_CACHE_HOME/bitale, then ~/.cache/bitale. Thread rule: any
+ * thread, beside other processes that use the cache. */
+
+typedef struct btl_cache_info {
+    char folder[1024];       /**< "" where nothing says which */
+    char problem[1500];      /**< why it is not used; "" if it is (a folder that is missing is made when it is needed) */
+    bool missing;
+    int64_t nentries, bytes; /**< of all entries in it */
+    int64_t limit_bytes;     /**< BITALE_CACHE_SIZE or 1 GiB: above it, the entries used longest ago are removed */
+} btl_cache_info;
+
+/** What is known of a cache folder. ENOMEM. */
+BTL_API btl_status btl_cache_look(btl_context *ctx, const char *dir, btl_cache_info *out, btl_error *err);
+
+/** A file of the cache: compiled code of one function, or of what else was compiled at once. */
+typedef struct btl_cache_entry {
+    const char *folder, *file;
+    bool read_only;          /**< it lies in a folder of BITALE_CACHE_READONLY */
+    const char *problem;     /**< what is wrong with it, so that it is not used; NULL: it is good */
+    const char *units;       /**< names of what was compiled, separated by blanks; "" where it cannot be told */
+    const char *compiler;    /**< first line of what it says to --version; "" where it cannot be told */
+    int64_t bytes, code_bytes, text_bytes; /**< of the file, and of that, code and texts */
+    int64_t created, used;   /**< seconds since 1970; the last use is noted once a day */
+} btl_cache_entry;
+
+/** Calls see(user, entry) for each entry of the folder and of the read-only ones, that used last first; ends early when
+ * it returns false. The entry and its texts are borrowed for the call.
+ * @param whole  reads every file to its end and compares all hashes; otherwise only what describes it
+ * @return       EIO: the folder cannot be used; a missing one has no entries. ENOMEM. */
+BTL_API btl_status btl_cache_each(btl_context *ctx, const char *dir, bool whole, bool (*see)(void *user, const btl_cache_entry *e),
+                                  void *user, btl_error *err);
+
+typedef struct btl_cache_freed {
+    int64_t entries, bytes;  /**< entries that were removed */
+    int64_t damaged;         /**< of these, such as nobody could have used */
+    int64_t others;          /**< files and folders of interrupted processes, and remarks about compilers */
+} btl_cache_freed;
+
+/** Removes damaged entries, what interrupted processes left more than a day ago, and then the entries used longest ago
+ * until at most `most_bytes` are left (-1: limit_bytes). EIO, ENOMEM. */
+BTL_API btl_status btl_cache_prune(btl_context *ctx, const char *dir, int64_t most_bytes, btl_cache_freed *out, btl_error *err);
+/** Removes all that is the cache's, and nothing else in the folder. EIO, ENOMEM. */
+BTL_API btl_status btl_cache_clear(btl_context *ctx, const char *dir, btl_cache_freed *out, btl_error *err);
+/** "500M", "2G", "1048576" as bytes (units of 1024); false: it is no size. */
+BTL_API bool btl_cache_size(const char *text, int64_t *bytes);
+
 /* ---- what this build and this machine have --------------------------------------------------- */
 
 typedef struct btl_feature {

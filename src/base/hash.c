@@ -10,6 +10,11 @@ uint64_t btl_hash_bytes(const void *data, size_t bytes, uint64_t seed) {
     return XXH3_64bits_withSeed(data, bytes, seed);
 }
 
+void btl_hash_bytes_128(const void *data, size_t bytes, uint64_t hash[2]) {
+    XXH128_hash_t h = XXH3_128bits(data, bytes);
+    hash[0] = h.high64, hash[1] = h.low64;
+}
+
 void *btl_table_find(const btl_table *t, uint64_t hash, bool (*equal)(const void *key, const void *thing),
                      const void *key) {
     if (!t->capacity) return NULL;

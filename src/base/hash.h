@@ -6,6 +6,8 @@
 #include "base/arena.h"
 
 uint64_t btl_hash_bytes(const void *data, size_t bytes, uint64_t seed);
+/* 128 bits, for names of files: the same on every machine. */
+void btl_hash_bytes_128(const void *data, size_t bytes, uint64_t hash[2]);
 static inline uint64_t btl_hash_mix(uint64_t h, uint64_t x) {
     h ^= x + 0x9e3779b97f4a7c15u + (h << 6) + (h >> 2);
     h *= 0xff51afd7ed558ccdu;
