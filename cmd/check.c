@@ -373,6 +373,16 @@ static void check_compare_calls(check *k, const check_call *a, const check_call 
     }
 }
 
+/* The list's next mode, behind the comma that ends this one; words with an "=" belong to the mode before them. */
+static char *check_next_mode(char *mode) {
+    for (char *comma = strchr(mode, ','); comma; comma = strchr(comma + 1, ',')) {
+        if (memchr(comma + 1, '=', strcspn(comma + 1, ","))) continue;
+        *comma = 0;
+        return comma + 1;
+    }
+    return NULL;
+}
+
 static void check_modes(check *k, btl_entry *e, const btl_function *f) {
     values v;
     check_call first = { 0 }, next = { 0 };
@@ -381,8 +391,9 @@ static void check_modes(check *k, btl_entry *e, const btl_function *f) {
     check_sizes s = check_choose_sizes(&v);
     check_note_code(k, code);
     btl_status status = code ? BTL_EUSAGE : check_fill(k, &v, &s, true, &err);
-    char *modes = cmd_format("%s", k->o.modes), *rest = modes;
-    for (char *mode = strtok_r(modes, ",", &rest); mode && status == BTL_OK; mode = strtok_r(NULL, ",", &rest)) {
+    char *modes = cmd_format("%s", k->o.modes), *next_mode;
+    for (char *mode = modes; mode && status == BTL_OK; mode = next_mode) {
+        next_mode = check_next_mode(mode);
         check_call *made = first.f ? &next : &first;
         status = check_call_make(k, e, mode, &v, &s, made, &err);
         if (status == BTL_OK && made == &next) check_compare_calls(k, &first, &next);
@@ -441,7 +452,7 @@ static void check_warn(check *k, const btl_entry *e) {
 static void check_function(check *k, btl_entry *e, bool expect, json *j) {
     btl_function *f = NULL;
     btl_error err = { 0 };
-    btl_function_options options = cmd_function_options(k->c);
+    btl_function_options options = expect ? cmd_function_options(k->c) : cmd_function_options_strips(k->c);
     if (btl_function_new(k->c->g, e, &options, &f, &err) != BTL_OK) {
         check_note_code(k, cmd_fail_error(k->c, &err));
         return;
@@ -464,7 +475,7 @@ static int check_known_words(const check *k, int first) {
         bool known = !word[length];
         for (int a = 0; a < n && !known; a++) {
             btl_function *f = NULL;
-            btl_function_options options = cmd_function_options(k->c);
+            btl_function_options options = cmd_function_options_strips(k->c);
             if (btl_function_new(k->c->g, btl_entry_find(k->c->g, btl_graph_entry_name(k->c->g, a)), &options, &f, NULL) != BTL_OK) return 0; /* told later */
             for (int b = 0; b < btl_function_ninputs(f); b++) known |= strlen(btl_function_input_name(f, b)) == length && strncmp(btl_function_input_name(f, b), word, length) == 0;
             for (int b = 0; b < btl_function_nsizes(f); b++) known |= strlen(btl_function_size_name(f, b)) == length && strncmp(btl_function_size_name(f, b), word, length) == 0;

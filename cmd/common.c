@@ -208,6 +208,13 @@ btl_function_options cmd_function_options(const cmd *c) {
     return (btl_function_options){ .struct_size = sizeof(btl_function_options), .mode = c->mode };
 }
 
+btl_function_options cmd_function_options_strips(const cmd *c) {
+    static char mode[256]; /* of one command */
+    const char *from = c->mode ? c->mode : getenv("BITALE_MODE");
+    snprintf(mode, sizeof mode, "%.200s,linker=strips", from && *from ? from : "fast_run");
+    return (btl_function_options){ .struct_size = sizeof(btl_function_options), .mode = mode };
+}
+
 /* ---- the program --------------------------------------------------------------------------------- */
 
 /* All of a stream, with a 0 behind it; NULL with errno set. */

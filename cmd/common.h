@@ -37,6 +37,8 @@ int cmd_fail_error(const cmd *c, const btl_error *err);
 int cmd_fail_step(const cmd *c, int64_t step, const btl_error *err);
 /* A wrong command line; a pointer to --help follows. Returns 2. */
 int cmd_usage(const cmd *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Options of a function that is looked at and hardly called: never worth a compiler's start. */
+btl_function_options cmd_function_options_strips(const cmd *c);
 /* A remark, not with --quiet. */
 void cmd_note(const cmd *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -148,6 +148,7 @@ static int run_compile(run *r, int *nwords) {
     double start = cmd_now();
     if (btl_function_new(r->c->g, entry, &options, &r->f, &err) != BTL_OK) return cmd_fail_error(r->c, &err);
     r->compile_seconds = cmd_now() - start;
+    if (*btl_function_note(r->f)) cmd_note(r->c, "%s", btl_function_note(r->f));
     r->noutputs = btl_function_noutputs(r->f);
     r->out = cmd_alloc((size_t)(r->noutputs + 1) * sizeof *r->out);
     r->sums = cmd_alloc((size_t)(r->noutputs + 1) * sizeof *r->sums);
