@@ -166,9 +166,16 @@ static inline int64_t bench_bytes(const bench_program *p) {
 static inline char *bench_read(const char *path, size_t *bytes) {
     FILE *f = fopen(path, "rb");
     if (!f) return NULL;
-    size_t room = 1 << 20;
-    char *text = malloc(room + 1);
-    *bytes = text ? fread(text, 1, room, f) : 0;
+    size_t room = 1 << 16;
+    char *text = malloc(room);
+    *bytes = 0;
+    while (text) {
+        *bytes += fread(text + *bytes, 1, room - 1 - *bytes, f);
+        if (*bytes < room - 1) break;
+        char *more = realloc(text, room *= 2);
+        if (!more) free(text);
+        text = more;
+    }
     fclose(f);
     if (text) text[*bytes] = 0;
     return text;
