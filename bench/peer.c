@@ -118,20 +118,13 @@ static void peer_read_inputs(peer *p) {
     }
 }
 
-/* The program's text; `path` receives where it was found. */
-static char *peer_read_text(const peer *p, char *path, size_t room, size_t *bytes) {
-    const char *folders[] = { p->workloads, BENCH_BINARIES "/workloads", BENCH_SOURCES "/workloads" };
-    const char *names[] = { p->workload, json_string_value(json_object_get(p->meta, "kind")) };
-    size_t n = sizeof folders / sizeof *folders;
-    for (size_t i = p->workloads ? 0 : 1; i < (p->workloads ? 1 : n); i++)
-        for (size_t k = 0; k < 2; k++) {
-            snprintf(path, room, "%s/%s.bitale", folders[i], names[k]);
-            char *text = bench_read(path, bytes);
-            if (text) return text;
-        }
-    peer_fail("no program for %s: neither %s.bitale nor %s.bitale is in %s%s", p->workload, names[0], names[1],
-              p->workloads ? p->workloads : folders[1], p->workloads ? "" : " or " BENCH_SOURCES "/workloads");
-    return NULL;
+static char *peer_read_text(const peer *p, char path[static 2000], size_t *bytes) {
+    const char *kind = json_string_value(json_object_get(p->meta, "kind"));
+    char *text = bench_read_workload(p->workloads, p->workload, kind, path, bytes);
+    if (!text)
+        peer_fail("no program for %s: neither %s.bitale nor %s.bitale is in %s", p->workload, p->workload, kind,
+                  p->workloads ? p->workloads : BENCH_BINARIES "/workloads or " BENCH_SOURCES "/workloads");
+    return text;
 }
 
 static int peer_find(const peer *p, const char *(*name)(const btl_function *, int), int n, const char *wanted) {
@@ -232,13 +225,13 @@ static void peer_time_calls(peer *p, double seconds, json_t *record) {
 
 /* From the text's file to the end of the first call. */
 static void peer_build(peer *p, json_t *record) {
-    char path[4096];
+    char path[2000];
     size_t bytes;
     int64_t base = peer_settle();
     btl_function_options options = { .struct_size = sizeof options, .mode = *p->mode ? p->mode : NULL };
     btl_graph *g;
     double start = peer_now();
-    char *text = peer_read_text(p, path, sizeof path, &bytes);
+    char *text = peer_read_text(p, path, &bytes);
     peer_try(p, btl_context_new(NULL, &p->ctx));
     peer_try(p, btl_graph_new(p->ctx, &g));
     if (btl_graph_parse(g, text, bytes, path) != BTL_OK) peer_fail("%s", btl_graph_messages(g));
