@@ -3,8 +3,9 @@
 
 A record is one line of JSON of the suite's compare.py, in the order of the runs: A B C A B C ... for each workload.
 Each figure is the median over the rounds of a round's median call. A ratio is formed within a round, so that what
-disturbs a round disturbs both sides; its median is shown with the least and the largest. Only what was judged
-correct counts. SPDX-License-Identifier: BSD-3-Clause
+disturbs a round disturbs both sides; its median is shown with the least and the largest. Beside it stands the ratio of
+the least calls of all rounds, which a busy machine disturbs least. Only what was judged correct counts.
+SPDX-License-Identifier: BSD-3-Clause
 """
 import json
 import statistics
@@ -63,12 +64,14 @@ def call_rows(rounds, workloads, threads, ours, peers):
         theirs = {p: rounds[w, threads, p] for p in peers if (w, threads, p) in rounds}
         time = {p: statistics.median(r["call_s_median"] for r in rs) for p, rs in {ours: mine, **theirs}.items()}
         best = min(theirs, key=time.get, default=None)
-        ratio = ""
+        ratio = least = ""
         if best:
             q = ratios(mine, theirs[best])
             ratio = f"{statistics.median(q):.2f} ({min(q):.2f} .. {max(q):.2f})"
+            fastest = min(r["call_s_min"] for p in theirs for r in theirs[p])
+            least = f"{min(r['call_s_min'] for r in mine) / fastest:.2f}"
         cells = [f"**{duration(time[p])}**" if p == best else duration(time[p]) if p in time else "" for p in peers]
-        yield [w, duration(time[ours]), ratio, *cells, f"{max(r['error'] for r in mine):.0e}"]
+        yield [w, duration(time[ours]), ratio, least, *cells, f"{max(r['error'] for r in mine):.0e}"]
 
 
 def value_rows(rounds, workloads, threads, peers, value, text):
@@ -96,8 +99,8 @@ def main():
                 continue
             print(f"Time of a call, {threads} thread{'s' * (threads > 1)}, {ours}, {min(n)} to {max(n)} rounds; "
                   "the fastest peer in bold\n")
-            print_table(["workload", ours, "times the fastest peer (least .. most)", *(p.rstrip("_") for p in peers),
-                         "error"], call_rows(rounds, workloads, threads, ours, peers))
+            head = ["workload", ours, "times the fastest peer (least .. most)", "least calls"]
+            print_table([*head, *(p.rstrip("_") for p in peers), "error"], call_rows(rounds, workloads, threads, ours, peers))
     head = ["workload", *(p.rstrip("_") for p in own + peers)]
     print("Compile, cold: to the end of the first call, empty cache (the least)\n")
     print_table(head, value_rows(rounds, workloads, 1, own + peers, lambda w, p: min(
