@@ -10,6 +10,7 @@
 #   make debug      all tests with asserts and the graph checker
 #   make growth     that time grows no faster than the length of a program (large ones)
 #   make bench      the figures of docs/PERFORMANCE.md
+#   make bench-peers SUITE=folder VENV=folder   beside other systems (bench/peers.sh says more)
 #   make fuzz       each fuzz target for FUZZ_SECONDS=60 (clang)
 #   make lint       layers, public headers, clang-tidy (F=path narrows it)
 #   make format     clang-format over our own C files
@@ -67,6 +68,11 @@ bench:
 	@if [ -f bench/run.sh ]; then sh bench/run.sh build; \
 	 else for b in build/bench/*; do [ -x "$$b" ] || continue; echo "$$b"; "$$b" || exit 1; done; fi
 
+bench-peers:
+	@$(CONFIGURE) release
+	@$(BUILD) build -j $(JOBS) --target product benches
+	@sh bench/peers.sh "$(SUITE)" "$(VENV)" build
+
 fuzz:
 	@$(CONFIGURE) fuzz
 	@$(BUILD) build/fuzz -j $(JOBS)
@@ -99,4 +105,4 @@ deps-%:
 	@[ "$(DEPS)" = no ] || sh tools/install-deps.sh $*
 
 .NOTPARALLEL:
-.PHONY: all test demo release-tests asan tsan clang debug growth bench fuzz lint format ci install clean help
+.PHONY: all test demo release-tests asan tsan clang debug growth bench bench-peers fuzz lint format ci install clean help

@@ -3,7 +3,7 @@
  * A figure is the median of several samples, with the least and the largest behind it; each sample
  * repeats its work for some milliseconds. The clock is the thread's processor time, so that other
  * programs on the machine disturb only what they take away of caches and memory. Ratios compare with
- * a limit that was measured a moment before, in the same process.
+ * a limit that was measured a moment before in the same process or, of pairs, in turn with the work.
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BTL_BENCH_H
 #define BTL_BENCH_H
@@ -37,23 +37,44 @@ static inline bench_time bench_summary(double *samples, int n) {
     return (bench_time){ samples[n / 2], samples[0], samples[n - 1] };
 }
 
+/* Nanoseconds of one work(arg) among `repeat`. */
+static inline double bench_sample(void (*work)(void *), void *arg, long repeat) {
+    double start = bench_clock(CLOCK_THREAD_CPUTIME_ID);
+    for (long k = 0; k < repeat; k++) work(arg);
+    return (bench_clock(CLOCK_THREAD_CPUTIME_ID) - start) / (double)repeat;
+}
+
+/* How often work(arg) is to be repeated for a sample. */
+static inline long bench_repeat(void (*work)(void *), void *arg) {
+    work(arg); /* warm */
+    double once = bench_sample(work, arg, 1);
+    long repeat = once > 0 ? (long)(BENCH_SAMPLE_NS / once) : 1000;
+    if (repeat < 1) repeat = 1;
+    double t = bench_sample(work, arg, repeat); /* a first call may be slow, a clock coarse */
+    if (t * (double)repeat < BENCH_SAMPLE_NS / 2) repeat = (long)(BENCH_SAMPLE_NS / (t > 1 ? t : 1)) + 1;
+    return repeat;
+}
+
 /* The time of one work(arg). */
 static inline bench_time bench_measure(void (*work)(void *), void *arg) {
     double samples[BENCH_SAMPLES];
-    work(arg); /* warm */
-    double start = bench_clock(CLOCK_THREAD_CPUTIME_ID);
-    work(arg);
-    double once = bench_clock(CLOCK_THREAD_CPUTIME_ID) - start;
-    long repeat = once > 0 ? (long)(BENCH_SAMPLE_NS / once) : 1000;
-    if (repeat < 1) repeat = 1;
-    for (int i = -1; i < BENCH_SAMPLES; i++) { /* the first one settles the repeat count */
-        start = bench_clock(CLOCK_THREAD_CPUTIME_ID);
-        for (long k = 0; k < repeat; k++) work(arg);
-        double t = (bench_clock(CLOCK_THREAD_CPUTIME_ID) - start) / (double)repeat;
-        if (i >= 0) samples[i] = t;
-        else if (t * (double)repeat < BENCH_SAMPLE_NS / 2) repeat = (long)(BENCH_SAMPLE_NS / (t > 1 ? t : 1)) + 1;
-    }
+    long repeat = bench_repeat(work, arg);
+    for (int i = 0; i < BENCH_SAMPLES; i++) samples[i] = bench_sample(work, arg, repeat);
     return bench_summary(samples, BENCH_SAMPLES);
+}
+
+/* Work and a limit in turn, so that what disturbs one disturbs the other: the work's time, and its ratio
+ * to the limit within the pairs. */
+typedef struct bench_pair { bench_time time, ratio; } bench_pair;
+
+static inline bench_pair bench_measure_pair(void (*work)(void *), void *arg, void (*limit)(void *), void *limit_arg) {
+    double samples[BENCH_SAMPLES], ratios[BENCH_SAMPLES];
+    long repeat = bench_repeat(work, arg), limit_repeat = bench_repeat(limit, limit_arg);
+    for (int i = 0; i < BENCH_SAMPLES; i++) {
+        samples[i] = bench_sample(work, arg, repeat);
+        ratios[i] = samples[i] / bench_sample(limit, limit_arg, limit_repeat);
+    }
+    return (bench_pair){ bench_summary(samples, BENCH_SAMPLES), bench_summary(ratios, BENCH_SAMPLES) };
 }
 
 static inline const char *bench_duration(char *text, size_t bytes, double ns) {
@@ -67,13 +88,24 @@ static inline void bench_title(const char *title) {
     printf("\n%-64s %10s %22s  %s\n", title, "median", "least .. most", "ratio");
 }
 
-/* One line: the time, and how many times `limit` (nanoseconds; 0: none) it is. */
-static inline void bench_row(const char *name, bench_time t, double limit, const char *limit_name) {
+static inline void bench_row_begin(const char *name, bench_time t) {
     char a[32], b[32], c[32], spread[70];
     snprintf(spread, sizeof spread, "%s .. %s", bench_duration(b, sizeof b, t.least), bench_duration(c, sizeof c, t.most));
     printf("%-64s %10s %22s", name, bench_duration(a, sizeof a, t.median), spread);
+}
+
+/* One line: the time, and how many times `limit` (nanoseconds; 0: none) it is. */
+static inline void bench_row(const char *name, bench_time t, double limit, const char *limit_name) {
+    bench_row_begin(name, t);
     if (limit > 0) printf("  %.2f x %s", t.median / limit, limit_name);
     putchar('\n');
+    fflush(stdout);
+}
+
+/* One line: the time, the ratio within pairs, with the least and the largest. */
+static inline void bench_pair_row(const char *name, bench_pair p, const char *limit_name) {
+    bench_row_begin(name, p.time);
+    printf("  %.2f (%.2f .. %.2f) x %s\n", p.ratio.median, p.ratio.least, p.ratio.most, limit_name);
     fflush(stdout);
 }
 
@@ -125,13 +157,18 @@ static inline btl_array bench_array(btl_dtype dtype, int rank, const int64_t *sh
     return a;
 }
 
-/* Arguments for all inputs of fixed sizes; `below` bounds their values. */
+/* Arguments for all inputs that have none yet; `below` bounds their values, symbolic sizes are BENCH_SIZE. */
+enum { BENCH_SIZE = 10 };
+
 static inline void bench_arguments(bench_program *p, double below) {
     for (int i = 0; i < btl_function_ninputs(p->f); i++) {
         int64_t shape[BTL_MAX_RANK];
         int rank = btl_function_input_rank(p->f, i);
         if (p->in[i].data || btl_function_input_has_default(p->f, i)) continue;
-        for (int d = 0; d < rank; d++) shape[d] = btl_function_input_size(p->f, i, d);
+        for (int d = 0; d < rank; d++) {
+            shape[d] = btl_function_input_size(p->f, i, d);
+            if (shape[d] < 0) shape[d] = BENCH_SIZE;
+        }
         p->in[i] = bench_array(btl_function_input_dtype(p->f, i), rank, shape, below);
     }
 }
@@ -166,12 +203,33 @@ static inline int64_t bench_bytes(const bench_program *p) {
 static inline char *bench_read(const char *path, size_t *bytes) {
     FILE *f = fopen(path, "rb");
     if (!f) return NULL;
-    size_t room = 1 << 20;
-    char *text = malloc(room + 1);
-    *bytes = text ? fread(text, 1, room, f) : 0;
+    size_t room = 1 << 16;
+    char *text = malloc(room);
+    *bytes = 0;
+    while (text) {
+        *bytes += fread(text + *bytes, 1, room - 1 - *bytes, f);
+        if (*bytes < room - 1) break;
+        char *more = realloc(text, room *= 2);
+        if (!more) free(text);
+        text = more;
+    }
     fclose(f);
     if (text) text[*bytes] = 0;
     return text;
+}
+
+/* The program of a workload: NAME.bitale, or KIND.bitale (`kind` may be NULL), in `folder` or, if that is NULL,
+ * in bench/workloads of the build and of the sources. `path` receives where it was found. NULL if nowhere. */
+static inline char *bench_read_workload(const char *folder, const char *name, const char *kind, char path[static 2000], size_t *bytes) {
+    const char *folders[] = { folder ? folder : BENCH_BINARIES "/workloads", folder ? NULL : BENCH_SOURCES "/workloads" };
+    const char *names[] = { name, kind };
+    for (int i = 0; i < 2 && folders[i]; i++)
+        for (int k = 0; k < 2 && names[k]; k++) {
+            snprintf(path, 2000, "%s/%s.bitale", folders[i], names[k]);
+            char *text = bench_read(path, bytes);
+            if (text) return text;
+        }
+    return NULL;
 }
 
 #endif

@@ -51,6 +51,9 @@ int main(void) {
     bench_row("an empty C call through a pointer", empty, 0, NULL);
     double limit = empty.median;
     bench_time call = calls_program("0-d addition, the caller's output", "input x: f32\ninput y: f32\noutput z = x + y\n", false, limit, "an empty call");
+    calls_program("x + 1 of a 0-d f64", "input x: f64\noutput z = x + 1\n", false, 60, "the goal of 60 ns");
+    calls_program("x + 1 of f64[10]", "input x: f64[10]\noutput z = x + 1\n", false, 60, "the goal of 60 ns");
+    calls_program("x + 1 of f64[n], n = 10", "input x: f64[n]\noutput z = x + 1\n", false, 60, "the goal of 60 ns");
     calls_program("0-d addition, a new output each time", "input x: f32\ninput y: f32\noutput z = x + y\n", true, call.median, "the first");
     calls_program("addition of 10 elements", "input x: f32[10]\ninput y: f32[10]\noutput z = x + y\n", false, call.median, "the first");
     calls_program("addition of 1000 elements", "input x: f32[1000]\ninput y: f32[1000]\noutput z = x + y\n", false, call.median, "the first");

@@ -15,16 +15,19 @@ static void matmul_peak_work(void *arg) {
     p->sgemm(101, 111, 111, PEAK, PEAK, PEAK, 1, p->a, PEAK, p->b, PEAK, 0, p->c, PEAK);
 }
 
-/* The first word of the description that is a library: "/usr/lib/…/libopenblas.so.0 (one thread)". */
-static matmul_sgemm matmul_blas(const char *text) {
+/* The first word of the description that is a library: "/usr/lib/…/libopenblas.so.0 (one thread)". `kernels`: for
+ * which processor it computes, where it tells; one that it does not know it treats as a very old one. */
+static matmul_sgemm matmul_blas(const char *text, const char **kernels) {
     char path[400];
     matmul_sgemm f = NULL;
+    char *(*name)(void) = NULL;
     for (const char *word = text; *word; word += strcspn(word, " "), word += strspn(word, " ")) {
         snprintf(path, sizeof path, "%.*s", (int)strcspn(word, " :,;"), word);
         void *library = strstr(path, ".so") ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
         void *symbol = library ? dlsym(library, "cblas_sgemm") : NULL;
         if (!symbol) continue;
         memcpy(&f, &symbol, sizeof f);
+        if ((symbol = dlsym(library, "openblas_get_corename"))) memcpy(&name, &symbol, sizeof name), *kernels = name();
         return f;
     }
     return NULL;
@@ -55,13 +58,13 @@ static void matmul_run(const char *c, double ns_per_madd) {
 int main(void) {
     btl_context *ctx;
     bench_check(btl_context_new(NULL, &ctx), "context", NULL);
-    const char *text = btl_blas_describe(ctx);
-    matmul_peak p = { matmul_blas(text), malloc(PEAK * PEAK * 4), malloc(PEAK * PEAK * 4), malloc(PEAK * PEAK * 4) };
+    const char *text = btl_blas_describe(ctx), *kernels = NULL;
+    matmul_peak p = { matmul_blas(text, &kernels), malloc(PEAK * PEAK * 4), malloc(PEAK * PEAK * 4), malloc(PEAK * PEAK * 4) };
     double ns = 0;
     if (!p.a || !p.b || !p.c) return 1;
     for (int i = 0; i < PEAK * PEAK; i++) p.a[i] = p.b[i] = (float)(i % 17);
     bench_title("products of matrices");
-    printf("BLAS: %s\n", text);
+    printf("BLAS: %s%s%s\n", text, kernels ? ", kernels for " : "", kernels ? kernels : "");
     if (p.sgemm) {
         bench_time t = bench_measure(matmul_peak_work, &p);
         ns = t.least / PEAK / PEAK / PEAK;
