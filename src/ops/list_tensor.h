@@ -17,6 +17,8 @@
     X(take)                                                                                       \
     /* matmul.c */                                                                                \
     X(matmul) X(dot) X(outer) X(tensordot)                                                        \
+    /* conv.c */                                                                                  \
+    X(conv2d) X(conv2d_dx) X(conv2d_dk)                                                           \
     /* random.c: the names have a dot, "random.bits" */                                           \
     X(random_key) X(random_split) X(random_bits) X(random_uniform) X(random_normal)               \
     X(random_bernoulli) X(random_integers)                                                        \
