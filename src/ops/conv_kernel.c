@@ -26,34 +26,74 @@ enum { CHUNK = 256, ALIGN = 64 };
 /* The image in memory: strides of channel, row and column, in elements. */
 typedef struct conv_image { int64_t channel, row, column; } conv_image;
 
-/* One row of the columns matrix, without the zeros at its ends: to[q] = from[q * step]. */
-#define CONV_RUN(name, from_type, to_type, value)                                                 \
-    static void name(to_type *to, const from_type *from, int64_t step, int64_t n) {               \
-        for (int64_t q = 0; q < n; q++) to[q] = value(from[q * step]);                            \
+/* `rows` runs of n elements. They are short: blocks of constant width are moved, and no function is called. */
+#define CONV_COPY(name, type)                                                                     \
+    static void name(type *to, int64_t to_row, const type *from, int64_t from_row, int64_t rows, int64_t n) { \
+        for (int64_t p = 0; p < rows; p++, to += to_row, from += from_row) {                      \
+            int64_t q = 0;                                                                        \
+            for (; q + 8 <= n; q += 8) memcpy(to + q, from + q, 8 * sizeof *to);                  \
+            if (n & 4) memcpy(to + q, from + q, 4 * sizeof *to), q += 4;                          \
+            if (n & 2) memcpy(to + q, from + q, 2 * sizeof *to), q += 2;                          \
+            if (n & 1) to[q] = from[q];                                                           \
+        }                                                                                         \
+    }
+CONV_COPY(conv_copy_f32, float)
+CONV_COPY(conv_copy_f64, double)
+
+/* Sums go through local arrays, which compilers keep in registers. */
+#define CONV_ADD_BLOCK(width, type)                                                               \
+    for (; q + (width) <= n; q += (width)) {                                                      \
+        type t[width], f[width];                                                                  \
+        memcpy(t, to + q, sizeof t);                                                              \
+        memcpy(f, from + q, sizeof f);                                                            \
+        for (int e = 0; e < (width); e++) t[e] += f[e];                                           \
+        memcpy(to + q, t, sizeof t);                                                              \
+    }
+#define CONV_ADD(name, type)                                                                      \
+    static void name(type *to, int64_t to_row, const type *from, int64_t from_row, int64_t rows, int64_t n) { \
+        for (int64_t p = 0; p < rows; p++, to += to_row, from += from_row) {                      \
+            int64_t q = 0;                                                                        \
+            CONV_ADD_BLOCK(8, type)                                                               \
+            CONV_ADD_BLOCK(4, type)                                                               \
+            for (; q < n; q++) to[q] += from[q];                                                  \
+        }                                                                                         \
+    }
+CONV_ADD(conv_add_f32, float)
+CONV_ADD(conv_add_f64, double)
+
+/* Strided ones, and half types, one by one. */
+#define CONV_GATHER(name, from_type, to_type, value, copy)                                        \
+    static void name(to_type *to, int64_t to_row, const from_type *from, int64_t from_row, int64_t step, int64_t rows, int64_t n) { \
+        if (copy(step)) return;                                                                   \
+        for (int64_t p = 0; p < rows; p++)                                                        \
+            for (int64_t q = 0; q < n; q++) to[p * to_row + q] = value(from[p * from_row + q * step]); \
     }
 #define CONV_AS_IT_IS(x) (x)
-CONV_RUN(conv_run_strided_f32, float, float, CONV_AS_IT_IS)
-CONV_RUN(conv_run_strided_f64, double, double, CONV_AS_IT_IS)
-CONV_RUN(conv_run_f16, uint16_t, float, btl_half_to_f32)
-CONV_RUN(conv_run_bf16, uint16_t, float, btl_bf16_to_f32)
+#define CONV_COPY_F32(step) ((step) == 1 && (conv_copy_f32(to, to_row, from, from_row, rows, n), true))
+#define CONV_COPY_F64(step) ((step) == 1 && (conv_copy_f64(to, to_row, from, from_row, rows, n), true))
+#define CONV_NO_COPY(step) false
+CONV_GATHER(conv_gather_f32, float, float, CONV_AS_IT_IS, CONV_COPY_F32)
+CONV_GATHER(conv_gather_f64, double, double, CONV_AS_IT_IS, CONV_COPY_F64)
+CONV_GATHER(conv_gather_f16, uint16_t, float, btl_half_to_f32, CONV_NO_COPY)
+CONV_GATHER(conv_gather_bf16, uint16_t, float, btl_bf16_to_f32, CONV_NO_COPY)
 
-/* Rows are short: blocks of constant size, and no call of memcpy. */
-#define CONV_RUN_COPY(name, type, strided)                                                        \
-    static void name(type *to, const type *from, int64_t step, int64_t n) {                       \
-        if (step != 1) {                                                                          \
-            strided(to, from, step, n);                                                           \
-            return;                                                                               \
-        }                                                                                         \
-        for (; n >= 8; n -= 8, to += 8, from += 8) memcpy(to, from, 8 * sizeof *to);              \
-        if (n & 4) memcpy(to, from, 4 * sizeof *to), to += 4, from += 4;                          \
-        if (n & 2) memcpy(to, from, 2 * sizeof *to), to += 2, from += 2;                          \
-        if (n & 1) *to = *from;                                                                   \
-    }
-CONV_RUN_COPY(conv_run_f32, float, conv_run_strided_f32)
-CONV_RUN_COPY(conv_run_f64, double, conv_run_strided_f64)
+/* Where the kernel's element (i, j) lies in the image: positions top … bottom-1, left … right-1, of which
+ * the first one meets the image's (row, column). */
+typedef struct conv_tap { int64_t top, bottom, left, right, row, column; } conv_tap;
 
-/* One image's columns, rows `pitch` elements apart. */
-#define CONV_IM2COL(name, from_type, to_type, run)                                                \
+static conv_tap conv_tap_at(const btl_conv *c, int64_t i, int64_t j) {
+    const btl_slide *r = &c->rows, *s = &c->columns;
+    conv_tap t;
+    if (c->flip) i = r->k - 1 - i, j = s->k - 1 - j;
+    btl_slide_range(r, i, &t.top, &t.bottom);
+    btl_slide_range(s, j, &t.left, &t.right);
+    t.row = t.top * r->stride + i - r->padding;
+    t.column = t.left * s->stride + j - s->padding;
+    return t;
+}
+
+/* One image's columns, rows of the matrix `pitch` elements apart. */
+#define CONV_IM2COL(name, from_type, to_type, gather)                                             \
     static void name(const btl_conv *c, const conv_image *m, const char *image, char *columns, int64_t pitch) { \
         const btl_slide *r = &c->rows, *s = &c->columns;                                          \
         const from_type *x = (const void *)image;                                                 \
@@ -61,33 +101,20 @@ CONV_RUN_COPY(conv_run_f64, double, conv_run_strided_f64)
         for (int64_t ch = 0; ch < c->channels; ch++)                                              \
             for (int64_t i = 0; i < r->k; i++)                                                    \
                 for (int64_t j = 0; j < s->k; j++, to += pitch) {                                 \
-                    int64_t tap = c->flip ? r->k - 1 - i : i, at = c->flip ? s->k - 1 - j : j, top, bottom, left, right; \
-                    btl_slide_range(r, tap, &top, &bottom);                                       \
-                    btl_slide_range(s, at, &left, &right);                                        \
-                    const from_type *from = x + ch * m->channel + (left * s->stride + at - s->padding) * m->column; \
-                    for (int64_t e = 0; e < top * s->out; e++) to[e] = 0;                         \
-                    for (int64_t p = top; p < bottom; p++) {                                      \
-                        to_type *line = to + p * s->out;                                          \
-                        for (int64_t q = 0; q < left; q++) line[q] = 0;                           \
-                        run(line + left, from + (p * r->stride + tap - r->padding) * m->row, s->stride * m->column, right - left); \
-                        for (int64_t q = right; q < s->out; q++) line[q] = 0;                     \
-                    }                                                                             \
-                    for (int64_t e = bottom * s->out; e < r->out * s->out; e++) to[e] = 0;        \
+                    const conv_tap t = conv_tap_at(c, i, j);                                      \
+                    int64_t rows = t.bottom - t.top, n = t.right - t.left;                        \
+                    if (rows < r->out || n < s->out) memset(to, 0, (size_t)(r->out * s->out) * sizeof *to); \
+                    gather(to + t.top * s->out + t.left, s->out, x + ch * m->channel + t.row * m->row + t.column * m->column, \
+                           r->stride * m->row, s->stride * m->column, rows, n);                   \
                 }                                                                                 \
     }
-CONV_IM2COL(conv_im2col_f32, float, float, conv_run_f32)
-CONV_IM2COL(conv_im2col_f64, double, double, conv_run_f64)
-CONV_IM2COL(conv_im2col_f16, uint16_t, float, conv_run_f16)
-CONV_IM2COL(conv_im2col_bf16, uint16_t, float, conv_run_bf16)
+CONV_IM2COL(conv_im2col_f32, float, float, conv_gather_f32)
+CONV_IM2COL(conv_im2col_f64, double, double, conv_gather_f64)
+CONV_IM2COL(conv_im2col_f16, uint16_t, float, conv_gather_f16)
+CONV_IM2COL(conv_im2col_bf16, uint16_t, float, conv_gather_bf16)
 
-/* Adds columns to an image without gaps: for each pixel in the order of the kernel's elements. */
-#define CONV_COL2IM(name, type)                                                                   \
-    static void name##_run(type *to, const type *from, int64_t step, int64_t n) {                 \
-        if (step == 1)                                                                            \
-            for (; n >= 4; n -= 4, to += 4, from += 4)                                            \
-                for (int q = 0; q < 4; q++) to[q] += from[q];                                     \
-        for (int64_t q = 0; q < n; q++) to[q * step] += from[q];                                  \
-    }                                                                                             \
+/* Adds columns to an image without gaps: to each pixel in the order of the kernel's elements. */
+#define CONV_COL2IM(name, type, add)                                                              \
     static void name(const btl_conv *c, const char *columns, int64_t pitch, char *image) {        \
         const btl_slide *r = &c->rows, *s = &c->columns;                                          \
         const type *from = (const void *)columns;                                                 \
@@ -95,16 +122,18 @@ CONV_IM2COL(conv_im2col_bf16, uint16_t, float, conv_run_bf16)
         for (int64_t ch = 0; ch < c->channels; ch++, x += r->n * s->n)                            \
             for (int64_t i = 0; i < r->k; i++)                                                    \
                 for (int64_t j = 0; j < s->k; j++, from += pitch) {                               \
-                    int64_t tap = c->flip ? r->k - 1 - i : i, at = c->flip ? s->k - 1 - j : j, top, bottom, left, right; \
-                    btl_slide_range(r, tap, &top, &bottom);                                       \
-                    btl_slide_range(s, at, &left, &right);                                        \
-                    type *to = x + left * s->stride + at - s->padding;                            \
-                    for (int64_t p = top; p < bottom; p++)                                        \
-                        name##_run(to + (p * r->stride + tap - r->padding) * s->n, from + p * s->out + left, s->stride, right - left); \
+                    const conv_tap t = conv_tap_at(c, i, j);                                      \
+                    const type *f = from + t.top * s->out + t.left;                               \
+                    type *to = x + t.row * s->n + t.column;                                       \
+                    int64_t rows = t.bottom - t.top, n = t.right - t.left, step = s->stride, row = r->stride * s->n; \
+                    if (step == 1) add(to, row, f, s->out, rows, n);                              \
+                    else                                                                          \
+                        for (int64_t p = 0; p < rows; p++)                                        \
+                            for (int64_t q = 0; q < n; q++) to[p * row + q * step] += f[p * s->out + q]; \
                 }                                                                                 \
     }
-CONV_COL2IM(conv_col2im_f32, float)
-CONV_COL2IM(conv_col2im_f64, double)
+CONV_COL2IM(conv_col2im_f32, float, conv_add_f32)
+CONV_COL2IM(conv_col2im_f64, double, conv_add_f64)
 
 /* What is done for each dtype. */
 typedef struct conv_type {
@@ -184,11 +213,13 @@ static conv_plan conv_plan_of(const btl_conv *c) {
     conv_plan p = { .type = conv_type_of(c->y->dtype), .area = r->out * s->out };
     p.size = (int64_t)btl_dtype_bytes(p.type->computed);
     if (!btl_mul_i64(r->k, s->k, &p.depth) || !btl_mul_i64(p.depth, c->channels, &p.depth)) p.bytes = SIZE_MAX;
-    p.chunk = p.area == 0 || p.area >= CHUNK ? 1 : (CHUNK + p.area - 1) / p.area;
-    if (p.chunk > c->batch) p.chunk = c->batch > 0 ? c->batch : 1;
     bool pointwise = r->k == 1 && s->k == 1 && r->stride == 1 && s->stride == 1 && r->padding == 0 && s->padding == 0;
-    p.direct = pointwise && p.chunk == 1 && !p.type->half && conv_is_block(c->x, 2) &&
+    p.direct = pointwise && !p.type->half && conv_is_block(c->x, 2) &&
                btl_matrix_is_dense(&(btl_matrix){ NULL, c->x->strides[1], 1 }, c->channels, p.area);
+    int64_t wide = p.direct ? CHUNK / 4 : CHUNK; /* narrower products are worth the copies of several images */
+    p.chunk = p.area == 0 || p.area >= wide ? 1 : (CHUNK + p.area - 1) / p.area;
+    if (p.chunk > c->batch) p.chunk = c->batch > 0 ? c->batch : 1;
+    p.direct &= p.chunk == 1;
     p.pack_k = p.type->half || !conv_is_block(c->k, 1) || !btl_matrix_is_dense(&(btl_matrix){ NULL, c->k->strides[0], 1 }, c->maps, p.depth);
     p.pack_y = p.type->half || p.chunk > 1 || !conv_is_block(c->y, 2) ||
                !btl_matrix_is_dense(&(btl_matrix){ NULL, c->y->strides[1], 1 }, c->maps, p.area);
