@@ -10,6 +10,7 @@
 
 #include "bitale/bitale.h"
 
+#include <dlfcn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,6 +198,26 @@ static inline int64_t bench_bytes(const bench_program *p) {
         if (p->out[i].data && btl_array_dtype(&p->out[i], &dtype)) bytes += btl_array_elems(&p->out[i]) * (int64_t)btl_dtype_bytes(dtype);
     }
     return bytes;
+}
+
+/* ---- the BLAS by itself ----------------------------------------------------------------------- */
+
+typedef void (*bench_sgemm)(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
+                            int ldb, float beta, float *c, int ldc);
+
+/* The first word of the description that is a library: "/usr/lib/…/libopenblas.so.0 (one thread)". */
+static inline bench_sgemm bench_blas(const char *text) {
+    char path[400];
+    bench_sgemm f = NULL;
+    for (const char *word = text; *word; word += strcspn(word, " "), word += strspn(word, " ")) {
+        snprintf(path, sizeof path, "%.*s", (int)strcspn(word, " :,;"), word);
+        void *library = strstr(path, ".so") ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+        void *symbol = library ? dlsym(library, "cblas_sgemm") : NULL;
+        if (!symbol) continue;
+        memcpy(&f, &symbol, sizeof f);
+        return f;
+    }
+    return NULL;
 }
 
 /* A file as text, or NULL. */

@@ -148,6 +148,46 @@ BTL_API btl_var *btl_tensordot(btl_graph *g, btl_var *a, btl_var *b, int n, cons
  * was not done yet. Borrowed from the context. */
 BTL_API const char *btl_blas_describe(btl_context *ctx);
 
+/* ---- images ------------------------------------------------------------------------------ */
+
+/** Cross-correlation of images with kernels, where all of the kernel lies inside the image ("valid"):
+ * `y[b, o, p, q] = sum over c, i, j of x[b, c, p*s + i, q*t + j] * k[o, c, i, j]`.
+ *
+ * @param x       images `[batch, channels, rows, columns]`
+ * @param k       kernels `[maps, channels, rows, columns]`, not larger than the images
+ * @param stride  s and t, each >= 1; NULL: 1, 1
+ * @param padding rows of zeros above and below, columns of zeros left and right of each image; NULL: none
+ * @param flip    the kernels' rows and columns are read backwards: the convolution of signal processing, and
+ *                what Theano's conv2d does by default
+ * @return        `[batch, maps, (rows + 2*padding - kernel's) // stride + 1, …]`, of the common type. BTL_ESHAPE (rank,
+ *                numbers of channels, a kernel larger than the image; checked at the call where sizes are symbolic),
+ *                BTL_EVALUE (stride, padding). f16 and bf16 are computed in f32; integers wrap, by plain loops.
+ * Gradient:      to both, each of the same kind and differentiable again.
+ * Cost:          2·batch·maps·positions·channels·kernel by the BLAS, and the copy of each image to columns (scratch: the
+ *                columns of one image, or of as many small ones as make 256 positions).
+ * Source:        Chellapilla, Puri & Simard (2006).   See: btl_max_pool2d. */
+BTL_API btl_var *btl_conv2d(btl_graph *g, btl_var *x, btl_var *k, const int64_t *stride, const int64_t *padding, bool flip);
+
+/** The largest of each window of images; NaN if one is NaN. A last window that does not lie inside the image
+ * (and the padding) as a whole is dropped: Theano's ignore_border=True.
+ *
+ * @param x       images `[batch, channels, rows, columns]`, of any type
+ * @param size    rows and columns of a window, each >= 1; NULL: 2, 2
+ * @param stride  the steps between windows, each >= 1; NULL: the window's size. Smaller ones overlap
+ * @param padding rows above and below, columns left and right, that have no values, each smaller than the window;
+ *                NULL: none
+ * @return        `[batch, channels, (rows + 2*padding - size) // stride + 1, …]`, of x's type. BTL_ESHAPE (rank, a window larger
+ *                than the image; checked at the call where sizes are symbolic), BTL_EVALUE (settings).
+ * Gradient:      dy to every pixel that equals the window's largest, all of it to each where several tie (as btl_max and
+ *                Theano's MaxPoolGrad), summed over the windows; differentiable again.
+ * Cost:          one read and comparison per pixel and window.   See: btl_mean_pool2d, btl_conv2d. */
+BTL_API btl_var *btl_max_pool2d(btl_graph *g, btl_var *x, const int64_t *size, const int64_t *stride, const int64_t *padding);
+
+/** The mean of each window of images, of those of its pixels that lie in the image; f64 of integers, f16 and bf16 computed
+ * in f32. Otherwise as btl_max_pool2d.
+ * Gradient:      dy/n to each of the window's n pixels. */
+BTL_API btl_var *btl_mean_pool2d(btl_graph *g, btl_var *x, const int64_t *size, const int64_t *stride, const int64_t *padding);
+
 /* ---- random numbers: pure functions of a key --------------------------------------------- */
 
 /** A key, u32[2], of a 0-d integer. Equal seeds give equal numbers on every machine. */
@@ -204,6 +244,9 @@ BTL_API btl_var *btl_stop_gradient(btl_graph *g, btl_var *x);
 #define btl_dot(g, ...) (btl_dot)(btl_at((g), BTL_SITE), __VA_ARGS__)
 #define btl_outer(g, ...) (btl_outer)(btl_at((g), BTL_SITE), __VA_ARGS__)
 #define btl_tensordot(g, ...) (btl_tensordot)(btl_at((g), BTL_SITE), __VA_ARGS__)
+#define btl_conv2d(g, ...) (btl_conv2d)(btl_at((g), BTL_SITE), __VA_ARGS__)
+#define btl_max_pool2d(g, ...) (btl_max_pool2d)(btl_at((g), BTL_SITE), __VA_ARGS__)
+#define btl_mean_pool2d(g, ...) (btl_mean_pool2d)(btl_at((g), BTL_SITE), __VA_ARGS__)
 #define btl_random_key(g, ...) (btl_random_key)(btl_at((g), BTL_SITE), __VA_ARGS__)
 #define btl_random_split(g, ...) (btl_random_split)(btl_at((g), BTL_SITE), __VA_ARGS__)
 #define btl_random_bits(g, ...) (btl_random_bits)(btl_at((g), BTL_SITE), __VA_ARGS__)
