@@ -71,7 +71,8 @@ def call_rows(rounds, workloads, threads, ours, peers):
             fastest = min(r["call_s_min"] for p in theirs for r in theirs[p])
             least = f"{min(r['call_s_min'] for r in mine) / fastest:.2f}"
         cells = [f"**{duration(time[p])}**" if p == best else duration(time[p]) if p in time else "" for p in peers]
-        yield [w, duration(time[ours]), ratio, least, *cells, f"{max(r['error'] for r in mine):.0e}"]
+        linker = ", ".join(dict.fromkeys(r.get("linker", "?") for r in mine))
+        yield [w, f"{duration(time[ours])} ({linker})", ratio, least, *cells, f"{max(r['error'] for r in mine):.0e}"]
 
 
 def value_rows(rounds, workloads, threads, peers, value, text):
@@ -98,7 +99,7 @@ def main():
             if not n:
                 continue
             print(f"Time of a call, {threads} thread{'s' * (threads > 1)}, {ours}, {min(n)} to {max(n)} rounds; "
-                  "the fastest peer in bold\n")
+                  "the linker in brackets; the fastest peer in bold\n")
             head = ["workload", ours, "times the fastest peer (least .. most)", "least calls"]
             print_table([*head, *(p.rstrip("_") for p in peers), "error"], call_rows(rounds, workloads, threads, ours, peers))
     head = ["workload", *(p.rstrip("_") for p in own + peers)]
