@@ -101,7 +101,8 @@ def main():
             print(f"Time of a call, {threads} thread{'s' * (threads > 1)}, {ours}, {min(n)} to {max(n)} rounds; "
                   "the linker in brackets; the fastest peer in bold\n")
             head = ["workload", ours, "times the fastest peer (least .. most)", "least calls"]
-            print_table([*head, *(p.rstrip("_") for p in peers), "error"], call_rows(rounds, workloads, threads, ours, peers))
+            print_table([*head, *(p.rstrip("_") for p in peers), "error"],
+                        call_rows(rounds, workloads, threads, ours, peers))
     head = ["workload", *(p.rstrip("_") for p in own + peers)]
     print("Compile, cold: to the end of the first call, empty cache (the least)\n")
     print_table(head, value_rows(rounds, workloads, 1, own + peers, lambda w, p: min(
