@@ -13,7 +13,7 @@
 
 enum { ROUNDINGS = 32, MODES = 2 };
 
-static const char *const modes[MODES] = { "fast_run", "fast_compile" };
+static const char *const modes[MODES] = { "fast_run,linker=strips", "fast_compile" };
 
 /* ---- tolerances -------------------------------------------------------------------------------- */
 
