@@ -22,7 +22,12 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#if !(defined __GLIBC__ && __GLIBC_PREREQ(2, 34))
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 34)
+#define PROCESS_CLOSEFROM 1
+#endif
+#endif
+#ifndef PROCESS_CLOSEFROM
 #include <dirent.h>
 #endif
 
@@ -45,7 +50,7 @@ typedef struct running {
 
 /* The host may have opened files without O_CLOEXEC. */
 static int process_close_others(posix_spawn_file_actions_t *actions) {
-#if defined __GLIBC__ && __GLIBC_PREREQ(2, 34)
+#ifdef PROCESS_CLOSEFROM
     return posix_spawn_file_actions_addclosefrom_np(actions, 3);
 #else
     DIR *d = opendir("/proc/self/fd");
