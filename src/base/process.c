@@ -38,12 +38,12 @@ static const int64_t ms = 1000000;
 
 typedef struct running {
     btl_process *p;
+    int64_t deadline; /* then it is stopped; after its end: then its output is given up */
+    int64_t pause;    /* until the next look after its exit code, once the output is closed */
     pid_t pid;
     int output;       /* -1: closed */
-    bool ended;       /* its exit code is known */
-    int64_t deadline; /* then it is stopped; after its end: then its output is given up */
     int stage;        /* of stopping: 0, SIGTERM, SIGKILL */
-    int64_t pause;    /* until the next look after its exit code, once the output is closed */
+    bool ended;       /* its exit code is known */
 } running;
 
 /* ---- starting ---------------------------------------------------------------------------------------- */

@@ -132,7 +132,7 @@ static const char *toolchain_files(btl_arena *a, const btl_compiler *c) {
 
 static int toolchain_number_after(const char *text, const char *word) {
     const char *p = strstr(text, word);
-    return p ? atoi(p + strlen(word)) : 0;
+    return p ? (int)strtol(p + strlen(word), NULL, 10) : 0;
 }
 
 /* gcc writes "NAME (PACKAGER'S WORDS) 12.2.0", clang "… clang version 14.0.6". */
