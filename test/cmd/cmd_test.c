@@ -87,7 +87,7 @@ static void put_npy(const char *path, const char *header, const void *data, size
 /* ---- the command itself ---------------------------------------------------------------------------- */
 
 BTL_TEST(every_verb_explains_itself) {
-    static const char *const verbs[] = { "run", "check", "print", "grad", "ops", "rules", "doctor", "version" };
+    static const char *const verbs[] = { "run", "check", "print", "grad", "ops", "rules", "cache", "doctor", "version" };
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         PRINTS(dir_of(state), "Exit codes:", verbs[i], "--help");
         PRINTS(dir_of(state), verbs[i], "--help");
