@@ -16,7 +16,7 @@ static const domain domains[] = {
     { "abs", { 0.3 }, { 1.7 }, true }, { "absolute", { 0.3 }, { 1.7 }, true }, { "relu", { 0.3 }, { 1.7 }, true },
     { "elu", { 0.3 }, { 1.7 }, true }, { "softsign", { 0.3 }, { 1.7 }, true }, { "sign", { 0.3 }, { 1.7 }, true },
     { "sgn", { 0.3 }, { 1.7 }, true }, { "inv", { 0.3 }, { 1.7 }, true }, { "tanh", { 0.1 }, { 2 }, true },
-    { "hard_sigmoid", { -2 }, { 2 }, false },
+    { "hard_sigmoid", { -2 }, { 2 }, false }, { "gelu", { -2 }, { 2 }, false },
     { "ceil", { 0.55 }, { 0.95 }, false }, { "floor", { 0.55 }, { 0.95 }, false }, { "trunc", { 0.55 }, { 0.95 }, false },
     { "round", { 0.55 }, { 0.95 }, false }, { "round_half_away", { 0.55 }, { 0.95 }, false },
     { "mod", { 2.2, 2 }, { 2.8, 2.15 }, false }, { "remainder", { 2.2, 2 }, { 2.8, 2.15 }, false },
