@@ -593,7 +593,7 @@ BTL_TEST(doctor_and_version_tell_what_is_there) {
     PRINTS(d, "bitale " BTL_VERSION_STRING "\n", "version");
     PRINTS(d, "bitale " BTL_VERSION_STRING "\n", "--version");
     PRINTS(d, "blas", "version", "--features");
-    static const char *const wanted[] = { "compiler", "blas", "kernels", "threads", "cache", "libzip", "zlib", "mode" };
+    static const char *const wanted[] = { "compiler", "blas", "lapack", "kernels", "threads", "cache", "libzip", "zlib", "mode" };
     btl_run r = RUN(d, "doctor", "--json");
     BTL_ASSERT_EXIT(&r, 0);
     json_t *v = parsed(&r);
