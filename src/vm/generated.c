@@ -10,6 +10,7 @@
 #include "vm/generated.h"
 
 #include "base/os.h"
+#include "vm/fold.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -213,7 +214,7 @@ static btl_status code_run(code_maker *m, btl_arena *a, btl_error *err) {
 
 btl_status btl_vm_code_make(btl_function *f, btl_error *err) {
     btl_graph *g = f->graph;
-    f->services = btl_services_of(f->ctx);
+    f->services = btl_services_of(f->ctx, btl_fold_services_all());
     for (int i = 0; i < f->ninstrs; i++) f->instrs[i].kernel = -1;
     if (f->linker != LINK_C && f->linker != LINK_VM) return BTL_OK;
     /* the background compiler reads the texts: then they stay with the function */

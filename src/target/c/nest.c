@@ -582,7 +582,7 @@ static void nest_accumulators(nest *n, int64_t width, bool blocks) {
 
 static void nest_end_block(nest *n, const char *elems, const char *width) {
     for (int k = 0; k < n->nout; k++)
-        btl_emit_text(n->e, "%s_block(acc%d, %s, %s, stack%d, &blocks%d);\n", n->fold[k], k, elems, width, k, k);
+        btl_emit_text(n->e, "%s_block($rt acc%d, %s, %s, stack%d, &blocks%d);\n", n->fold[k], k, elems, width, k, k);
 }
 
 /* Is there at most one block? */
@@ -642,11 +642,11 @@ static void nest_reduce_few(nest *n, int64_t size) {
         const char *type = nest_ctype(n, n->nin + k);
         if (size <= NEST_LANES)
             btl_emit_text(n->e,
-                          "{\n%s t[%lld];\n%s_turn(t, v%d_, rows, %lld);\n%s_tree(t, %lld, rows);\nfor (int64_t r = 0; r < rows; r++) q%d[row + r] = t[r];\n}\n",
+                          "{\n%s t[%lld];\n%s_turn($rt t, v%d_, rows, %lld);\n%s_tree($rt t, %lld, rows);\nfor (int64_t r = 0; r < rows; r++) q%d[row + r] = t[r];\n}\n",
                           type, (long long)(most * size), n->fold[k], k, (long long)size, n->fold[k], (long long)size, k);
         else
-            btl_emit_text(n->e, "for (int64_t r = 0; r < rows; r++) {\n%s acc[%d];\n%s_lanes(acc, v%d_ + r * %lld, %lld, 0);\nq%d[row + r] = %s_tree32(acc);\n}\n",
-                          type, NEST_LANES, n->fold[k], k, (long long)size, (long long)size, k, n->fold[k]);
+            btl_emit_text(n->e, "for (int64_t r = 0; r < rows; r++) {\n%s acc[%d];\n%s_lanes($rt acc, v%d_ + r * %lld, %lld, 0);\n%s_tree($rt acc, %d, 1);\nq%d[row + r] = acc[0];\n}\n",
+                          type, NEST_LANES, n->fold[k], k, (long long)size, (long long)size, n->fold[k], NEST_LANES, k);
     }
     nest_close(n, depth);
 }
@@ -664,12 +664,12 @@ static void nest_reduce_blocks(nest *n, bool one_block) {
     btl_emit_text(n->e, "for (int64_t block = 0; block < %s; block += %d) {\nconst int64_t elems = %s - block < %d ? %s - block : %d;\n", size, NEST_BLOCK,
                   size, NEST_BLOCK, size, NEST_BLOCK);
     if (direct) {
-        for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes(acc%d, p%d + block, elems, 0);\n", n->fold[k], k, nest_identity(n, k));
+        for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, p%d + block, elems, 0);\n", n->fold[k], k, nest_identity(n, k));
     } else {
         btl_emit_text(n->e, "for (int64_t at = 0; at < elems; at += %d) {\nconst int64_t count = elems - at < %d ? elems - at : %d, from = block + at;\n",
                       NEST_STRIP, NEST_STRIP, NEST_STRIP);
         nest_along(n, l, "count", "from", nest_value_names(n, NULL));
-        for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes(acc%d, v%d_, count, at);\n", n->fold[k], k, k);
+        for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, v%d_, count, at);\n", n->fold[k], k, k);
         btl_emit_text(n->e, "}\n");
     }
     if (!one_block) nest_end_block(n, "elems", "1");
@@ -698,7 +698,7 @@ static void nest_reduce_pieces(nest *n, bool one_block) {
     }
     nest_flat(n, "count", loads, nest_value_names(n, "filled"));
     btl_emit_text(n->e, "filled += count;\nif (filled == %d) {\n", NEST_STRIP);
-    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes(acc%d, v%d_, filled, at);\n", n->fold[k], k, k);
+    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, v%d_, filled, at);\n", n->fold[k], k, k);
     btl_emit_text(n->e, "at += filled, filled = 0;\n");
     if (!one_block) {
         btl_emit_text(n->e, "if (at == %d) {\n", NEST_BLOCK);
@@ -708,7 +708,7 @@ static void nest_reduce_pieces(nest *n, bool one_block) {
     btl_emit_text(n->e, "}\n");
     nest_close(n, depth);
     btl_emit_text(n->e, "if (filled) {\n");
-    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes(acc%d, v%d_, filled, at);\n", n->fold[k], k, k);
+    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, v%d_, filled, at);\n", n->fold[k], k, k);
     btl_emit_text(n->e, "at += filled;\n}\n");
     if (!one_block) {
         btl_emit_text(n->e, "if (at) {\n");
@@ -738,8 +738,8 @@ static void nest_reduce_rows(nest *n) {
     else nest_reduce_pieces(n, one_block);
     const char *total = nest_product(n, n->reduced, n->nreduced);
     for (int k = 0; k < n->nout; k++) {
-        if (one_block) btl_emit_text(n->e, "%s_tree(acc%d, %s, 1);\n*q%d = acc%d[0];\n", n->fold[k], k, btl_emit_format(n->e, "%s < 32 ? %s : 32", total, total), k, k);
-        else btl_emit_text(n->e, "%s_finish(stack%d, blocks%d, 1, q%d);\n", n->fold[k], k, k, k);
+        if (one_block) btl_emit_text(n->e, "%s_tree($rt acc%d, %s, 1);\n*q%d = acc%d[0];\n", n->fold[k], k, btl_emit_format(n->e, "%s < 32 ? %s : 32", total, total), k, k);
+        else btl_emit_text(n->e, "%s_finish($rt stack%d, blocks%d, 1, q%d);\n", n->fold[k], k, k, k);
     }
     btl_emit_text(n->e, "}\n");
     nest_close(n, depth);
@@ -761,7 +761,7 @@ static bool nest_prefers_columns(const nest *n) {
 
 /* Step 2 for `rows` rows of a tile whose values are in v0_, v1_, …. */
 static void nest_tile_rows(nest *n, const char *rows, const char *width) {
-    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_rows(acc%d, v%d_, (%s) * %s, at, %s);\n", n->fold[k], k, k, rows, width, width);
+    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_rows($rt acc%d, v%d_, (%s) * %s, at, %s);\n", n->fold[k], k, k, rows, width, width);
     btl_emit_text(n->e, "at += %s;\n", rows);
 }
 
@@ -822,7 +822,7 @@ static void nest_reduce_columns(nest *n) {
         }
         if (direct) {
             for (int k = 0; k < n->nout; k++)
-                btl_emit_text(n->e, "%s_rows(acc%d, o%d + column, width, at, width);\n", n->fold[k], k, nest_identity(n, k));
+                btl_emit_text(n->e, "%s_rows($rt acc%d, o%d + column, width, at, width);\n", n->fold[k], k, nest_identity(n, k));
             btl_emit_text(n->e, "at += 1;\n");
         } else {
             nest_load *loads = nest_loads_along(n, columns, "column", false);
@@ -840,9 +840,9 @@ static void nest_reduce_columns(nest *n) {
     }
     for (int k = 0; k < n->nout; k++) {
         if (one_block)
-            btl_emit_text(n->e, "%s_tree(acc%d, at < 32 ? at : 32, width);\nfor (int64_t c = 0; c < width; c++) q%d[column + c] = acc%d[c];\n", n->fold[k], k, k, k);
+            btl_emit_text(n->e, "%s_tree($rt acc%d, at < 32 ? at : 32, width);\nfor (int64_t c = 0; c < width; c++) q%d[column + c] = acc%d[c];\n", n->fold[k], k, k, k);
         else
-            btl_emit_text(n->e, "if (at) %s_block(acc%d, at, width, stack%d, &blocks%d);\n%s_finish(stack%d, blocks%d, width, q%d + column);\nblocks%d = 0;\n",
+            btl_emit_text(n->e, "if (at) %s_block($rt acc%d, at, width, stack%d, &blocks%d);\n%s_finish($rt stack%d, blocks%d, width, q%d + column);\nblocks%d = 0;\n",
                           n->fold[k], k, k, k, n->fold[k], k, k, k, k);
     }
     nest_close(n, n->depth - 1);

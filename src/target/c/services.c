@@ -15,4 +15,14 @@ static void services_gemm_f64(void *ctx, int64_t m, int64_t n, int64_t k, const 
     btl_gemm(ctx, BTL_F64, m, n, k, &p, &q, y, ldy);
 }
 
-btl_services btl_services_of(btl_context *ctx) { return (btl_services){ ctx, services_gemm_f32, services_gemm_f64 }; }
+int btl_fold_number(const btl_op *combine, btl_dtype dtype) {
+    int number = 0;
+    for (int i = 0; btl_ops[i]; i++) {
+        if (!btl_ops[i]->reduction) continue;
+        if (btl_ops[i]->reduction->combine == combine) return number * BTL_NDTYPES + (int)dtype;
+        number++;
+    }
+    return -1;
+}
+
+btl_services btl_services_of(btl_context *ctx, const btl_fold_services *folds) { return (btl_services){ ctx, folds, services_gemm_f32, services_gemm_f64 }; }

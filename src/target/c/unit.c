@@ -2,6 +2,7 @@
 #include "target/c/unit.h"
 
 #include "target/c/elem.h"
+#include "target/c/services.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -174,9 +175,14 @@ void btl_unit_print_kernel(btl_text *t, btl_unit *u, btl_c_kernel *k, const char
     btl_text_add(t, "}\n\n");
 }
 
-static void unit_print_fold(btl_text *t, const btl_c_fold *f, btl_arena *a) {
+/* In the process the steps are the library's own: the compiler is spared them. */
+static void unit_print_fold(btl_text *t, const btl_c_fold *f, btl_arena *a, bool standalone) {
     const char *type = btl_emit_ctype(f->dtype), *code = btl_elem_code(f->combine->elem, f->dtype);
     const char *name = btl_arena_printf(a, "btl_fold_%s_%s", f->combine->name, btl_dtype_name(f->dtype));
+    if (!standalone) {
+        btl_text_printf(t, "BTL_FOLD_IN_PROCESS(%s, %s, %d)\n", name, type, btl_fold_number(f->combine, f->dtype) * (int)sizeof(btl_fold_layout));
+        return;
+    }
     const char *operand[2] = { btl_elem_load(a, f->dtype, "x"), btl_elem_load(a, f->dtype, "y") };
     btl_text_printf(t, "static inline __attribute__((always_inline)) %s %s(%s x, %s y) {\n    %s z;\n    ", type, name, type, type, type);
     btl_elem_assign(t, code, operand, f->dtype, f->dtype, "z");
@@ -203,8 +209,9 @@ void btl_unit_print_support(btl_text *t, btl_unit *u, int from, int to, bool sta
         const char *name = btl_arena_printf(u->arena, "btl_fold_%s_%s_", u->folds.v[i].combine->name, btl_dtype_name(u->folds.v[i].dtype));
         bool used = false;
         for (int k = from; k < to && !used; k++) used = strstr(u->kernels[k]->body, name) != NULL;
-        if (used) unit_print_fold(&folds, &u->folds.v[i], u->arena), fold_macro = true;
+        if (used) unit_print_fold(&folds, &u->folds.v[i], u->arena, standalone), fold_macro = standalone;
     }
+    if (folds.length && !standalone) btl_snippets_use(&s, "btl_fold_in_process", strlen("btl_fold_in_process"));
     if (folds.length) btl_snippets_use(&s, folds.data, folds.length);
     for (int k = from; k < to; k++) btl_snippets_use(&s, u->kernels[k]->body, strlen(u->kernels[k]->body));
     if (!standalone) btl_text_add(t, unit_types);
