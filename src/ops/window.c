@@ -52,7 +52,10 @@ btl_status btl_window_positions(btl_graph *g, const btl_dim *n, const btl_dim *k
                                 const btl_dim *padding, const char *message, const btl_dim **out) {
     const btl_dim *room = btl_dim_add(g, n, btl_dim_mul(g, btl_dim_const(g, 2), padding));
     BTL_TRY(btl_window_at_most(g, k, room, message));
-    *out = btl_dim_floordiv(g, btl_dim_add(g, btl_dim_sub(g, room, k), stride), stride);
+    const btl_dim *left = btl_dim_sub(g, room, k);
+    /* of left // stride + 1 the form that is n // k for windows side by side, and 1 for one as large as the image */
+    if (btl_dim_is(left, 0)) *out = btl_dim_const(g, 1);
+    else *out = btl_dim_floordiv(g, btl_dim_add(g, left, stride), stride);
     return BTL_OK;
 }
 

@@ -19,9 +19,10 @@ typedef struct paste {
 
 static btl_status run_paste(void *arg) {
     paste *p = arg;
-    btl_snippets s;
+    btl_snippets s = { 0 };
     btl_text out;
     btl_text_init(&out, &p->arena);
+    btl_snippets_add(&s, &p->arena, "not of any section\n/*@ btl_z : */\nZ\n");
     btl_snippets_add(&s, &p->arena, p->text);
     btl_snippets_use(&s, p->code, strlen(p->code));
     btl_snippets_print(&s, &out);
