@@ -13,6 +13,7 @@
 #include "vm/fold.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Generated code reads operands itself. */
@@ -149,7 +150,7 @@ static btl_status code_compile(code_job *j, btl_error *err) {
     char *log = NULL;
     btl_code *loaded = NULL;
     btl_code_options o = { .cache_dir = f->ctx && f->ctx->cache_dir[0] ? f->ctx->cache_dir : NULL, .compiler = f->ctx && f->ctx->compiler[0] ? f->ctx->compiler : NULL,
-                           .extra_key = j->extra_key, .flags = j->flags, .libraries = j->libraries, .note = code_note, .note_user = f };
+                           .extra_key = j->extra_key, .flags = j->flags, .libraries = j->libraries, .note = code_note, .note_user = f, .level = getenv("BITALE_LEVEL") ? atoi(getenv("BITALE_LEVEL")) : 1 };
     btl_status status = btl_code_load(f->ctx, &o, j->n, j->sources, &loaded, &log, &why);
     if (status == BTL_OK) {
         code_publish(f, loaded);
@@ -195,6 +196,7 @@ static btl_status code_run(code_maker *m, btl_arena *a, btl_error *err) {
     j->unit = &m->unit;
     j->n = btl_unit_print(&m->unit, f->name, f->ninstrs, m->steps, f->code_routine, most < 64 ? most : 64, texts);
     j->extra_key = code_key(m);
+    j->flags = "-finline-small-functions";
     btl_code_source *sources = BTL_ARRAY(a, btl_code_source, j->n);
     char stem[48];
     snprintf(stem, sizeof stem, "%.40s", f->name);

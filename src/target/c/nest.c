@@ -630,16 +630,21 @@ static void nest_reduce_few(nest *n, int64_t size) {
     int64_t most = NEST_STRIP / size;
     nest_open_all(n, n->kept, outer, 'i');
     nest_pointers(n, outer, true);
-    nest_buffers(n, rows, few, size, most);
-    nest_value_buffers(n, most * size);
+    bool direct = true; /* the values are an operand as it lies: no loop before the fold */
+    for (int k = 0; k < n->nout; k++) direct &= nest_identity(n, k) >= 0 && nest_is_full(rows, few, nest_identity(n, k));
+    if (!direct) nest_buffers(n, rows, few, size, most);
+    if (!direct) nest_value_buffers(n, most * size);
     const char *total = nest_size(n, rows);
     btl_emit_text(n->e, "for (int64_t row = 0; row < %s; row += %lld) {\nconst int64_t rows = %s - row < %lld ? %s - row : %lld;\n", total, (long long)most,
                   total, (long long)most, total, (long long)most);
     n->depth++;
-    nest_load *loads = nest_loads_rows(n, rows, few, "row", "rows", size);
-    nest_flat(n, btl_emit_format(n->e, "rows * %lld", (long long)size), loads, nest_value_names(n, NULL));
+    if (!direct) {
+        nest_load *loads = nest_loads_rows(n, rows, few, "row", "rows", size);
+        nest_flat(n, btl_emit_format(n->e, "rows * %lld", (long long)size), loads, nest_value_names(n, NULL));
+    }
     for (int k = 0; k < n->nout; k++) {
         const char *type = nest_ctype(n, n->nin + k);
+        if (direct) btl_emit_text(n->e, "const %s *v%d_ = p%d + row * %lld;\n", type, k, nest_identity(n, k), (long long)size);
         if (size <= NEST_LANES)
             btl_emit_text(n->e,
                           "{\n%s t[%lld];\n%s_turn($rt t, v%d_, rows, %lld);\n%s_tree($rt t, %lld, rows);\nfor (int64_t r = 0; r < rows; r++) q%d[row + r] = t[r];\n}\n",
