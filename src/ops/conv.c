@@ -65,24 +65,28 @@ static btl_status conv_same(btl_infer *x, const char *what, const btl_dim *a, co
     return BTL_ESHAPE;
 }
 
-static btl_status conv_operands(btl_infer *x, const char *const names[2], const char *const what[2], const char *const letters[2]) {
+static btl_status conv_operands(btl_infer *x, const char *const names[2], const char *const what[2],
+                                const char *const letters[2]) {
     for (int i = 0; i < 2; i++) BTL_TRY(btl_window_rank(x->g, x->in[i], what[i], letters[i]));
     if (x->in[0]->type.dtype == x->in[1]->type.dtype) return BTL_OK;
     return btl_fail(x->g, BTL_EDTYPE, "types differ: %s", conv_both(x, names[0], names[1]));
 }
 
 /* Where a kernel of k fits into an image of n: positions for rows and columns. */
-static btl_status conv_positions(btl_infer *x, const btl_dim *const *n, const btl_dim *const *k, const char *both, const btl_dim **out) {
+static btl_status conv_positions(btl_infer *x, const btl_dim *const *n, const btl_dim *const *k, const char *both,
+                                 const btl_dim **out) {
     const btl_param *s = conv_settings(x->op, x->params);
     const btl_dim *zero = btl_dim_const(x->g, 0), *one = btl_dim_const(x->g, 1);
     const char *larger = btl_arena_printf(&x->g->arena, "the kernel is larger than the image: %s", both);
     for (int i = 0; i < 2; i++) {
         const btl_dim *stride = s[STRIDE].shape.v[i], *padding = s[PADDING].shape.v[i];
-        if (btl_window_at_most(x->g, one, stride, "stride must be at least 1") || btl_window_at_most(x->g, zero, padding, "padding must be at least 0"))
+        if (btl_window_at_most(x->g, one, stride, "stride must be at least 1") ||
+            btl_window_at_most(x->g, zero, padding, "padding must be at least 0"))
             return btl_fail(x->g, BTL_EVALUE, "stride must be at least 1, padding at least 0");
         if (btl_window_positions(x->g, n[i], k[i], stride, padding, larger, &out[i]) == BTL_OK) continue;
         btl_fail(x->g, BTL_ESHAPE, "%s", larger);
-        btl_fail_label(x->g, "%s %s of %s", btl_window_dim_text(x->g, k[i]), i ? "columns" : "rows", btl_window_dim_text(x->g, n[i]));
+        btl_fail_label(x->g, "%s %s of %s", btl_window_dim_text(x->g, k[i]), i ? "columns" : "rows",
+                       btl_window_dim_text(x->g, n[i]));
         btl_fail_hint(x->g, "padding=… adds rows and columns of zeros on every side of the image");
         return BTL_ESHAPE;
     }
@@ -98,7 +102,8 @@ static btl_status conv2d_infer(btl_infer *x) {
     const btl_dim *dims[4] = { a->type.dims[0], k->type.dims[0] };
     if (conv_same(x, "x and k have different numbers of channels", a->type.dims[1], k->type.dims[1], both)) {
         bool swapped = k->type.dims[0] == a->type.dims[1];
-        btl_fail_hint(x->g, swapped ? "k's axes are maps, channels, rows, columns: swapaxes(k, 0, 1) would fit" : "k's axes are maps, channels, rows, columns");
+        btl_fail_hint(x->g, swapped ? "k's axes are maps, channels, rows, columns: swapaxes(k, 0, 1) would fit"
+                                    : "k's axes are maps, channels, rows, columns");
         return BTL_ESHAPE;
     }
     BTL_TRY(conv_positions(x, a->type.dims + 2, k->type.dims + 2, both, dims + 2));
@@ -107,12 +112,14 @@ static btl_status conv2d_infer(btl_infer *x) {
 }
 
 /* The kernel's positions in the image are as many as dy has. */
-static btl_status conv_same_positions(btl_infer *x, const btl_dim *const *n, const btl_dim *const *k, const btl_var *dy, const char *both) {
+static btl_status conv_same_positions(btl_infer *x, const btl_dim *const *n, const btl_dim *const *k, const btl_var *dy,
+                                      const char *both) {
     const btl_dim *positions[2];
     BTL_TRY(conv_positions(x, n, k, both, positions));
     for (int i = 0; i < 2; i++)
-        BTL_TRY(conv_same(x, i ? "the columns of dy do not belong to this size" : "the rows of dy do not belong to this size", dy->type.dims[2 + i],
-                          positions[i], both));
+        BTL_TRY(conv_same(
+            x, i ? "the columns of dy do not belong to this size" : "the rows of dy do not belong to this size",
+            dy->type.dims[2 + i], positions[i], both));
     return BTL_OK;
 }
 
@@ -179,15 +186,23 @@ static btl_status conv2d_dk_vjp(btl_vjp *v) {
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static btl_status conv_read(const btl_exec *x, const btl_operand *images, const btl_operand *kernels, const btl_operand *products, btl_conv *c) {
+static btl_status conv_read(const btl_exec *x, const btl_operand *images, const btl_operand *kernels,
+                            const btl_operand *products, btl_conv *c) {
     const btl_param *s = conv_settings(x->node->op, x->params);
     int64_t stride[2], padding[2];
     BTL_TRY(btl_window_read(x, &s[STRIDE], stride));
     BTL_TRY(btl_window_read(x, &s[PADDING], padding));
     if (stride[0] < 1 || stride[1] < 1) return btl_error_set(x->err, BTL_EVALUE, "stride must be at least 1");
     const int64_t *n = images->dims, *k = kernels->dims, *y = products->dims;
-    *c = (btl_conv){ .x = images, .k = kernels, .y = products, .batch = n[0], .channels = n[1], .maps = k[0], .flip = s[FLIP].i != 0,
-                     .rows = { n[2], k[2], y[2], stride[0], padding[0] }, .columns = { n[3], k[3], y[3], stride[1], padding[1] } };
+    *c = (btl_conv){ .x = images,
+                     .k = kernels,
+                     .y = products,
+                     .batch = n[0],
+                     .channels = n[1],
+                     .maps = k[0],
+                     .flip = s[FLIP].i != 0,
+                     .rows = { n[2], k[2], y[2], stride[0], padding[0] },
+                     .columns = { n[3], k[3], y[3], stride[1], padding[1] } };
     return BTL_OK;
 }
 
@@ -243,8 +258,11 @@ static conv_sum conv_one_pixel(const btl_conv *c, int64_t b, int64_t ch, int64_t
     for (int64_t o = 0; o < c->maps; o++)
         for (int64_t i = 0; i < c->rows.k; i++)
             for (int64_t j = 0; j < c->columns.k; j++) {
-                int64_t u = row + c->rows.padding - i, v = column + c->columns.padding - j, p = u / c->rows.stride, q = v / c->columns.stride;
-                if (u < 0 || v < 0 || u % c->rows.stride || v % c->columns.stride || p >= c->rows.out || q >= c->columns.out) continue;
+                int64_t u = row + c->rows.padding - i, v = column + c->columns.padding - j, p = u / c->rows.stride,
+                        q = v / c->columns.stride;
+                if (u < 0 || v < 0 || u % c->rows.stride || v % c->columns.stride || p >= c->rows.out ||
+                    q >= c->columns.out)
+                    continue;
                 conv_sum_add(&s, c->y, conv_at(c->y, b, o, p, q), c->k, conv_kernel_at(c, o, ch, i, j));
             }
     return s;
@@ -359,7 +377,8 @@ static const char *const conv2d_samples[] = {
         .vjp = name_##_vjp, __VA_ARGS__                                                           \
     };
 CONV_OP(conv2d, "conv2d(x, k, stride=1, padding=0, flip=false)",
-        "cross-correlation of images x[b, c, h, w] with kernels k[o, c, i, j], where all of the kernel lies inside", 1, .samples = conv2d_samples)
+        "cross-correlation of images x[b, c, h, w] with kernels k[o, c, i, j], where all of the kernel lies inside", 1,
+        .samples = conv2d_samples)
 CONV_OP(conv2d_dx, "conv2d_dx(dy, k, size, stride=1, padding=0, flip=false)", "the derivative of conv2d by x, of that size", 0, .flags = OP_HIDDEN)
 CONV_OP(conv2d_dk, "conv2d_dk(x, dy, size, stride=1, padding=0, flip=false)", "the derivative of conv2d by k, of that size", 0, .flags = OP_HIDDEN)
 

@@ -63,7 +63,8 @@ CONV_ADD(conv_add_f64, double)
 
 /* Strided ones, and half types, one by one. */
 #define CONV_GATHER(name, from_type, to_type, value, copy)                                        \
-    static void name(to_type *to, int64_t to_row, const from_type *from, int64_t from_row, int64_t step, int64_t rows, int64_t n) { \
+    static void name(to_type *to, int64_t to_row, const from_type *from, int64_t from_row, int64_t step, int64_t rows, \
+                     int64_t n) {                                                                 \
         if (copy(step)) return;                                                                   \
         for (int64_t p = 0; p < rows; p++)                                                        \
             for (int64_t q = 0; q < n; q++) to[p * to_row + q] = value(from[p * from_row + q * step]); \
@@ -144,8 +145,10 @@ typedef struct conv_type {
 } conv_type;
 
 static const conv_type *conv_type_of(btl_dtype dtype) {
-    static const conv_type f32 = { BTL_F32, false, conv_im2col_f32, conv_col2im_f32 }, f64 = { BTL_F64, false, conv_im2col_f64, conv_col2im_f64 };
-    static const conv_type f16 = { BTL_F32, true, conv_im2col_f16, conv_col2im_f32 }, bf16 = { BTL_F32, true, conv_im2col_bf16, conv_col2im_f32 };
+    static const conv_type f32 = { BTL_F32, false, conv_im2col_f32, conv_col2im_f32 },
+                           f64 = { BTL_F64, false, conv_im2col_f64, conv_col2im_f64 };
+    static const conv_type f16 = { BTL_F32, true, conv_im2col_f16, conv_col2im_f32 },
+                           bf16 = { BTL_F32, true, conv_im2col_bf16, conv_col2im_f32 };
     return dtype == BTL_F32 ? &f32 : dtype == BTL_F64 ? &f64 : dtype == BTL_F16 ? &f16 : &bf16;
 }
 
@@ -168,8 +171,8 @@ static void conv_narrow(btl_dtype dtype, const char *from, int64_t n, char *to) 
 }
 
 /* A part of an operand into scratch of the computed type. */
-static void conv_pack(btl_dtype dtype, const conv_type *t, int rank, const int64_t *dims, char *to, const int64_t *to_strides, const char *from,
-                      const int64_t *from_strides) {
+static void conv_pack(btl_dtype dtype, const conv_type *t, int rank, const int64_t *dims, char *to,
+                      const int64_t *to_strides, const char *from, const int64_t *from_strides) {
     if (t->half) conv_widen(dtype, rank, dims, to, to_strides, from, from_strides);
     else btl_move(btl_move_copy(dtype), btl_dtype_bytes(dtype), rank, dims, to, to_strides, from, from_strides);
 }
@@ -220,7 +223,8 @@ static conv_plan conv_plan_of(const btl_conv *c) {
     p.chunk = p.area == 0 || p.area >= wide ? 1 : (CHUNK + p.area - 1) / p.area;
     if (p.chunk > c->batch) p.chunk = c->batch > 0 ? c->batch : 1;
     p.direct &= p.chunk == 1;
-    p.pack_k = p.type->half || !conv_is_block(c->k, 1) || !btl_matrix_is_dense(&(btl_matrix){ NULL, c->k->strides[0], 1 }, c->maps, p.depth);
+    p.pack_k = p.type->half || !conv_is_block(c->k, 1) ||
+               !btl_matrix_is_dense(&(btl_matrix){ NULL, c->k->strides[0], 1 }, c->maps, p.depth);
     p.pack_y = p.type->half || p.chunk > 1 || !conv_is_block(c->y, 2) ||
                !btl_matrix_is_dense(&(btl_matrix){ NULL, c->y->strides[1], 1 }, c->maps, p.area);
     p.columns = conv_room(&p, p.direct ? 0 : p.depth, p.area, p.chunk);
@@ -253,7 +257,8 @@ static btl_matrix conv_columns(const btl_conv *c, const conv_plan *p, int64_t b,
     const conv_image m = { strides[1], strides[2], strides[3] };
     if (p->direct) return (btl_matrix){ conv_element(c->x, b * strides[0]), strides[1], 1 };
     for (int64_t i = 0; i < n; i++)
-        p->type->im2col(c, &m, conv_element(c->x, (b + i) * strides[0]), work + p->columns + i * p->area * p->size, n * p->area);
+        p->type->im2col(c, &m, conv_element(c->x, (b + i) * strides[0]), work + p->columns + i * p->area * p->size,
+                        n * p->area);
     return (btl_matrix){ work + p->columns, n * p->area, 1 };
 }
 

@@ -32,6 +32,11 @@ static inline pool_span pool_columns(const btl_slide *s, int64_t q) {
     return (pool_span){ first, end - first };
 }
 
+/* The same, `columns` of them if that is not 0: where there is no padding. */
+static inline pool_span pool_span_of(const btl_slide *s, int64_t q, int64_t columns) {
+    return columns ? (pool_span){ q * s->stride, columns } : pool_columns(s, q);
+}
+
 /* Windows of 2 × 2 pixels that lie side by side have loops of constant length. */
 #define POOL_INLINE static inline __attribute__((always_inline))
 #define POOL_ROW(name)                                                                            \
@@ -43,8 +48,8 @@ static inline pool_span pool_columns(const btl_slide *s, int64_t q) {
     }
 /* The loop over a row's windows: q, and `span`, whose columns are all of them if `columns` says how many. */
 #define POOL_EACH_WINDOW                                                                          \
-    pool_span span = { 0, columns };                                                              \
-    for (int64_t q = r->begin; q < r->columns->out && (columns ? (span.first = q * r->columns->stride, true) : (span = pool_columns(r->columns, q), true)); q++)
+    pool_span span;                                                                               \
+    for (int64_t q = r->begin; q < r->columns->out && (span = pool_span_of(r->columns, q, columns), true); q++)
 #define POOL_EACH_PIXEL(step, value, if_chosen)                                                   \
     if (lines == 2 && columns == 2) {                                                             \
         step(0, 0, value, if_chosen);                                                             \
@@ -66,7 +71,8 @@ static inline pool_span pool_columns(const btl_slide *s, int64_t q) {
 #define POOL_STEP_NAN(i, j, value, _) (u = value(POOL_X(i, j)), m = u != u ? u : m)
 #define POOL_STEP_MAX_WHOLE(i, j, _, __) (m = POOL_X(i, j) > m ? POOL_X(i, j) : m)
 #define POOL_LARGEST_FLOAT(name, type, sum_type, value)                                           \
-    POOL_INLINE void name##_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, int64_t v_step) { \
+    POOL_INLINE void name##_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, \
+                                    int64_t v_step) {                                             \
         const type *x = (const void *)r->x;                                                       \
         sum_type *max = (void *)r->sum;                                                           \
         (void)v_step;                                                                             \
@@ -79,7 +85,8 @@ static inline pool_span pool_columns(const btl_slide *s, int64_t q) {
     }                                                                                             \
     POOL_ROW(name)
 #define POOL_LARGEST(name, type)                                                                  \
-    POOL_INLINE void name##_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, int64_t v_step) { \
+    POOL_INLINE void name##_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, \
+                                    int64_t v_step) {                                             \
         const type *x = (const void *)r->x;                                                       \
         type *max = (void *)r->sum;                                                               \
         (void)v_step;                                                                             \
@@ -129,7 +136,8 @@ static inline double pool_if_double(bool chosen, double v) {
 #define POOL_STEP_TO(i, j, value, if_chosen) (POOL_PIXEL(i, j) += if_chosen(value(POOL_X(i, j)) == m, d))
 #define POOL_SUMS(name, type, sum_type, value)                                                    \
     /* mean_pool2d */                                                                             \
-    POOL_INLINE void name##_mean_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, int64_t v_step) { \
+    POOL_INLINE void name##_mean_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, \
+                                         int64_t v_step) {                                        \
         const type *v = (const void *)r->v;                                                       \
         sum_type *sum = (void *)r->sum;                                                           \
         (void)x_step;                                                                             \
@@ -141,7 +149,8 @@ static inline double pool_if_double(bool chosen, double v) {
     }                                                                                             \
     POOL_ROW(name##_mean)                                                                         \
     /* its derivative: into the image */                                                          \
-    POOL_INLINE void name##_spread_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, int64_t v_step) { \
+    POOL_INLINE void name##_spread_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, \
+                                           int64_t v_step) {                                      \
         const type *v = (const void *)r->v;                                                       \
         sum_type *sum = (void *)r->sum;                                                           \
         (void)x_step;                                                                             \
@@ -152,7 +161,8 @@ static inline double pool_if_double(bool chosen, double v) {
     }                                                                                             \
     POOL_ROW(name##_spread)                                                                       \
     /* max_pool2d_at */                                                                           \
-    POOL_INLINE void name##_at_max_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, int64_t v_step) { \
+    POOL_INLINE void name##_at_max_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, \
+                                           int64_t v_step) {                                      \
         const type *x = (const void *)r->x, *y = (const void *)r->y, *v = (const void *)r->v;     \
         sum_type *sum = (void *)r->sum;                                                           \
         POOL_EACH_WINDOW {                                                                        \
@@ -164,7 +174,8 @@ static inline double pool_if_double(bool chosen, double v) {
     }                                                                                             \
     POOL_ROW(name##_at_max)                                                                       \
     /* max_pool2d_dx: into the image */                                                           \
-    POOL_INLINE void name##_to_max_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, int64_t v_step) { \
+    POOL_INLINE void name##_to_max_windows(const pool_row *r, int64_t lines, int64_t columns, int64_t x_step, \
+                                           int64_t v_step) {                                      \
         const type *x = (const void *)r->x, *y = (const void *)r->y, *v = (const void *)r->v;     \
         sum_type *sum = (void *)r->sum;                                                           \
         POOL_EACH_WINDOW {                                                                        \
@@ -251,7 +262,8 @@ static void pool_to_max_quads(pool_row *r) {
         const float *x = (const void *)r->x;
         float *sum = (void *)r->sum;
         for (int64_t i = r->line; i < r->line + 2; i++)
-            r->begin = pool_quads_to_max(x + i * r->x_row, (const void *)r->y, (const void *)r->v, sum + i * r->columns->n, r->columns->out);
+            r->begin = pool_quads_to_max(x + i * r->x_row, (const void *)r->y, (const void *)r->v,
+                                         sum + i * r->columns->n, r->columns->out);
     }
     pool_f32_to_max(r);
 }
@@ -267,7 +279,8 @@ enum { POOL_MAX, POOL_MEAN, POOL_SPREAD, POOL_AT_MAX, POOL_TO_MAX, NPOOLS };
 static const pool_fn pool_functions[BTL_NDTYPES][NPOOLS] = {
     [BTL_BOOL] = { pool_max_u8 }, [BTL_I8] = { pool_max_i8 }, [BTL_I16] = { pool_max_i16 }, [BTL_I32] = { pool_max_i32 },
     [BTL_I64] = { pool_max_i64 }, [BTL_U8] = { pool_max_u8 }, [BTL_U16] = { pool_max_u16 }, [BTL_U32] = { pool_max_u32 },
-    [BTL_U64] = { pool_max_u64 }, [BTL_F16] = POOL_FLOATS(f16), [BTL_BF16] = POOL_FLOATS(bf16), [BTL_F32] = { pool_max_quads, pool_f32_mean, pool_f32_spread, pool_f32_at_max, pool_to_max_quads },
+    [BTL_U64] = { pool_max_u64 }, [BTL_F16] = POOL_FLOATS(f16), [BTL_BF16] = POOL_FLOATS(bf16),
+    [BTL_F32] = { pool_max_quads, pool_f32_mean, pool_f32_spread, pool_f32_at_max, pool_to_max_quads },
     [BTL_F64] = POOL_FLOATS(f64),
 };
 
@@ -297,7 +310,8 @@ static char *pool_image(const btl_operand *a, int64_t b, int64_t c) {
 static void pool_rows(const btl_pool *s, pool_row *r, pool_fn one, bool to_pixels, int64_t size) {
     const char *y = r->y, *v = r->v;
     char *sum = r->sum;
-    int64_t bytes = (int64_t)btl_dtype_bytes(s->v->dtype), y_row = s->y ? s->y->strides[2] * bytes : 0, v_row = to_pixels ? r->v_row * bytes : 0;
+    int64_t bytes = (int64_t)btl_dtype_bytes(s->v->dtype), y_row = s->y ? s->y->strides[2] * bytes : 0,
+            v_row = to_pixels ? r->v_row * bytes : 0;
     int64_t sum_row = to_pixels ? 0 : s->columns.out * size;
     for (int64_t p = 0; p < s->rows.out; p++, y += y_row, v += v_row, sum += sum_row) {
         const pool_span lines = pool_columns(&s->rows, p);

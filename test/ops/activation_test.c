@@ -18,7 +18,8 @@ static void compute(const char *expression, const char *dtype, int n, const doub
     btl_graph *g;
     btl_function *f = NULL;
     btl_dtype t = BTL_F64;
-    btl_array in, out = { 0 }, from = btl_array_wrap(BTL_F64, 1, dims, (double *)(uintptr_t)x), to = btl_array_wrap(BTL_F64, 1, dims, y);
+    btl_array in, out = { 0 }, from = btl_array_wrap(BTL_F64, 1, dims, (double *)(uintptr_t)x),
+                  to = btl_array_wrap(BTL_F64, 1, dims, y);
     btl_error err = { 0 };
     snprintf(text, sizeof text, "input x: %s[n]\noutput y = %s\n", dtype, expression);
     BTL_ASSERT_OK(btl_graph_new(NULL, &g));
@@ -26,14 +27,16 @@ static void compute(const char *expression, const char *dtype, int n, const doub
     btl_dtype_find(dtype, strlen(dtype), &t);
     BTL_ASSERT_OK(btl_array_new(NULL, t, 1, dims, &in));
     BTL_ASSERT_OK(btl_array_convert(&in, &from));
-    if (btl_function_new(g, btl_entry_find(g, NULL), NULL, &f, &err) || btl_call(f, NULL, &in, &out, NULL, &err)) BTL_FAIL("%s: %s", text, err.message);
+    if (btl_function_new(g, btl_entry_find(g, NULL), NULL, &f, &err) || btl_call(f, NULL, &in, &out, NULL, &err))
+        BTL_FAIL("%s: %s", text, err.message);
     BTL_ASSERT_OK(btl_array_convert(&to, &out));
     btl_array_free(&in), btl_array_free(&out);
     btl_function_free(f);
     btl_graph_free(g);
 }
 
-static const double points[] = { 0, 1e-30, -1e-9, 1e-3, -1e-3, 0.25, -0.25, -0.75, 0.7517915, 1, -1, 1.5, -2, 2.5, -3, -4.5, 5, -6, -8, -10, 12, -13, 20, 37 };
+static const double points[] = { 0,  1e-30, -1e-9, 1e-3, -1e-3, 0.25, -0.25, -0.75, 0.7517915, 1,   -1, 1.5,
+                                 -2, 2.5,   -3,    -4.5, 5,     -6,   -8,    -10,   12,        -13, 20, 37 };
 enum { NPOINTS = sizeof points / sizeof *points };
 
 static long double by_tanh(long double x) {
@@ -50,7 +53,9 @@ static void agrees_with(const char *expression, const char *dtype, double unit, 
     compute(expression, dtype, NPOINTS, points, y);
     for (int i = 0; i < NPOINTS; i++) {
         const long double want = f((long double)x[i]);
-        const double u = fabs(x[i]) * (1 + x[i] * x[i]), least = strcmp(dtype, "f64") == 0 ? 0x1p-1074 : strcmp(dtype, "f16") == 0 ? 0x1p-24 : 0x1p-133;
+        const double u = fabs(x[i]) * (1 + x[i] * x[i]), least = strcmp(dtype, "f64") == 0   ? 0x1p-1074
+                                                                 : strcmp(dtype, "f16") == 0 ? 0x1p-24
+                                                                                             : 0x1p-133;
         if (!(fabs(y[i] - (double)want) <= unit * (4 + 4 * u) * fabs((double)want) + 2 * least))
             BTL_FAIL("%s of %s %.17g is %.17g, %.17g wanted", expression, dtype, x[i], y[i], (double)want);
     }
@@ -98,7 +103,8 @@ BTL_TEST(gelu_and_its_slope_have_their_limits) {
 }
 
 BTL_TEST(gelus_gradients_agree_with_finite_differences) {
-    static const char *const forms[] = { "gelu(x)", "gelu(x, approximate=true)", "grad(sum(gelu(x) ** 2), x)", "grad(sum(gelu(x, approximate=true) ** 2), x)" };
+    static const char *const forms[] = { "gelu(x)", "gelu(x, approximate=true)", "grad(sum(gelu(x) ** 2), x)",
+                                         "grad(sum(gelu(x, approximate=true) ** 2), x)" };
     int64_t dims[1] = { 7 };
     double at[7] = { -3.1, -0.9, -0.2, 0.3, 1.1, 2.2, 4 };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
@@ -108,10 +114,13 @@ BTL_TEST(gelus_gradients_agree_with_finite_differences) {
         btl_verify_options o = { .rel_tol = 1e-5, .abs_tol = 1e-6, .every_coordinate = true };
         BTL_ASSERT_OK(btl_graph_new(NULL, &g));
         btl_var *x = btl_input(g, "x", "f64[7]"), *y = btl_expr(g, forms[i], "x", x, NULL);
-        if (!y || btl_verify_grad(g, y, 1, &x, &a, &o, &err) != BTL_OK) BTL_FAIL("%s: %s%s", forms[i], err.message, y ? "" : btl_graph_messages(g));
+        if (!y || btl_verify_grad(g, y, 1, &x, &a, &o, &err) != BTL_OK)
+            BTL_FAIL("%s: %s%s", forms[i], err.message, y ? "" : btl_graph_messages(g));
         btl_graph_free(g);
     }
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(both_forms_of_gelu_are_their_formulas), cmocka_unit_test(the_forms_are_close_but_not_the_same),
-              cmocka_unit_test(gelu_and_its_slope_have_their_limits), cmocka_unit_test(gelus_gradients_agree_with_finite_differences))
+BTL_TEST_MAIN(cmocka_unit_test(both_forms_of_gelu_are_their_formulas),
+              cmocka_unit_test(the_forms_are_close_but_not_the_same),
+              cmocka_unit_test(gelu_and_its_slope_have_their_limits),
+              cmocka_unit_test(gelus_gradients_agree_with_finite_differences))

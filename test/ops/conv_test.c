@@ -22,7 +22,8 @@ static void numbers(btl_array *to, int64_t a, int64_t b, int64_t m) {
 }
 
 static void type_text(char *text, size_t bytes, const char *dtype, const int64_t *dims) {
-    snprintf(text, bytes, "%s[%lld, %lld, %lld, %lld]", dtype, (long long)dims[0], (long long)dims[1], (long long)dims[2], (long long)dims[3]);
+    snprintf(text, bytes, "%s[%lld, %lld, %lld, %lld]", dtype, (long long)dims[0], (long long)dims[1],
+             (long long)dims[2], (long long)dims[3]);
 }
 
 static void gives_what_scipy_gives(size_t which, const char *dtype) {
@@ -45,8 +46,17 @@ static void gives_what_scipy_gives(size_t which, const char *dtype) {
     got = check_both(c.g, call, 3, vars, given, btl_expr_n(c.g, call, 3, names, vars), mean ? 4 : 0);
     BTL_ASSERT_OK(btl_array_new(NULL, BTL_F64, 4, got.shape, &f64));
     BTL_ASSERT_OK(btl_array_convert(&f64, &got));
-    BTL_ASSERT_ARRAYS(call, &f64, BTL_TEST_ARRAY(BTL_F64, conv_cases[which].want, conv_cases[which].y[0], conv_cases[which].y[1], conv_cases[which].y[2], conv_cases[which].y[3]),
-                      .relative = mean ? (half ? 1e-2 : t == BTL_F32 ? 1e-6 : 1e-15) : 0, .absolute = mean && half ? 1e-2 : mean && t == BTL_F32 ? 1e-6 : mean ? 1e-15 : 0);
+    BTL_ASSERT_ARRAYS(call, &f64,
+                      BTL_TEST_ARRAY(BTL_F64, conv_cases[which].want, conv_cases[which].y[0], conv_cases[which].y[1],
+                                     conv_cases[which].y[2], conv_cases[which].y[3]),
+                      .relative = mean ? (half           ? 1e-2
+                                          : t == BTL_F32 ? 1e-6
+                                                         : 1e-15)
+                                       : 0,
+                      .absolute = mean && half           ? 1e-2
+                                  : mean && t == BTL_F32 ? 1e-6
+                                  : mean                 ? 1e-15
+                                                         : 0);
     for (int i = 0; i < 3; i++) btl_array_free(&given[i]);
     btl_array_free(&f64);
     btl_array_free(&got);
@@ -57,7 +67,8 @@ BTL_TEST(convolutions_pooling_and_their_gradients_are_scipys) {
     for (size_t i = 0; i < sizeof conv_cases / sizeof *conv_cases; i++) {
         gives_what_scipy_gives(i, "f64");
         gives_what_scipy_gives(i, "f32");
-        if (strstr(conv_cases[i].text, "grad") == NULL && strstr(conv_cases[i].text, "mean") == NULL) gives_what_scipy_gives(i, "i32");
+        if (strstr(conv_cases[i].text, "grad") == NULL && strstr(conv_cases[i].text, "mean") == NULL)
+            gives_what_scipy_gives(i, "i32");
         if (strstr(conv_cases[i].text, "conv") == NULL) gives_what_scipy_gives(i, "f16"), gives_what_scipy_gives(i, "bf16");
     }
 }
@@ -90,7 +101,8 @@ static void sums_write_out(const layer *l, sums *s) {
                                 int64_t u = p * l->stride[0] + i - l->padding[0], v = q * l->stride[1] + j - l->padding[1];
                                 if (u < 0 || v < 0 || u >= l->rows || v >= l->columns) continue;
                                 int64_t fi = l->flip ? l->i - 1 - i : i, fj = l->flip ? l->j - 1 - j : j;
-                                int64_t x = ((b * l->channels + c) * l->rows + u) * l->columns + v, k = ((o * l->channels + c) * l->i + fi) * l->j + fj;
+                                int64_t x = ((b * l->channels + c) * l->rows + u) * l->columns + v,
+                                        k = ((o * l->channels + c) * l->i + fi) * l->j + fj;
                                 int64_t y = ((b * l->maps + o) * s->p + p) * s->q + q;
                                 s->y[y] += s->x[x] * s->k[k], s->ay[y] += fabs(s->x[x] * s->k[k]);
                                 s->dx[x] += s->d[y] * s->k[k], s->ax[x] += fabs(s->d[y] * s->k[k]);
@@ -99,12 +111,15 @@ static void sums_write_out(const layer *l, sums *s) {
 }
 
 static sums sums_new(const layer *l, bool single) {
-    sums s = { .p = (l->rows + 2 * l->padding[0] - l->i) / l->stride[0] + 1, .q = (l->columns + 2 * l->padding[1] - l->j) / l->stride[1] + 1 };
-    s.nx = l->batch * l->channels * l->rows * l->columns, s.nk = l->maps * l->channels * l->i * l->j, s.ny = l->batch * l->maps * s.p * s.q;
+    sums s = { .p = (l->rows + 2 * l->padding[0] - l->i) / l->stride[0] + 1,
+               .q = (l->columns + 2 * l->padding[1] - l->j) / l->stride[1] + 1 };
+    s.nx = l->batch * l->channels * l->rows * l->columns, s.nk = l->maps * l->channels * l->i * l->j,
+    s.ny = l->batch * l->maps * s.p * s.q;
     int64_t n = 3 * (s.nx + s.nk + s.ny);
     double *m = calloc((size_t)n, sizeof *m);
     assert_non_null(m);
-    s.x = m, s.dx = s.x + s.nx, s.ax = s.dx + s.nx, s.k = s.ax + s.nx, s.dk = s.k + s.nk, s.ak = s.dk + s.nk, s.d = s.ak + s.nk, s.y = s.d + s.ny, s.ay = s.y + s.ny;
+    s.x = m, s.dx = s.x + s.nx, s.ax = s.dx + s.nx, s.k = s.ax + s.nx, s.dk = s.k + s.nk, s.ak = s.dk + s.nk,
+    s.d = s.ak + s.nk, s.y = s.d + s.ny, s.ay = s.y + s.ny;
     for (int64_t i = 0; i < s.nx; i++) s.x[i] = value_at(i, 0.37);
     for (int64_t i = 0; i < s.nk; i++) s.k[i] = value_at(i, 0.71);
     for (int64_t i = 0; i < s.ny; i++) s.d[i] = value_at(i, 1.13);
@@ -122,7 +137,8 @@ static void agrees(const char *what, const btl_array *got, const double *want, c
     double unit = t == BTL_F32 ? 0x1p-24 : 0x1p-53;
     for (int64_t i = 0, n = btl_array_elems(got); i < n; i++) {
         double g = t == BTL_F32 ? (double)((const float *)btl_array_data(got))[i] : ((const double *)btl_array_data(got))[i];
-        if (!(fabs(g - want[i]) <= (double)(terms + 2) * 2 * unit * magnitude[i])) BTL_FAIL("%s: element %lld is %.17g, %.17g wanted", what, (long long)i, g, want[i]);
+        if (!(fabs(g - want[i]) <= (double)(terms + 2) * 2 * unit * magnitude[i]))
+            BTL_FAIL("%s: element %lld is %.17g, %.17g wanted", what, (long long)i, g, want[i]);
     }
 }
 
@@ -136,11 +152,17 @@ static void array_of(btl_array *a, btl_dtype t, const int64_t *dims, const doubl
 static void layer_is_right(btl_context *ctx, const layer *l, btl_dtype t) {
     char program[700], x[80], k[80], d[80], call[200];
     sums s = sums_new(l, t == BTL_F32);
-    const int64_t dims[3][4] = { { l->batch, l->channels, l->rows, l->columns }, { l->maps, l->channels, l->i, l->j }, { l->batch, l->maps, s.p, s.q } };
-    type_text(x, sizeof x, btl_dtype_name(t), dims[0]), type_text(k, sizeof k, btl_dtype_name(t), dims[1]), type_text(d, sizeof d, btl_dtype_name(t), dims[2]);
-    snprintf(call, sizeof call, "conv2d(x, k, stride=[%lld, %lld], padding=[%lld, %lld], flip=%s)", (long long)l->stride[0], (long long)l->stride[1],
-             (long long)l->padding[0], (long long)l->padding[1], l->flip ? "true" : "false");
-    snprintf(program, sizeof program, "input x: %s\ninput k: %s\ninput d: %s\ny = %s\ndx, dk = grad(sum(y * d), [x, k])\noutput y, dx, dk\n", x, k, d, call);
+    const int64_t dims[3][4] = { { l->batch, l->channels, l->rows, l->columns },
+                                 { l->maps, l->channels, l->i, l->j },
+                                 { l->batch, l->maps, s.p, s.q } };
+    type_text(x, sizeof x, btl_dtype_name(t), dims[0]), type_text(k, sizeof k, btl_dtype_name(t), dims[1]),
+        type_text(d, sizeof d, btl_dtype_name(t), dims[2]);
+    snprintf(call, sizeof call, "conv2d(x, k, stride=[%lld, %lld], padding=[%lld, %lld], flip=%s)",
+             (long long)l->stride[0], (long long)l->stride[1], (long long)l->padding[0], (long long)l->padding[1],
+             l->flip ? "true" : "false");
+    snprintf(program, sizeof program,
+             "input x: %s\ninput k: %s\ninput d: %s\ny = %s\ndx, dk = grad(sum(y * d), [x, k])\noutput y, dx, dk\n", x,
+             k, d, call);
     btl_graph *g;
     btl_function *f = NULL;
     btl_array in[3], out[3] = { { 0 } }, again[3] = { { 0 } };
@@ -148,7 +170,8 @@ static void layer_is_right(btl_context *ctx, const layer *l, btl_dtype t) {
     BTL_ASSERT_OK(btl_graph_new(ctx, &g));
     if (btl_graph_parse(g, program, strlen(program), "layer") != BTL_OK) BTL_FAIL("%s", btl_graph_messages(g));
     array_of(&in[0], t, dims[0], s.x), array_of(&in[1], t, dims[1], s.k), array_of(&in[2], t, dims[2], s.d);
-    if (btl_function_new(g, btl_entry_find(g, NULL), NULL, &f, &err) || btl_call(f, NULL, in, out, NULL, &err) || btl_call(f, NULL, in, again, NULL, &err))
+    if (btl_function_new(g, btl_entry_find(g, NULL), NULL, &f, &err) || btl_call(f, NULL, in, out, NULL, &err) ||
+        btl_call(f, NULL, in, again, NULL, &err))
         BTL_FAIL("%s: %s", program, err.message);
     agrees(call, &out[0], s.y, s.ay, l->channels * l->i * l->j);
     agrees(call, &out[1], s.dx, s.ax, l->maps * l->i * l->j);
@@ -166,7 +189,8 @@ static void layers_are_right_by(const char *blas) {
     btl_context *ctx;
     btl_context_options options = { .struct_size = sizeof options, .blas = blas };
     BTL_ASSERT_OK(btl_context_new(&options, &ctx));
-    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) layer_is_right(ctx, &layers[i], BTL_F32), layer_is_right(ctx, &layers[i], BTL_F64);
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
+        layer_is_right(ctx, &layers[i], BTL_F32), layer_is_right(ctx, &layers[i], BTL_F64);
     btl_context_free(ctx);
 }
 
@@ -184,7 +208,8 @@ static void pooled(const char *text, int64_t w, const float *x, const float *v, 
     btl_var *vars[2] = { btl_input(c.g, "x", type) };
     type_text(type, sizeof type, "f32", windows);
     vars[1] = btl_input(c.g, "v", type);
-    btl_array given[2] = { btl_array_wrap(BTL_F32, 4, dims, (float *)(uintptr_t)x), btl_array_wrap(BTL_F32, 4, windows, (float *)(uintptr_t)v) };
+    btl_array given[2] = { btl_array_wrap(BTL_F32, 4, dims, (float *)(uintptr_t)x),
+                           btl_array_wrap(BTL_F32, 4, windows, (float *)(uintptr_t)v) };
     btl_array got = check_both(c.g, text, 2, vars, given, btl_expr(c.g, text, "x", vars[0], "v", vars[1], NULL), 0);
     BTL_ASSERT_ARRAYS_EQUAL(text, &got, BTL_TEST_ARRAY(BTL_F32, want, 1, 1, h2, w2));
     btl_array_free(&got);
@@ -193,7 +218,8 @@ static void pooled(const char *text, int64_t w, const float *x, const float *v, 
 
 BTL_TEST(every_tied_maximum_gets_the_whole_gradient) {
     const float x[2 * 10] = { 3, 3, 1, 2, 5, 5, 0, -1, 7, 7, 3, 1, 2, 0, 5, 5, -2, -3, 6, 7 }, v[5] = { 10, 20, 30, 40, 50 };
-    const float dx[2 * 10] = { 10, 10, 0, 20, 30, 30, 40, 0, 50, 50, 10, 0, 20, 0, 30, 30, 0, 0, 0, 50 }, y[5] = { 3, 2, 5, 0, 7 };
+    const float dx[2 * 10] = { 10, 10, 0, 20, 30, 30, 40, 0, 50, 50, 10, 0, 20, 0, 30, 30, 0, 0, 0, 50 },
+                       y[5] = { 3, 2, 5, 0, 7 };
     pooled("max_pool2d(x)", 10, x, v, 1, 5, y);
     pooled("grad(sum(max_pool2d(x) * v), x)", 10, x, v, 2, 10, dx);
     /* the derivative of sum(dx * x) by v gathers what dx spread: tied ones are added up */
@@ -202,7 +228,8 @@ BTL_TEST(every_tied_maximum_gets_the_whole_gradient) {
 }
 
 BTL_TEST(a_nan_is_the_largest_wherever_it_stands) {
-    const float n = NAN, i = INFINITY, x[2 * 12] = { n, 1, 2, n, 3, 4, i, -i, -i, -i, 1, 9, 2, 3, 4, 5, n, 6, 1, 2, -i, -i, n, 9 };
+    const float n = NAN, i = INFINITY,
+                x[2 * 12] = { n, 1, 2, n, 3, 4, i, -i, -i, -i, 1, 9, 2, 3, 4, 5, n, 6, 1, 2, -i, -i, n, 9 };
     const float y[6] = { n, n, n, i, -i, n }, v[6] = { 1, 2, 3, 4, 5, 6 };
     const float dx[2 * 12] = { 0, 0, 0, 0, 0, 0, 4, 0, 5, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 5, 0, 0 };
     pooled("max_pool2d(x)", 12, x, v, 1, 6, y);
@@ -212,7 +239,8 @@ BTL_TEST(a_nan_is_the_largest_wherever_it_stands) {
 
 /* Windows that overlap: several values are added up at a pixel, in f16 rounded once. */
 BTL_TEST(derivatives_of_overlapping_maxima_agree_with_the_reference) {
-    static const char *const settings[] = { "size=3, stride=1", "size=[3, 2], stride=[2, 1], padding=[1, 0]", "size=4, stride=3, padding=2", "size=2, stride=1" };
+    static const char *const settings[] = { "size=3, stride=1", "size=[3, 2], stride=[2, 1], padding=[1, 0]",
+                                            "size=4, stride=3, padding=2", "size=2, stride=1" };
     static const char *const dtypes[] = { "f32", "f64", "f16", "bf16" };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         for (size_t t = 0; t < sizeof dtypes / sizeof *dtypes; t++)
@@ -227,7 +255,9 @@ BTL_TEST(derivatives_of_overlapping_maxima_agree_with_the_reference) {
                 numbers(&x, 7, 3, 13); /* many ties */
                 type_text(text, sizeof text, dtypes[t], dims);
                 btl_var *var = btl_input(c.g, "x", text);
-                if (way == 0) snprintf(text, sizeof text, "max_pool2d_dx(x, max_pool2d(x, %s), 0.1 * max_pool2d(x, %s), %s)", settings[i], settings[i], settings[i]);
+                if (way == 0)
+                    snprintf(text, sizeof text, "max_pool2d_dx(x, max_pool2d(x, %s), 0.1 * max_pool2d(x, %s), %s)",
+                             settings[i], settings[i], settings[i]);
                 else snprintf(text, sizeof text, "max_pool2d_at(x, max_pool2d(x, %s), 0.1 * x, %s)", settings[i], settings[i]);
                 btl_array got = check_both(c.g, text, 1, &var, &x, btl_expr(c.g, text, "x", var, NULL), 16);
                 btl_array_free(&got);
@@ -238,14 +268,19 @@ BTL_TEST(derivatives_of_overlapping_maxima_agree_with_the_reference) {
 
 /* ---- mistakes ---------------------------------------------------------------------------------- */
 
-static const char *const mistaken[] = { "x", ":f32[2, 3, 8, 9]", "k", ":f32[4, 3, 3, 3]", "m", ":f32[8, 9]", "w", ":f32[3, 4, 3, 3]",
-                                        "s", ":f32[b, c, h, v]", "t", ":f32[o, c, h + 1, 3]", "i", ":i32[2, 3, 8, 9]", NULL, NULL };
+static const char *const mistaken[] = { "x", ":f32[2, 3, 8, 9]", "k",  ":f32[4, 3, 3, 3]",
+                                        "m", ":f32[8, 9]",       "w",  ":f32[3, 4, 3, 3]",
+                                        "s", ":f32[b, c, h, v]", "t",  ":f32[o, c, h + 1, 3]",
+                                        "i", ":i32[2, 3, 8, 9]", NULL, NULL };
 
 BTL_TEST(mistakes_name_operands_sizes_and_settings) {
-    check_refused("conv2d(m, k)", BTL_ESHAPE, "conv2d: needs images [batch, channels, rows, columns]: m is f32[8, 9]", mistaken);
+    check_refused("conv2d(m, k)", BTL_ESHAPE, "conv2d: needs images [batch, channels, rows, columns]: m is f32[8, 9]",
+                  mistaken);
     check_refused("conv2d(m, k)", BTL_ESHAPE, "m[newaxis, newaxis]", mistaken);
     check_refused("conv2d(x, m)", BTL_ESHAPE, "needs kernels [maps, channels, rows, columns]", mistaken);
-    check_refused("conv2d(x, w)", BTL_ESHAPE, "conv2d: x and k have different numbers of channels: x is f32[2, 3, 8, 9], w is f32[3, 4, 3, 3]", mistaken);
+    check_refused("conv2d(x, w)", BTL_ESHAPE,
+                  "conv2d: x and k have different numbers of channels: x is f32[2, 3, 8, 9], w is f32[3, 4, 3, 3]",
+                  mistaken);
     check_refused("conv2d(x, w)", BTL_ESHAPE, "3 and 4", mistaken);
     check_refused("conv2d(x, w)", BTL_ESHAPE, "swapaxes(k, 0, 1) would fit", mistaken);
     check_refused("conv2d(k, x)", BTL_ESHAPE, "the kernel is larger than the image", mistaken);
@@ -273,8 +308,9 @@ BTL_TEST(sizes_and_types_of_images) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         check_graph c = check_begin();
-        btl_var *v = btl_expr(c.g, cases[i].text, "x", btl_input(c.g, "x", "f32[b, 3, h, v]"), "k", btl_input(c.g, "k", "f32[o, 3, 5, 3]"),
-                              "i", btl_input(c.g, "i", "i32[2, 3, 5, 6]"), NULL);
+        btl_var *v =
+            btl_expr(c.g, cases[i].text, "x", btl_input(c.g, "x", "f32[b, 3, h, v]"), "k",
+                     btl_input(c.g, "k", "f32[o, 3, 5, 3]"), "i", btl_input(c.g, "i", "i32[2, 3, 5, 6]"), NULL);
         check_type(c.g, cases[i].text, v, cases[i].type);
         check_end(&c);
     }
@@ -301,7 +337,8 @@ static void call_refused(const char *text, const int64_t *dims, const char *word
 
 BTL_TEST(sizes_are_tested_at_the_call_with_words) {
     const int64_t dims[4] = { 2, 3, 4, 5 }, empty[4] = { 1, 1, 0, 5 };
-    call_refused("conv2d(x, zeros([2, c, 5, 1], dtype=f32))", dims, "the kernel is larger than the image: x is f32[b, c, h, v]");
+    call_refused("conv2d(x, zeros([2, c, 5, 1], dtype=f32))", dims,
+                 "the kernel is larger than the image: x is f32[b, c, h, v]");
     call_refused("conv2d(x, zeros([2, 4, 1, 1], dtype=f32))", dims, "conv2d");
     call_refused("conv2d(x, x, stride=h - 4)", dims, "stride must be at least 1");
     call_refused("conv2d(x, x[:, :, :1, :1], padding=[0, h - 5])", dims, "padding must be at least 0");
@@ -360,7 +397,9 @@ BTL_TEST(the_gradient_of_a_network_agrees_with_finite_differences) {
         in[i] = e->inputs[i].var;
         for (int k = 0; k < in[i]->type.rank; k++) btl_dim_is_const(in[i]->type.dims[k], &dims[k]);
         BTL_ASSERT_OK(btl_array_new(NULL, BTL_F64, in[i]->type.rank, dims, &at[i]));
-        for (int64_t k = 0; k < btl_array_elems(&at[i]); k++) ((double *)btl_array_data(&at[i]))[k] = i == 1 ? btl_rng_uniform(&r, 0, 0.5) : btl_rng_uniform(&r, -0.7, 0.7);
+        for (int64_t k = 0; k < btl_array_elems(&at[i]); k++)
+            ((double *)btl_array_data(&at[i]))[k] =
+                i == 1 ? btl_rng_uniform(&r, 0, 0.5) : btl_rng_uniform(&r, -0.7, 0.7);
     }
     btl_verify_options o = { .rel_tol = 1e-5, .abs_tol = 1e-7, .every_coordinate = true };
     if (btl_verify_grad(g, e->outputs[0].var, 8, in, at, &o, &err) != BTL_OK) BTL_FAIL("%s", err.message);
@@ -375,7 +414,8 @@ BTL_TEST(the_gradient_of_a_network_agrees_with_finite_differences) {
 /* ---- memory -------------------------------------------------------------------------------------- */
 
 static btl_status convolve(btl_context *ctx, void *arg) {
-    static const char text[] = "input x: f16[2, 2, 6, h]\ninput k: f16[2, 2, 2, 2]\ny = max_pool2d(conv2d(x, k, padding=1))\noutput y, d = grad(sum(y), k)\n";
+    static const char text[] =
+        "input x: f16[2, 2, 6, h]\ninput k: f16[2, 2, 2, 2]\ny = max_pool2d(conv2d(x, k, padding=1))\noutput y, d = grad(sum(y), k)\n";
     int64_t dims[2][4] = { { 2, 2, 6, 6 }, { 2, 2, 2, 2 } };
     btl_graph *g = NULL;
     btl_function *f = NULL;
@@ -399,7 +439,8 @@ BTL_TEST(convolving_survives_memory_that_runs_out) { BTL_ASSERT_SURVIVES_ENOMEM(
 
 /* Columns that no memory holds: views make images of any size out of one element. */
 BTL_TEST(scratch_that_cannot_be_had_is_said) {
-    static const char text[] = "input x: f32[1, 1, 1, 1]\nimage = broadcast_to(x, [1, 1, 3000000000, 3000000000])\noutput y = conv2d(image, image)\n";
+    static const char text[] =
+        "input x: f32[1, 1, 1, 1]\nimage = broadcast_to(x, [1, 1, 3000000000, 3000000000])\noutput y = conv2d(image, image)\n";
     int64_t dims[4] = { 1, 1, 1, 1 };
     btl_graph *g;
     btl_function *f = NULL;
@@ -416,10 +457,15 @@ BTL_TEST(scratch_that_cannot_be_had_is_said) {
     btl_graph_free(g);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(convolutions_pooling_and_their_gradients_are_scipys), cmocka_unit_test(larger_convolutions_are_their_sums_by_blas),
-              cmocka_unit_test(larger_convolutions_are_their_sums_by_plain_loops), cmocka_unit_test(every_tied_maximum_gets_the_whole_gradient),
-              cmocka_unit_test(a_nan_is_the_largest_wherever_it_stands), cmocka_unit_test(derivatives_of_overlapping_maxima_agree_with_the_reference),
+BTL_TEST_MAIN(cmocka_unit_test(convolutions_pooling_and_their_gradients_are_scipys),
+              cmocka_unit_test(larger_convolutions_are_their_sums_by_blas),
+              cmocka_unit_test(larger_convolutions_are_their_sums_by_plain_loops),
+              cmocka_unit_test(every_tied_maximum_gets_the_whole_gradient),
+              cmocka_unit_test(a_nan_is_the_largest_wherever_it_stands),
+              cmocka_unit_test(derivatives_of_overlapping_maxima_agree_with_the_reference),
               cmocka_unit_test(mistakes_name_operands_sizes_and_settings), cmocka_unit_test(sizes_and_types_of_images),
-              cmocka_unit_test(sizes_are_tested_at_the_call_with_words), cmocka_unit_test(builders_in_c_are_the_notations),
-              cmocka_unit_test(the_gradient_of_a_network_agrees_with_finite_differences), cmocka_unit_test(convolving_survives_memory_that_runs_out),
+              cmocka_unit_test(sizes_are_tested_at_the_call_with_words),
+              cmocka_unit_test(builders_in_c_are_the_notations),
+              cmocka_unit_test(the_gradient_of_a_network_agrees_with_finite_differences),
+              cmocka_unit_test(convolving_survives_memory_that_runs_out),
               cmocka_unit_test(scratch_that_cannot_be_had_is_said))
