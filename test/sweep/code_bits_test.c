@@ -282,6 +282,53 @@ BTL_TEST(reductions_give_the_bits_of_the_strips_at_awkward_sizes) {
     SWEEP_END(report);
 }
 
+/* ---- structural ops ----------------------------------------------------------------------------- */
+
+/* What moves and multiplies, beyond the samples: items of every kind, bounds that are variables, sizes around tiles,
+ * vectors, lanes and blocks, leading axes that can be joined and such that cannot. */
+static const char *const structural[] = {
+    "x: f32[7, 5], i: i64 | = x[i:, ::-2]", "x: f32[7, 5], i: i64, j: i64 | = x[i:j:2, j]", "x: i16[9], i: i64, j: i64 | = x[::-1][i:j]",
+    "x: f64[9, 4], i: i64 | = x[::i * 2 + 1, 1:]", "x: f32[6, 4], i: i64 | = x[i, newaxis, :i]", "x: u8[40, 3] | = x[-100:100:7, -1]",
+    "x: f32[5, 6, 7] | = x[1:4, ..., ::-3]", "x: f32[12], i: i64 | = x[8::-1][i:] * 2", "x: f32[4, 5] | = x[3:1] + 1", "x: f64[30, 2], i: i64 | = x[5:i, 1]",
+    "x: f32[5, 4], i: i8[3], j: u16[2, 1] | = x[i, j]", "x: f32[5, 4, 3], i: i32[2, 3] | = x[:, i]", "x: f16[5, 4, 3], i: i64[2], j: i16[2] | = x[i, :, j]",
+    "x: f64[5, 3, 4, 2], i: u64[4, 1], j: u32[5] | = x[:, i, j, ::-1]", "x: f32[50, 40], i: i64[70] | = x[i].T", "x: bool[6, 5], i: i64, j: i64[4] | = x[i, j]",
+    "x: i8[6, 0, 3], i: i64[2] | = x[i]", "x: f32[0, 3], i: i64[0] | = x[i]", "x: f32[4, 3], i: i64[1], j: i64[0] | = x[i, j]",
+    "x: f32[5, 4], y: f32[2, 4], i: i64 | = set_subtensor(x[i:][:2], y)", "x: f32[8], y: f32, i: i64 | = inc_subtensor(x[i:], y)",
+    "x: f32[6, 5], y: f32[5], i: i64 | = inc_subtensor(x[i, ::-1], y)", "x: bf16[6, 5], y: bf16[40, 5], i: i64[40] | = inc_subtensor(x[i], y)",
+    "x: f16[6], y: f16[99], i: i8[99] | = inc_subtensor(x[i], y)", "x: i8[6, 4], y: i8[9, 1], i: i32[9] | = inc_subtensor(x[i], y)",
+    "x: i32[4, 6], y: i32[4, 9], i: u16[9] | = inc_subtensor(x[:, i], y)", "x: bool[6], y: bool[9], i: i64[9] | = inc_subtensor(x[i], y)",
+    "x: u64[5, 6, 2], y: u64[6, 2], i: i64[4, 3] | = inc_subtensor(x[i[:, 0], :, :], y)", "x: f64[5, 6, 7], y: f64[3, 5, 2], i: i64[3], j: i64[3] | = inc_subtensor(x[:, i, j][:, :, newaxis], 1) + y.T[1, 0, 0]",
+    "x: f64[5, 6, 7], y: f64[4, 6], i: i64[4], j: i32[4] | = inc_subtensor(x[i, :, j], y)", "x: f64[5, 6, 7], y: f64[2], i: i64[4, 1], j: i64[2] | = set_subtensor(x[:, i, j], y)",
+    "x: f32[5], y: f32[7], i: i64[7] | = inc_subtensor(zeros_like(x)[i], y)", "x: f32[20, 30] | = reshape(x.T, [6, 100])", "x: f32[20, 30, 5] | = reshape(transpose(x, axes=[2, 0, 1]), [100, 30])",
+    "x: i16[100, 37] | = flatten(x.T)", "x: f32[3, 4], y: f32[5, 4], c: f32[1, 4] | = concatenate([x[::-1], y[1:3], c])", "x: u8[40, 50], y: u8[40, 3] | = concatenate([x, y, x.T[:40, :40]], axis=1)",
+    "x: f32[9, 40] | = concatenate(split(x.T, sizes=[7, 0, 33]), axis=0)", "x: f64[6, 70] | = concatenate(split(x, sizes=[1, 60, 9], axis=1)[::1], axis=1)",
+    "x: f32[40, 70] | = argmax(x, axis=0) + argmin(x, axis=1)[:1]", "x: f64[5, 6, 7] | = argmin(transpose(x, axes=[2, 0, 1]), axis=1)", "x: f16[5, 6, 7] | = argmax(transpose(x, axes=[2, 0, 1]))",
+    "x: u8[1, 6] | = argmax(x, axis=0)", "x: bf16[3, 600] | = argmin(x, axis=1, keepdims=true)", "i: i64, j: i64 | = arange(i, i + 9, 2)", "i: i64, j: i64 | = arange(i + 20, j, -3)",
+    "k: u32[2], x: f32[37, 3] | = random.uniform(k, x.shape) + x", "k: u32[2], x: f32[50] | = random.normal(k, x.shape) + x", "k: u32[2] | = random.bits(k, [1000], bits=64)", "x: f32[7, 3] | = f16(x.shape[0]) + i8(x.shape[1])",
+    "a: f32[40, 30], b: f32[30, 20] | = a @ b", "a: f64[17, 16], b: f64[16, 16] | = a @ b", "a: f32[16, 16], b: f32[16, 16] | = a @ b", "a: f32[15, 7], b: f32[7, 13] | = a @ b",
+    "a: f64[10, 10], b: f64[10] | = a @ b", "a: f64[10], b: f64[10, 10] | = a @ b", "a: f32[100, 784], b: f32[784] | = a @ b", "a: f32[100], b: f32[100, 300] | = a @ b", "a: f64[31, 1030], b: f64[1030] | = a @ b",
+    "a: f64[1030], b: f64[1030, 131] | = a @ b", "a: f32[2100], b: f32[2100] | = a @ b", "a: f32[200, 16], b: f32[16] | = a @ b", "a: f32[200, 17], b: f32[17] | = a @ b", "a: f16[30, 40], b: f16[40, 20] | = a @ b",
+    "a: bf16[300, 40], b: bf16[40] | = a @ b", "a: f32[300, 3], b: f32[3, 500] | = a @ b", "a: f32[70, 300], b: f32[300, 70] | = a @ b", "a: i16[20, 30], b: i16[30, 20] | = a @ b", "a: u64[20, 3], b: u64[3] | = a @ b",
+    "a: f32[2, 3, 40, 30], b: f32[30, 20] | = a @ b", "a: f32[2, 3, 40, 30], b: f32[3, 30, 20] | = a @ b", "a: f32[3, 40, 30], b: f32[2, 1, 30, 20] | = a @ b", "a: f32[1, 3, 40, 30], b: f32[1, 1, 30, 20] | = a @ b",
+    "a: f64[4, 5, 6], b: f64[6, 7] | = a @ b", "a: f64[4, 5, 6], b: f64[4, 6, 7] | = a @ b", "a: f32[64, 3, 20], b: f32[20, 20] | = swapaxes(a, 0, 1) @ b", "a: f32[8, 20, 3, 10], b: f32[8, 20, 3, 10] | = swapaxes(a, 1, 2) @ transpose(b, axes=[0, 2, 3, 1])",
+    "a: f16[3, 40, 30], b: f16[30, 2] | = a @ b", "a: f16[3, 4, 30], b: f16[3, 30, 2] | = a @ b", "a: i32[3, 4, 5], b: i32[5, 6] | = a @ b", "a: bool[3, 4, 5], b: bool[3, 5, 6] | = a @ b", "a: f32[30, 0], b: f32[0, 20] | = a @ b",
+    "a: f32[40, 2, 50], b: f32[50, 30] | = a[::2] @ b", "a: f32[40, 50], b: f32[50, 60] | = a[::2, ::2] @ b[::2, ::-3]", "a: f32[40, 50], b: f32[50] | = a[::2, ::2] @ b[::-2]", "a: f64[20, 50], b: f64[20, 50] | = broadcast_to(a[:, :1], [20, 50]) @ b.T",
+    "a: f32[40, 50], b: f32[50], i: i64 | = a[i:, ::i * 2 + 5] @ b[::i * 2 + 5]", "a: f32[40, 50], b: f32[50, 20], i: i64 | = a[:, ::i * 2 + 5] @ b[::i * 2 + 5]", "a: f32[3, 40, 50], b: f32[50, 20], i: i64 | = a[:, ::i * 2 + 5] @ b",
+};
+
+BTL_TEST(structural_ops_give_the_bits_of_the_strips_in_awkward_layouts) {
+    sweep_report report = { 0 };
+    batch b;
+    batch_begin(&b, &report);
+    for (size_t k = 0; k < sizeof structural / sizeof *structural; k++)
+        for (int how = PLAIN; how < NVARIANTS; how++) {
+            sweep_sample s = sweep_parse(btl_op_find("matmul", 6), structural[k]);
+            case_add(&b, &s, (variant)how, how % 2 ? VALUES_NAN : VALUES_TAME);
+        }
+    batch_end(&b, "fast_compile");
+    SWEEP_END(report);
+}
+
 /* ---- random programs ---------------------------------------------------------------------------- */
 
 static void program_add(batch *b, uint64_t seed, const char *dtype) {
@@ -326,4 +373,5 @@ BTL_TEST(random_programs_give_the_bits_of_the_strips) {
 }
 
 BTL_TEST_MAIN(cmocka_unit_test(every_op_gives_the_bits_of_the_strips_on_its_samples), cmocka_unit_test(every_op_gives_the_bits_of_the_strips_in_every_dtype),
-              cmocka_unit_test(reductions_give_the_bits_of_the_strips_at_awkward_sizes), cmocka_unit_test(random_programs_give_the_bits_of_the_strips))
+              cmocka_unit_test(reductions_give_the_bits_of_the_strips_at_awkward_sizes),
+              cmocka_unit_test(structural_ops_give_the_bits_of_the_strips_in_awkward_layouts), cmocka_unit_test(random_programs_give_the_bits_of_the_strips))
