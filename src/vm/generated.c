@@ -10,7 +10,7 @@
 #include "vm/generated.h"
 
 #include "base/os.h"
-#include "vm/fold.h"
+#include "vm/fold_steps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
