@@ -13,7 +13,6 @@
 #include "vm/fold_steps.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Generated code reads operands itself. */
@@ -150,7 +149,8 @@ static btl_status code_compile(code_job *j, btl_error *err) {
     char *log = NULL;
     btl_code *loaded = NULL;
     btl_code_options o = { .cache_dir = f->ctx && f->ctx->cache_dir[0] ? f->ctx->cache_dir : NULL, .compiler = f->ctx && f->ctx->compiler[0] ? f->ctx->compiler : NULL,
-                           .extra_key = j->extra_key, .flags = j->flags, .libraries = j->libraries, .note = code_note, .note_user = f, .level = getenv("BITALE_LEVEL") ? atoi(getenv("BITALE_LEVEL")) : 1 };
+                           .extra_key = j->extra_key, .flags = j->flags, .libraries = j->libraries, .note = code_note, .note_user = f,
+                           .level = 1 }; /* docs/DESIGN.md says why */
     btl_status status = btl_code_load(f->ctx, &o, j->n, j->sources, &loaded, &log, &why);
     if (status == BTL_OK) {
         code_publish(f, loaded);

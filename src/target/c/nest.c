@@ -65,7 +65,6 @@ typedef struct nest {
     const char **fold;             /* names of the combining functions, by result */
     int nkept, nreduced;
     nest_loop *kept, *reduced;     /* of a map: all are kept */
-    int nbuffers;
 } nest;
 
 static nest_stride nest_operand_stride(nest *n, int operand, int axis, const btl_dim *space) {
@@ -179,6 +178,12 @@ static void nest_pointers(nest *n, int nouter, bool outputs) {
                       nest_at(n, btl_emit_format(n->e, "y%d", k), n->nin + k, n->kept, nouter, 'i'));
 }
 
+/* The same inside reduced loops that are open: o0, o1, … */
+static void nest_reduced_pointers(nest *n, int nouter) {
+    for (int i = 0; i < n->nin; i++)
+        btl_emit_text(n->e, "const %s *o%d = %s;\n", nest_ctype(n, i), i, nest_at(n, btl_emit_format(n->e, "p%d", i), i, n->reduced, nouter, 'j'));
+}
+
 /* ---- the body ------------------------------------------------------------------------------ */
 
 /* How an innermost loop reads an operand. */
@@ -193,13 +198,18 @@ static int nest_param_index(const nest *n, const btl_node *node) {
     return -1;
 }
 
+static int nest_position(const nest *n, const btl_node *node) {
+    int k = 0;
+    while (n->nodes[k] != node) k++;
+    return k;
+}
+
 /* The name of a value: as it lies in memory, or (wide) as it is computed with. */
 static const char *nest_value(nest *n, const btl_var *v, bool wide) {
     int i = nest_param_index(n, v->node);
     const char *w = wide && btl_elem_is_half(v->type.dtype) ? "w" : "";
     if (i >= 0) return btl_emit_format(n->e, "a%d%s", i, w);
-    for (i = 0; n->nodes[i] != v->node; i++) {}
-    return btl_emit_format(n->e, "v%d%s", i, w);
+    return btl_emit_format(n->e, "v%d%s", nest_position(n, v->node), w);
 }
 
 /* Half types: the value once more, in f32. */
@@ -218,8 +228,6 @@ static const char *nest_code(const btl_node *node, bool near) {
     return btl_elem_code(node->op->elem, node->in[node->nin - 1]->type.dtype);
 }
 
-static int nest_position(const nest *n, const btl_node *node);
-
 static void nest_far(nest *n, const btl_node *node, const char *x) {
     bool f32 = btl_elem_computed(node->in[0]->type.dtype) == BTL_F32;
     double limit = f32 ? node->op->elem->near_f32 : node->op->elem->near_f64;
@@ -227,12 +235,6 @@ static void nest_far(nest *n, const btl_node *node, const char *x) {
 }
 
 /* ---- stages -------------------------------------------------------------------------------- */
-
-static int nest_position(const nest *n, const btl_node *node) {
-    int k = 0;
-    while (n->nodes[k] != node) k++;
-    return k;
-}
 
 /* Read from memory or written as a literal: there in every loop. */
 static bool nest_is_everywhere(const nest *n, const btl_node *node) {
@@ -431,17 +433,17 @@ static void nest_scalar(nest *n) {
     nest_element(n, 0, loads, targets, "0", "0", false);
 }
 
-/* Loads along one loop for pointers p0, p1, …, moved on by `from` elements of the loop (NULL: none). `unit`: strides that a
- * run tells are taken to be 1. */
-static nest_load *nest_loads_along(nest *n, const nest_loop *l, const char *from, bool unit) {
+/* Loads along one loop for pointers p0, p1, … (or of another letter), moved on by `from` elements of the loop (NULL: none).
+ * `unit`: strides that a run tells are taken to be 1. */
+static nest_load *nest_loads_along(nest *n, char letter, const nest_loop *l, const char *from, bool unit) {
     nest_load *loads = BTL_ARRAY(n->a, nest_load, n->nin + 1);
     for (int i = 0; i < n->nin; i++) {
         const nest_stride *s = &l->strides[i];
         const char *step = unit && s->kind == STEP_RUN ? "1" : nest_step(n, i, s);
-        if (s->kind == STEP_NONE) loads[i] = (nest_load){ btl_emit_format(n->e, "p%d", i), NULL };
-        else if (!from) loads[i] = (nest_load){ btl_emit_format(n->e, "p%d", i), step };
-        else if (strcmp(step, "1") == 0) loads[i] = (nest_load){ btl_emit_format(n->e, "(p%d + %s)", i, from), "1" };
-        else loads[i] = (nest_load){ btl_emit_format(n->e, "(p%d + (%s) * %s)", i, from, step), step };
+        if (s->kind == STEP_NONE) loads[i] = (nest_load){ btl_emit_format(n->e, "%c%d", letter, i), NULL };
+        else if (!from) loads[i] = (nest_load){ btl_emit_format(n->e, "%c%d", letter, i), step };
+        else if (strcmp(step, "1") == 0) loads[i] = (nest_load){ btl_emit_format(n->e, "(%c%d + %s)", letter, i, from), "1" };
+        else loads[i] = (nest_load){ btl_emit_format(n->e, "(%c%d + (%s) * %s)", letter, i, from, step), step };
     }
     return loads;
 }
@@ -465,10 +467,10 @@ static void nest_along(nest *n, const nest_loop *l, const char *count, const cha
             and = " && ";
         }
         btl_emit_text(n->e, ")\n");
-        nest_flat(n, count, nest_loads_along(n, l, from, true), targets);
+        nest_flat(n, count, nest_loads_along(n, 'p', l, from, true), targets);
         btl_emit_text(n->e, "else\n");
     }
-    nest_flat(n, count, nest_loads_along(n, l, from, false), targets);
+    nest_flat(n, count, nest_loads_along(n, 'p', l, from, false), targets);
 }
 
 static bool nest_is_few(const nest_loop *l, int64_t *size) { return btl_dim_is_const(l->size, size) && *size <= NEST_FEW; }
@@ -689,19 +691,11 @@ static void nest_reduce_pieces(nest *n, bool one_block) {
     nest_value_buffers(n, NEST_STRIP);
     btl_emit_text(n->e, "int64_t filled = 0, at = 0;\n");
     nest_open_all(n, n->reduced, inner, 'j');
-    for (int i = 0; i < n->nin; i++)
-        btl_emit_text(n->e, "const %s *o%d = %s;\n", nest_ctype(n, i), i, nest_at(n, btl_emit_format(n->e, "p%d", i), i, n->reduced, inner, 'j'));
+    nest_reduced_pointers(n, inner);
     btl_emit_text(n->e, "for (int64_t from = 0, count; from < %s; from += count) {\ncount = %s - from < %d - filled ? %s - from : %d - filled;\n", size, size,
                   NEST_STRIP, size, NEST_STRIP);
     n->depth++;
-    nest_load *loads = nest_loads_along(n, l, "from", false);
-    for (int i = 0; i < n->nin; i++) { /* the same, from o0, o1, … */
-        char *p = strchr(loads[i].pointer, 'p');
-        char *copy = btl_arena_strdup(n->a, loads[i].pointer);
-        copy[p - loads[i].pointer] = 'o';
-        loads[i].pointer = copy;
-    }
-    nest_flat(n, "count", loads, nest_value_names(n, "filled"));
+    nest_flat(n, "count", nest_loads_along(n, 'o', l, "from", false), nest_value_names(n, "filled"));
     btl_emit_text(n->e, "filled += count;\nif (filled == %d) {\n", NEST_STRIP);
     for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, v%d_, filled, at);\n", n->fold[k], k, k);
     btl_emit_text(n->e, "at += filled, filled = 0;\n");
@@ -818,8 +812,7 @@ static void nest_reduce_columns(nest *n) {
         nest_open_all(n, n->reduced, n->nreduced, 'j');
         /* pointers of this row */
         btl_emit_text(n->e, "{\n");
-        for (int i = 0; i < n->nin; i++)
-            btl_emit_text(n->e, "const %s *o%d = %s;\n", nest_ctype(n, i), i, nest_at(n, btl_emit_format(n->e, "p%d", i), i, n->reduced, n->nreduced, 'j'));
+        nest_reduced_pointers(n, n->nreduced);
         bool direct = true;
         for (int k = 0; k < n->nout; k++) {
             int i = nest_identity(n, k);
@@ -830,13 +823,7 @@ static void nest_reduce_columns(nest *n) {
                 btl_emit_text(n->e, "%s_rows($rt acc%d, o%d + column, width, at, width);\n", n->fold[k], k, nest_identity(n, k));
             btl_emit_text(n->e, "at += 1;\n");
         } else {
-            nest_load *loads = nest_loads_along(n, columns, "column", false);
-            for (int i = 0; i < n->nin; i++) {
-                char *p = strchr(loads[i].pointer, 'p'), *copy = btl_arena_strdup(n->a, loads[i].pointer);
-                copy[p - loads[i].pointer] = 'o';
-                loads[i].pointer = copy;
-            }
-            nest_flat(n, "width", loads, nest_value_names(n, NULL));
+            nest_flat(n, "width", nest_loads_along(n, 'o', columns, "column", false), nest_value_names(n, NULL));
             nest_tile_rows(n, "1", "width");
         }
         nest_tile_block(n, one_block);
