@@ -14,6 +14,7 @@
 #include "ops/conv.h"
 
 #include "base/error.h"
+#include "expr/emit.h"
 #include "expr/operand.h"
 
 extern const btl_op btl_op_conv2d, btl_op_conv2d_dx, btl_op_conv2d_dk;
@@ -324,7 +325,7 @@ static btl_status conv2d_dk_eval(btl_exec *x) {
 /* ---- kernels ------------------------------------------------------------------------------- */
 
 /* Integers have no BLAS: they take the plain loops of the reference. */
-#define CONV_KERNEL(name, compute)                                                                \
+#define CONV_KERNEL(name, compute, text)                                                                \
     static size_t name##_workspace(const btl_exec *x) {                                           \
         btl_conv c;                                                                               \
         bool is_float = btl_dtype_kind(x->out[0].dtype) == 'f';                                   \
@@ -336,10 +337,11 @@ static btl_status conv2d_dk_eval(btl_exec *x) {
         BTL_TRY(name##_read(x, &c));                                                              \
         compute(x->ctx, &c, x->work);                                                             \
         return BTL_OK;                                                                            \
-    }
-CONV_KERNEL(conv2d, btl_conv_products)
-CONV_KERNEL(conv2d_dx, btl_conv_images)
-CONV_KERNEL(conv2d_dk, btl_conv_kernels)
+    }                                                                                             \
+    static btl_status name##_emit(btl_emit *e) { return text(e, conv_settings(e->node->op, e->params)); }
+CONV_KERNEL(conv2d, btl_conv_products, btl_conv_products_emit)
+CONV_KERNEL(conv2d_dx, btl_conv_images, btl_conv_images_emit)
+CONV_KERNEL(conv2d_dk, btl_conv_kernels, btl_conv_kernels_emit)
 
 /* ---- the ops ------------------------------------------------------------------------------- */
 
@@ -374,7 +376,7 @@ static const char *const conv2d_samples[] = {
         .name = #name_, .doc = doc_, .signature = signature_, .version = 1, .min_in = 2, .max_in = 2, .nout = 1, \
         .promote = PROMOTE_COMMON, .nparams = NSETTINGS + 1 - (first), .params = conv_params + (first), .infer = name_##_infer, \
         .build = conv_build, .eval = name_##_eval, .kernel = name_##_kernel, .workspace = name_##_workspace, \
-        .vjp = name_##_vjp, __VA_ARGS__                                                           \
+        .emit = name_##_emit, .vjp = name_##_vjp, __VA_ARGS__                                                           \
     };
 CONV_OP(conv2d, "conv2d(x, k, stride=1, padding=0, flip=false)",
         "cross-correlation of images x[b, c, h, w] with kernels k[o, c, i, j], where all of the kernel lies inside", 1,

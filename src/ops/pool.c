@@ -16,6 +16,7 @@
 #include "ops/pool.h"
 
 #include "base/error.h"
+#include "expr/emit.h"
 #include "expr/operand.h"
 
 #include <math.h>
@@ -186,11 +187,13 @@ static bool pool_max_connected(const btl_node *n, int out, int in) {
 
 /* ---- running ------------------------------------------------------------------------------- */
 
+static bool pool_is_of_max(const btl_op *op) { return op == &btl_op_max_pool2d_dx || op == &btl_op_max_pool2d_at; }
+static bool pool_is_to_pixels(const btl_op *op) { return op == &btl_op_max_pool2d_dx || op == &btl_op_mean_pool2d_dx; }
+
 static btl_status pool_read(const btl_exec *x, btl_pool *s) {
     const btl_param *p = pool_settings(x->node->op, x->params);
     const btl_op *op = x->node->op;
-    bool of_max = op == &btl_op_max_pool2d_dx || op == &btl_op_max_pool2d_at;
-    bool to_pixels = op == &btl_op_max_pool2d_dx || op == &btl_op_mean_pool2d_dx;
+    bool of_max = pool_is_of_max(op), to_pixels = pool_is_to_pixels(op);
     int64_t size[2], stride[2], padding[2];
     BTL_TRY(btl_window_read(x, &p[SIZE], size));
     BTL_TRY(btl_window_read(x, &p[STRIDE], stride));
@@ -308,13 +311,18 @@ static size_t pool_workspace(const btl_exec *x) {
     static btl_status name_##_kernel(btl_exec *x) {                                               \
         btl_pool s;                                                                               \
         BTL_TRY(pool_read(x, &s));                                                                \
-        fast(&s, x->work);                                                                        \
+        btl_pool_##fast(&s, x->work);                                                             \
         return BTL_OK;                                                                            \
+    }                                                                                             \
+    static btl_status name_##_emit(btl_emit *e) {                                                 \
+        const btl_op *op = e->node->op;                                                           \
+        return btl_pool_emit(e, #fast, pool_settings(op, e->params), pool_is_of_max(op), pool_is_to_pixels(op)); \
     }                                                                                             \
     const btl_op btl_op_##name_ = {                                                               \
         .name = #name_, .doc = doc_, .signature = signature_, .version = 1, .min_in = nin_, .max_in = nin_, .nout = 1, \
         .nparams = NSETTINGS + 1 - (first), .params = pool_params + (first), .infer = infer_, .build = pool_build, \
-        .eval = name_##_eval, .kernel = name_##_kernel, .workspace = pool_workspace, .vjp = name_##_vjp, __VA_ARGS__ \
+        .eval = name_##_eval, .kernel = name_##_kernel, .workspace = pool_workspace, .emit = name_##_emit, \
+        .vjp = name_##_vjp, __VA_ARGS__ \
     };
 
 static const char *const max_pool2d_samples[] = {
@@ -329,13 +337,13 @@ static const char *const max_pool2d_samples[] = {
 };
 POOL_OP(max_pool2d, "max_pool2d(x, size=2, stride=none, padding=0)",
         "the largest of each window of images x[b, c, h, w]; a last incomplete window is dropped; NaN if one is NaN", 1,
-        1, pool_infer, pool_reference_max, btl_pool_max, .samples = max_pool2d_samples)
+        1, pool_infer, pool_reference_max, max, .samples = max_pool2d_samples)
 POOL_OP(max_pool2d_dx, "max_pool2d_dx(x, y, dy, size=2, stride=none, padding=0)",
         "the derivative of y = max_pool2d(x): to every pixel that is y", 3, 1, pool_max_infer, pool_reference_pixel,
-        btl_pool_to_max, .promote = PROMOTE_COMMON, .flags = OP_HIDDEN, .connected = pool_max_connected)
+        to_max, .promote = PROMOTE_COMMON, .flags = OP_HIDDEN, .connected = pool_max_connected)
 POOL_OP(max_pool2d_at, "max_pool2d_at(x, y, v, size=2, stride=none, padding=0)",
         "the sum of v over the pixels where x is y = max_pool2d(x)", 3, 1, pool_max_infer, pool_reference_window,
-        btl_pool_at_max, .promote = PROMOTE_COMMON, .flags = OP_HIDDEN, .connected = pool_max_connected)
+        at_max, .promote = PROMOTE_COMMON, .flags = OP_HIDDEN, .connected = pool_max_connected)
 
 static const char *const mean_pool2d_samples[] = {
     "x: f64[1, 1, 4, 4]", "x: f64[2, 1, 4, 5] | size=[2, 3]", "x: f64[1, 1, 5, 5] | size=3, stride=1",
@@ -348,9 +356,9 @@ static const char *const mean_pool2d_samples[] = {
 POOL_OP(
     mean_pool2d, "mean_pool2d(x, size=2, stride=none, padding=0)",
     "the mean of each window of images x[b, c, h, w], of its pixels in the image; a last incomplete window is dropped",
-    1, 1, pool_infer, pool_reference_window, btl_pool_mean, .promote = PROMOTE_REAL, .samples = mean_pool2d_samples)
+    1, 1, pool_infer, pool_reference_window, mean, .promote = PROMOTE_REAL, .samples = mean_pool2d_samples)
 POOL_OP(mean_pool2d_dx, "mean_pool2d_dx(dy, image, size=2, stride=none, padding=0)", "the derivative of mean_pool2d, of that size", 1, 0,
-        mean_pool2d_dx_infer, pool_reference_pixel, btl_pool_spread, .promote = PROMOTE_REAL, .flags = OP_HIDDEN)
+        mean_pool2d_dx_infer, pool_reference_pixel, spread, .promote = PROMOTE_REAL, .flags = OP_HIDDEN)
 
 /* ---- public builders ------------------------------------------------------------------------ */
 

@@ -314,6 +314,14 @@ static const char *const structural[] = {
     "a: f16[3, 40, 30], b: f16[30, 2] | = a @ b", "a: f16[3, 4, 30], b: f16[3, 30, 2] | = a @ b", "a: i32[3, 4, 5], b: i32[5, 6] | = a @ b", "a: bool[3, 4, 5], b: bool[3, 5, 6] | = a @ b", "a: f32[30, 0], b: f32[0, 20] | = a @ b",
     "a: f32[40, 2, 50], b: f32[50, 30] | = a[::2] @ b", "a: f32[40, 50], b: f32[50, 60] | = a[::2, ::2] @ b[::2, ::-3]", "a: f32[40, 50], b: f32[50] | = a[::2, ::2] @ b[::-2]", "a: f64[20, 50], b: f64[20, 50] | = broadcast_to(a[:, :1], [20, 50]) @ b.T",
     "a: f32[40, 50], b: f32[50], i: i64 | = a[i:, ::i * 2 + 5] @ b[::i * 2 + 5]", "a: f32[40, 50], b: f32[50, 20], i: i64 | = a[:, ::i * 2 + 5] @ b[::i * 2 + 5]", "a: f32[3, 40, 50], b: f32[50, 20], i: i64 | = a[:, ::i * 2 + 5] @ b",
+    "x: f32[3, 4, 20, 20], w: f32[5, 4, 1, 1] | = conv2d(x, w)", "x: f64[3, 20, 20, 4], w: f64[5, 4, 1, 1] | = conv2d(transpose(x, axes=[0, 3, 1, 2]), w)", "x: f32[30, 4, 9, 9], w: f32[4, 20, 3, 3] | = conv2d(x, swapaxes(w, 0, 1), padding=1)",
+    "x: f32[2, 3, 9, 9], w: f32[4, 3, 3, 3] | = conv2d(x, w, stride=x.shape[0], padding=w.shape[1] - 1)", "x: i16[2, 3, 9, 9], w: i16[4, 3, 3, 3] | = conv2d(x, w, stride=x.shape[0], padding=1, flip=true)",
+    "y: f32[3, 5, 20, 20], w: f32[5, 4, 1, 1] | = conv2d_dx(y, w, size=[20, 20])", "y: f32[30, 5, 7, 7], w: f32[4, 5, 3, 3] | = conv2d_dx(y, swapaxes(w, 0, 1), size=[9, 9])", "y: f32[7, 7, 5, 30], w: f32[5, 4, 3, 3] | = conv2d_dx(transpose(y, axes=[3, 2, 0, 1]), w, size=[9, 9])",
+    "x: f32[3, 4, 20, 20], y: f32[3, 5, 20, 20] | = conv2d_dk(x, y, size=[1, 1])", "x: bf16[30, 4, 9, 9], y: bf16[30, 5, 7, 7] | = conv2d_dk(x, y, size=[3, 3])", "x: f32[9, 9, 4, 30], y: f32[30, 5, 7, 7] | = conv2d_dk(transpose(x, axes=[3, 2, 0, 1]), y, size=[3, 3])",
+    "x: u8[1, 2, 5, 5], y: u8[1, 3, 4, 4] | = conv2d_dk(x, y, size=[2, 2])", "x: bool[2, 2, 6, 6], w: bool[2, 2, 3, 3] | = conv2d(x, w, padding=2, stride=2)",
+    "x: f32[3, 2, 20, 22] | = max_pool2d(x)", "x: f32[3, 20, 22, 2] | = max_pool2d(transpose(x, axes=[0, 3, 1, 2]))", "x: f32[2, 3, 9, 9] | = max_pool2d(x, size=3, stride=x.shape[0], padding=1)", "x: f16[2, 3, 9, 9] | = mean_pool2d(x, size=3, stride=x.shape[0], padding=1)",
+    "x: f32[3, 2, 20, 22], v: f32[3, 2, 10, 11] | = max_pool2d_dx(x, max_pool2d(x), v)", "x: f32[3, 2, 20, 22], v: f32[10, 3, 2, 11] | = max_pool2d_dx(x, max_pool2d(x), transpose(v, axes=[1, 2, 0, 3]))",
+    "x: f32[2, 1, 9, 9], v: f32[2, 1, 9, 9] | = max_pool2d_at(x, max_pool2d(x, size=3, stride=2), v, size=3, stride=2)", "x: bf16[2, 1, 8, 8], v: bf16[2, 1, 8, 8] | = max_pool2d_at(x, max_pool2d(x), v)",
 };
 
 BTL_TEST(structural_ops_give_the_bits_of_the_strips_in_awkward_layouts) {
