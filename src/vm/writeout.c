@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "target/c/cnames.h"
 #include "target/c/standalone.h"
-#include "vm/code.h"
+#include "vm/generated.h"
 #include "vm/state.h"
 
 #include <string.h>
