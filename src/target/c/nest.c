@@ -60,6 +60,7 @@ typedef struct nest {
     int nnodes, nin, nout, depth;
     bool has_near;
     int nstages, *stage;           /* of each node: the loop in which it is computed */
+    int at_stage;                  /* the loop that is being written */
     bool *crosses;                 /* of each node: a later loop reads it */
     const btl_op *reduction;       /* "sum", …, or NULL */
     const char **fold;             /* names of the combining functions, by result */
@@ -212,9 +213,17 @@ static const char *nest_value(nest *n, const btl_var *v, bool wide) {
     return btl_emit_format(n->e, "v%d%s", nest_position(n, v->node), w);
 }
 
+/* Does the stage that is being written compute with the value? Casts take it as it lies in memory. */
+static bool nest_is_read_wide(const nest *n, const btl_var *v) {
+    for (int k = 0; k < n->nnodes; k++)
+        for (int i = 0; n->stage[k] == n->at_stage && n->nodes[k]->op != &btl_op_cast && i < n->nodes[k]->nin; i++)
+            if (n->nodes[k]->in[i]->node == v->node) return true;
+    return false;
+}
+
 /* Half types: the value once more, in f32. */
 static void nest_widen(nest *n, const btl_var *v) {
-    if (btl_elem_is_half(v->type.dtype))
+    if (btl_elem_is_half(v->type.dtype) && nest_is_read_wide(n, v))
         btl_emit_text(n->e, "const float %s = %s;\n", nest_value(n, v, true), btl_elem_load(n->a, v->type.dtype, nest_value(n, v, false)));
 }
 
@@ -330,6 +339,7 @@ static bool nest_stage_reads(const nest *n, int stage, const btl_node *in) {
 
 /* One element of one stage: loads, the body, stores into target[…]; `at` is the element's place, `in_strip` that in the strip. */
 static void nest_element(nest *n, int stage, const nest_load *loads, const char *const *targets, const char *at, const char *in_strip, bool near) {
+    n->at_stage = stage;
     for (int i = 0; i < n->nin; i++) {
         const char *type = nest_ctype(n, i);
         if (!nest_stage_reads(n, stage, n->body->params[i]->node)) continue;
@@ -667,14 +677,16 @@ static void nest_reduce_blocks(nest *n, bool one_block) {
         int i = nest_identity(n, k);
         direct &= i >= 0 && nest_is_unit(&l->strides[i]);
     }
+    bool moves = false; /* does any operand vary along it? */
+    for (int i = 0; i < n->nin; i++) moves |= l->strides[i].kind != STEP_NONE;
     if (!direct) nest_value_buffers(n, NEST_STRIP);
     btl_emit_text(n->e, "for (int64_t block = 0; block < %s; block += %d) {\nconst int64_t elems = %s - block < %d ? %s - block : %d;\n", size, NEST_BLOCK,
                   size, NEST_BLOCK, size, NEST_BLOCK);
     if (direct) {
         for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, p%d + block, elems, 0);\n", n->fold[k], k, nest_identity(n, k));
     } else {
-        btl_emit_text(n->e, "for (int64_t at = 0; at < elems; at += %d) {\nconst int64_t count = elems - at < %d ? elems - at : %d, from = block + at;\n",
-                      NEST_STRIP, NEST_STRIP, NEST_STRIP);
+        btl_emit_text(n->e, "for (int64_t at = 0; at < elems; at += %d) {\nconst int64_t count = elems - at < %d ? elems - at : %d%s;\n",
+                      NEST_STRIP, NEST_STRIP, NEST_STRIP, moves ? ", from = block + at" : "");
         nest_along(n, l, "count", "from", nest_value_names(n, NULL));
         for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, v%d_, count, at);\n", n->fold[k], k, k);
         btl_emit_text(n->e, "}\n");
@@ -786,7 +798,12 @@ static void nest_reduce_columns(nest *n) {
     nest_pointers(n, inner, true);
     btl_emit_text(n->e, "{\n");
     nest_accumulators(n, most, !one_block);
-    nest_value_buffers(n, few ? NEST_STRIP : most);
+    bool direct = true;
+    for (int k = 0; k < n->nout; k++) {
+        int i = nest_identity(n, k);
+        direct &= i >= 0 && nest_is_unit(&columns->strides[i]);
+    }
+    if (few || !direct) nest_value_buffers(n, few ? NEST_STRIP : most);
     const char *total = nest_size(n, columns);
     if (few) {
         int64_t height = 1;
@@ -813,11 +830,6 @@ static void nest_reduce_columns(nest *n) {
         /* pointers of this row */
         btl_emit_text(n->e, "{\n");
         nest_reduced_pointers(n, n->nreduced);
-        bool direct = true;
-        for (int k = 0; k < n->nout; k++) {
-            int i = nest_identity(n, k);
-            direct &= i >= 0 && nest_is_unit(&columns->strides[i]);
-        }
         if (direct) {
             for (int k = 0; k < n->nout; k++)
                 btl_emit_text(n->e, "%s_rows($rt acc%d, o%d + column, width, at, width);\n", n->fold[k], k, nest_identity(n, k));
