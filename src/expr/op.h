@@ -76,7 +76,8 @@ typedef struct btl_batch {
 /* ---- elementwise ops ---------------------------------------------------------------------- */
 
 /* The scalar function of an elementwise op. `code` is a C expression over $0 $1 $2 (the operands),
- * in which $t is the operands' type name ("f32"), $T its C type, $f the suffix of C's functions
+ * in which $t is the operands' type name ("f32"), $T its C type, $U the type without a sign
+ * in which integers may overflow, $f the suffix of C's functions
  * ("f" for f32, "" for f64) and $r the result's type name; functions btl_… come from vecmath.inc.
  * One text for all dtypes, or different ones for floats, signed, unsigned and bool (NULL: the op
  * does not take that kind). f16 and bf16 compute in f32 and round each result.
@@ -181,6 +182,8 @@ struct btl_op {
     size_t (*workspace)(const btl_exec *x);   /* bytes; data pointers are not yet set */
     /* Its own C text (expr/emit.h). Missing: generated code leaves the node to kernel or eval. */
     btl_status (*emit)(btl_emit *e);
+    /* What it means that it fails at run time, for lists of such codes: "an index is out of range". */
+    const char *fails;
 
     btl_status (*vjp)(btl_vjp *v);
     /* Missing: derived, as the vjp of the vjp (grad/forward.c). */

@@ -251,7 +251,7 @@ static const char *const argreduce_samples[] = {
         .name = #name_, .doc = doc_, .signature = #name_ "(x, axis=none, keepdims=false)", .version = 1, \
         .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_CAN_FAIL, .promote = PROMOTE_NONE, .nparams = 2, \
         .params = btl_reduce_params, .infer = argreduce_infer, .build = argreduce_build, .eval = name_##_eval, \
-        .kernel = name_##_kernel, .emit = name_##_emit, .connected = argreduce_never_connected, .samples = argreduce_samples, \
+        .kernel = name_##_kernel, .emit = name_##_emit, .fails = #name_ " of no elements", .connected = argreduce_never_connected, .samples = argreduce_samples, \
     };                                                                                            \
     btl_var *(btl_##name_)(btl_graph *g, btl_var *x, int naxes, const int *axes, bool keepdims) {              \
         const btl_param params[2] = { { .axes = { naxes, axes } }, { .i = keepdims } };        \

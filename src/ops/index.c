@@ -256,7 +256,7 @@ const btl_op btl_op_subtensor = {
     .name = "subtensor", .doc = "x[ints, slices, newaxis]; a view", .signature = "x[...]", .version = 1, .min_in = 1,
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL | OP_IS_PURE_SHAPE, .nparams = 1, .params = index_params,
     .infer = subtensor_infer, .measure = subtensor_measure, .view = subtensor_view, .views = subtensor_views,
-    .emit = btl_subtensor_emit,
+    .emit = btl_subtensor_emit, .fails = "an index is out of range, or a step is 0",
     .vjp = subtensor_vjp, .connected = subtensor_connected, .batch = subtensor_batch,
     .samples = subtensor_samples,
 };
@@ -610,7 +610,7 @@ const btl_op btl_op_advanced_subtensor = {
     .name = "advanced_subtensor", .doc = "x[integer arrays]", .signature = "x[i, ...]", .version = 1, .min_in = 2,
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL, .nparams = 1, .params = index_params, .infer = advanced_infer,
     .eval = advanced_eval, .kernel = advanced_kernel, .workspace = index_workspace,
-    .emit = btl_advanced_subtensor_emit, .vjp = subtensor_vjp,
+    .emit = btl_advanced_subtensor_emit, .fails = "an index is out of range", .vjp = subtensor_vjp,
     .connected = subtensor_connected, .batch = advanced_batch,
     .samples = advanced_subtensor_samples,
 };
@@ -764,6 +764,7 @@ const btl_op btl_op_set_subtensor = {
     .signature = "set_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = set_subtensor_eval,
     .kernel = set_subtensor_kernel, .workspace = index_workspace, .emit = btl_set_subtensor_emit,
+    .fails = "an index is out of range, or what is set has other sizes",
     .vjp = set_subtensor_vjp, .connected = index_write_connected, .jvp = btl_jvp_linear, .batch = index_write_batch,
     .samples = set_subtensor_samples,
 };
@@ -779,6 +780,7 @@ const btl_op btl_op_inc_subtensor = {
     .signature = "inc_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = inc_subtensor_eval,
     .kernel = inc_subtensor_kernel, .workspace = index_workspace, .emit = btl_inc_subtensor_emit,
+    .fails = "an index is out of range, or what is added has other sizes",
     .vjp = inc_subtensor_vjp, .connected = index_write_connected, .jvp = btl_jvp_linear, .batch = index_write_batch,
     .samples = inc_subtensor_samples,
 };

@@ -26,7 +26,7 @@
  * L1, so that one kernel call of the tree serves many rows. Columns (kept axes innermost): a tile
  * of columns has its lanes side by side, lane by lane, and one combine call takes several rows of
  * the tile. SPDX-License-Identifier: BSD-3-Clause */
-#include "vm/fold.h"
+#include "vm/fold_steps.h"
 #include "vm/strip_program.h"
 
 #include <assert.h>

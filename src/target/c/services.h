@@ -6,7 +6,7 @@
 #include "base/context.h"
 #include "expr/op.h"
 
-/* The steps of a reduction's order (vm/fold.h), by the number of a fold. */
+/* The steps of a reduction's order (vm/fold_steps.h), by the number of a fold. */
 typedef struct btl_fold btl_fold;
 typedef struct btl_fold_layout { void (*fn[3])(int64_t, const void *const *, void *); size_t elem_bytes; } btl_fold_layout; /* of its size */
 typedef struct btl_fold_services {

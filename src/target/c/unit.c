@@ -1,6 +1,7 @@
 /* unit.c - see unit.h: from nodes to kernels, each once. SPDX-License-Identifier: BSD-3-Clause */
 #include "target/c/unit.h"
 
+#include "target/c/cnames.h"
 #include "target/c/elem.h"
 #include "target/c/services.h"
 
@@ -158,6 +159,17 @@ static void unit_print_body(btl_text *t, const char *body, bool standalone) {
     }
 }
 
+/* A parameter that this body does not need is said to be so: kernels have what their nodes have. */
+static void unit_print_unused(btl_text *t, const btl_c_kernel *k) {
+    char name[24];
+    for (int i = 0; i < k->nin + k->nout; i++) {
+        if (k->is_view && i >= k->nin) continue;
+        snprintf(name, sizeof name, i < k->nin ? "x%d" : "y%d", i < k->nin ? i : i - k->nin);
+        if (!btl_cname_occurs(k->body, name)) btl_text_printf(t, "    (void)%s;\n", name);
+    }
+    if (k->has_work && !btl_cname_occurs(k->body, "work")) btl_text_add(t, "    (void)work;\n");
+}
+
 void btl_unit_print_kernel(btl_text *t, btl_unit *u, btl_c_kernel *k, const char *linkage, bool standalone) {
     (void)u;
     btl_text_add(t, "/*");
@@ -170,6 +182,7 @@ void btl_unit_print_kernel(btl_text *t, btl_unit *u, btl_c_kernel *k, const char
     else if (rt) btl_text_printf(t, "%.*s, const void *rt)", (int)(length - 1), k->head);
     else btl_text_add(t, k->head);
     btl_text_add(t, " {\n");
+    if (standalone) unit_print_unused(t, k);
     unit_print_body(t, k->body, standalone);
     if (k->can_fail) btl_text_add(t, "    return 0;\n");
     btl_text_add(t, "}\n\n");

@@ -1,5 +1,5 @@
-/* fold.c - see fold.h. SPDX-License-Identifier: BSD-3-Clause */
-#include "vm/fold.h"
+/* fold_steps.c - see fold_steps.h. SPDX-License-Identifier: BSD-3-Clause */
+#include "vm/fold_steps.h"
 
 #include <pthread.h>
 #include <stdio.h>

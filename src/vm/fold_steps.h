@@ -1,8 +1,8 @@
-/* fold.h - the steps of a reduction's order (strip_reduce.c) on buffers, for the strip interpreter and
+/* fold_steps.h - the steps of a reduction's order (strip_reduce.c) on buffers, for the strip interpreter and
  * for generated code, which calls them through its services (target/c/services.h) so that the compiler is spared them.
  * SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BTL_VM_FOLD_H
-#define BTL_VM_FOLD_H
+#ifndef BTL_VM_FOLD_STEPS_H
+#define BTL_VM_FOLD_STEPS_H
 
 #include "target/c/services.h"
 #include "vm/strips.h"
