@@ -376,7 +376,7 @@ static const char *const conv2d_samples[] = {
         .name = #name_, .doc = doc_, .signature = signature_, .version = 1, .min_in = 2, .max_in = 2, .nout = 1, \
         .promote = PROMOTE_COMMON, .nparams = NSETTINGS + 1 - (first), .params = conv_params + (first), .infer = name_##_infer, \
         .build = conv_build, .eval = name_##_eval, .kernel = name_##_kernel, .workspace = name_##_workspace, \
-        .emit = name_##_emit, .vjp = name_##_vjp, __VA_ARGS__                                                           \
+        .emit = name_##_emit, .fails = "stride must be at least 1", .vjp = name_##_vjp, __VA_ARGS__                                                           \
     };
 CONV_OP(conv2d, "conv2d(x, k, stride=1, padding=0, flip=false)",
         "cross-correlation of images x[b, c, h, w] with kernels k[o, c, i, j], where all of the kernel lies inside", 1,

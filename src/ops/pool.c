@@ -321,7 +321,7 @@ static size_t pool_workspace(const btl_exec *x) {
     const btl_op btl_op_##name_ = {                                                               \
         .name = #name_, .doc = doc_, .signature = signature_, .version = 1, .min_in = nin_, .max_in = nin_, .nout = 1, \
         .nparams = NSETTINGS + 1 - (first), .params = pool_params + (first), .infer = infer_, .build = pool_build, \
-        .eval = name_##_eval, .kernel = name_##_kernel, .workspace = pool_workspace, .emit = name_##_emit, \
+        .eval = name_##_eval, .kernel = name_##_kernel, .workspace = pool_workspace, .emit = name_##_emit, .fails = "stride must be at least 1", \
         .vjp = name_##_vjp, __VA_ARGS__ \
     };
 

@@ -194,7 +194,7 @@ static void case_add(batch *b, const sweep_sample *s, variant how, sweep_values 
     btl_error err = { 0 };
     btl_status status = batch_try(alone, "fast_compile,linker=strips", in, &out, &err, NULL);
     btl_array_free(&out);
-    if (status == BTL_EINDEX || status == BTL_EVALUE || status == BTL_EASSERT) b->fails(b, s->op->name, label, alone, in, &err);
+    if (status == BTL_EINDEX || status == BTL_EVALUE || status == BTL_EASSERT || status == BTL_ESINGULAR) b->fails(b, s->op->name, label, alone, in, &err);
     if (status == BTL_OK && b->takes && !b->takes(b, s->op->name, label, alone, "fast_compile")) status = BTL_EUNSUPPORTED;
     if (status == BTL_OK && b->at + at + 100 < BATCH_TEXT) {
         batch_add(b, "%s", text);
@@ -249,6 +249,9 @@ static SWEEP_UNUSED const char *const structural[] = {
     "x: f32[3, 2, 20, 22] | = max_pool2d(x)", "x: f32[3, 20, 22, 2] | = max_pool2d(transpose(x, axes=[0, 3, 1, 2]))", "x: f32[2, 3, 9, 9] | = max_pool2d(x, size=3, stride=x.shape[0], padding=1)", "x: f16[2, 3, 9, 9] | = mean_pool2d(x, size=3, stride=x.shape[0], padding=1)",
     "x: f32[3, 2, 20, 22], v: f32[3, 2, 10, 11] | = max_pool2d_dx(x, max_pool2d(x), v)", "x: f32[3, 2, 20, 22], v: f32[10, 3, 2, 11] | = max_pool2d_dx(x, max_pool2d(x), transpose(v, axes=[1, 2, 0, 3]))",
     "x: f32[2, 1, 9, 9], v: f32[2, 1, 9, 9] | = max_pool2d_at(x, max_pool2d(x, size=3, stride=2), v, size=3, stride=2)", "x: bf16[2, 1, 8, 8], v: bf16[2, 1, 8, 8] | = max_pool2d_at(x, max_pool2d(x), v)",
+    "x: f64[3, 40, 40] | = cholesky(0.01 * x + 20 * eye(40))", "x: f32[40, 3, 40] | = cholesky(swapaxes(0.01 * x, 0, 1) + 20 * eye(40, dtype=f32), lower=false)", "x: f64[4, 4] | = cholesky(x - 9 * eye(4))",
+    "a: f64[3, 40, 40], b: f64[40, 7] | = solve_triangular(0.01 * a + 2 * eye(40), b)", "a: f32[80, 40], b: f32[2, 40, 7] | = solve_triangular((0.01 * a)[::2, ::-1] + eye(40, dtype=f32), b[..., ::-2], lower=false)",
+    "a: f64[40, 80], b: f64[40, 7] | = solve_triangular(a[:, ::2], b, unit=true, trans=true)", "a: f64[2, 3, 5, 5], b: f64[3, 5, 1] | = solve_triangular(swapaxes(a, 2, 3), b, unit=true)", "a: f64[4, 4], b: f64[4] | = solve_triangular(a - a, b)",
 };
 
 /* ---- random programs ---------------------------------------------------------------------------- */

@@ -30,6 +30,11 @@ typedef struct btl_services {
                      const float *b, int64_t b_row, int64_t b_column, float *y, int64_t ldy);
     void (*gemm_f64)(void *ctx, int64_t m, int64_t n, int64_t k, const double *a, int64_t a_row, int64_t a_column,
                      const double *b, int64_t b_row, int64_t b_column, double *y, int64_t ldy);
+    /* Factors and triangular solves, as in ops/lapack.h. */
+    int64_t (*potrf_f32)(void *ctx, int64_t n, float *a, int64_t row, int64_t column);
+    void (*trsm_f32)(void *ctx, int lower, int trans, int unit, int64_t n, int64_t k, const float *t, int64_t row, int64_t column, float *x, int64_t ldx);
+    int64_t (*potrf_f64)(void *ctx, int64_t n, double *a, int64_t row, int64_t column);
+    void (*trsm_f64)(void *ctx, int lower, int trans, int unit, int64_t n, int64_t k, const double *t, int64_t row, int64_t column, double *x, int64_t ldx);
 } btl_services;
 
 btl_services btl_services_of(btl_context *ctx, const btl_fold_services *folds);
