@@ -187,7 +187,10 @@ static void index_emit_move(btl_emit *e, const btl_index_plan *plan, const index
     }
     for (int i = 0; i < l.n + block.n; i++)
         if (btl_extent_is(i < l.n ? l.v[i].count : block.v[i - l.n].count, 0)) return;
-    btl_loops_open(&l, 0, l.n);
+    int last = l.n - 1;
+    btl_loops_open(&l, 0, l.n ? last : 0);
+    if (l.n && reads && block.n == 0) btl_emit_text(e, "BTL_SIMD "); /* single elements, each to a place of its own */
+    btl_loops_open(&l, l.n ? last : 0, l.n);
     const char *place = reads ? "x0" : "y0", *packed = reads ? "y0" : btl_emit_format(e, "x%d", part);
     place = btl_loops_at(&l, place, reads ? 1 : 0, 0, l.n), packed = btl_loops_at(&l, packed, reads ? 0 : 1, 0, l.n);
     btl_emit_text(e, "{\n");

@@ -202,7 +202,8 @@ static btl_status code_run(code_maker *m, btl_arena *a, btl_error *err) {
     j->unit = &m->unit;
     j->n = btl_unit_print(&m->unit, f->name, f->ninstrs, m->steps, f->code_routine, most < 64 ? most : 64, texts);
     j->extra_key = code_key(m);
-    j->flags = "-finline-small-functions";
+    /* the second brings the vzeroupper without which libc's functions crawl behind vector code */
+    j->flags = "-finline-small-functions -fexpensive-optimizations";
     btl_code_source *sources = BTL_ARRAY(a, btl_code_source, j->n);
     char stem[48];
     snprintf(stem, sizeof stem, "%.40s", f->name);
