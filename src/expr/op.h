@@ -55,6 +55,13 @@ typedef struct btl_vjp {
     btl_var **din;         /* to be filled: NULL stands for "not connected" or not wanted */
 } btl_vjp;
 
+/* A value that is zeros but for a range along one axis, of v's type there: the gradient by a slice. */
+typedef struct btl_part {
+    int axis;
+    const btl_dim *start, *length;
+    btl_var *value;        /* of the whole's rank */
+} btl_part;
+
 /* The other way round: how the outputs move when the inputs do. */
 typedef struct btl_jvp {
     btl_graph *g;
@@ -186,6 +193,8 @@ struct btl_op {
     const char *fails;
 
     btl_status (*vjp)(btl_vjp *v);
+    /* Is output 0 zeros but for a part? Gradients that are, are put together (grad/parts.c). May be missing. */
+    bool (*part)(btl_graph *g, const btl_node *n, btl_part *out);
     /* Missing: derived, as the vjp of the vjp (grad/forward.c). */
     btl_status (*jvp)(btl_jvp *j);
     /* Missing: of an elementwise op, a reduction, a body it is derived; of others the slices are computed
