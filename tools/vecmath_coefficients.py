@@ -170,6 +170,8 @@ TABLE = {
     # log2(1+f) = c f + f^2 p(f), log10 likewise; c is split in two by hand (constants)
     'log2f': (9, 24, 1 / SQ - 1, SQ - 1, lambda f: (log1p(f) - f) / LN2 / f**2, lambda f: f**2 * LN2 / log1p(f)),
     'log10f': (9, 24, 1 / SQ - 1, SQ - 1, lambda f: (log1p(f) - f) / LN10 / f**2, lambda f: f**2 * LN10 / log1p(f)),
+    # log(1+z) = z + z^2 p(z)
+    'softplusf': (9, 24, mpf(1) / 10**6, 1, lambda z: (log1p(z) - z) / z**2, lambda z: z**2 / log1p(z)),
     # 2 atanh(s) = 2s + s z l(z), z = s^2, s = f/(2+f)
     'log': (7, 53, 0, S2, lambda z: (2 * atanh(sqrt(z)) / sqrt(z) - 2) / z, lambda z: z),
     # 2 atanh(s) = 2s + s^3 (2/3 + z q(z)): the tail of the double-double logarithm of pow
@@ -189,8 +191,8 @@ TABLE = {
     'atan': (20, 53, 0, 1, lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z**1.5 / atan(sqrt(z))),
     'sinhf': (4, 24, 0, 1, lambda z: (sinh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z**1.5 / sinh(sqrt(z))),
     'sinh': (7, 53, 0, 1, lambda z: (sinh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z**1.5 / sinh(sqrt(z))),
-    'tanhf': (5, 24, 0, 0.36, lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z**1.5 / tanh(sqrt(z))),
-    'tanh': (11, 53, 0, 0.36, lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z**1.5 / tanh(sqrt(z))),
+    'tanhf': (5, 24, 0, mpf('0.387'), lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z**1.5 / tanh(sqrt(z))),
+    'tanh': (11, 53, 0, mpf('0.387'), lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z**1.5 / tanh(sqrt(z))),
     # erf x = x + x p(z)
     'erff': (6, 24, 0, 0.87, lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: sqrt(z) / erf(sqrt(z))),
     'erf': (12, 53, 0, 0.87, lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: sqrt(z) / erf(sqrt(z))),
