@@ -231,6 +231,7 @@ static const toolchain_flag toolchain_flags[] = {
     { .flag = "-w", .gcc = 1, .clang = 1, .any = true },
     { .flag = "-fPIC", .gcc = 1, .clang = 1, .any = true, .shared = true },
     { .flag = "-fopenmp-simd", .gcc = 5, .clang = 6 },
+    { .flag = "-fno-thread-jumps", .gcc = 5 }, /* selects that follow each other would be vectorised twice (vecmath.inc) */
     { .flag = "-fno-math-errno", .gcc = 1, .clang = 1 },
     { .flag = "-fno-trapping-math", .gcc = 1, .clang = 1 },
     { .flag = "-fwrapv", .gcc = 1, .clang = 1 },
