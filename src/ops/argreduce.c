@@ -220,7 +220,7 @@ static void argreduce_emit_blocks(const argreduce_text *t, const char *count, co
 }
 
 static void argreduce_emit_line(const argreduce_text *t, btl_loops *line, const char *first) {
-    const char *value = argreduce_value(t, btl_emit_format(t->e, "p[%s]", btl_loops_at(line, "0", 0, 0, line->n))), *count = btl_extent_text(t->e, line->v[0].count);
+    const char *value = argreduce_value(t, btl_emit_format(t->e, "p[%s]", btl_loops_at(line, NULL, 0, 0, line->n))), *count = btl_extent_text(t->e, line->v[0].count);
     int64_t known;
     btl_emit_text(t->e, "const %s *p = %s;\n%s best = %s;\nint64_t at = 0;\n", t->stored, first, t->type, argreduce_value(t, "p[0]"));
     if (line->n > 1) {
@@ -246,8 +246,8 @@ static void argreduce_emit_columns(const argreduce_text *t, btl_loops *all, btl_
     btl_emit_text(e, "for (int64_t c0 = 0; c0 < %s; c0 += %d) {\nconst int64_t width = %s - c0 < %d ? %s - c0 : %d;\nconst %s *p = %s + c0;\n%s best[%d];\nint64_t at[%d];\n", columns,
                   ARGREDUCE_TILE, columns, ARGREDUCE_TILE, columns, ARGREDUCE_TILE, t->stored, btl_loops_at(all, "x0", 0, 0, last), t->type, ARGREDUCE_TILE, ARGREDUCE_TILE);
     btl_emit_text(e, "for (int64_t c = 0; c < width; c++) best[c] = %s, at[c] = 0;\n", argreduce_value(t, "p[c]"));
-    btl_emit_text(e, "for (int64_t j0 = 1; j0 < %s; j0++) {\nconst %s *v = p + j0 * (%s);\nBTL_SIMD for (int64_t c = 0; c < width; c++) {\nconst %s u = %s, b = best[c];\n", count,
-                  t->stored, btl_extent_text(e, line->v[0].step[0]), t->type, argreduce_value(t, "v[c]"));
+    btl_emit_text(e, "for (int64_t j0 = 1; j0 < %s; j0++) {\nconst %s *v = %s;\nBTL_SIMD for (int64_t c = 0; c < width; c++) {\nconst %s u = %s, b = best[c];\n", count,
+                  t->stored, btl_loops_add_step(e, "p", "j0", line->v[0].step[0]), t->type, argreduce_value(t, "v[c]"));
     btl_emit_text(e, "const int better = %s!(u %s b);\nbest[c] = better ? u : b, at[c] = better ? j0 : at[c];\n}\n}\n", t->is_float ? "(b == b) & " : "", t->compare);
     btl_emit_text(e, "for (int64_t c = 0; c < width; c++) *y++ = at[c];\n}\n");
     btl_loops_close(all, last);

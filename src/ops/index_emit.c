@@ -161,58 +161,100 @@ static void index_emit_check(btl_emit *e, const btl_index_plan *plan, const inde
     int last = l.n - 1;
     btl_loops_open(&l, 0, l.n ? last : 0);
     if (l.n) btl_emit_text(e, "BTL_SIMD_OR(bad) for (int64_t j%d = 0; j%d < %s; j%d++) ", last, last, btl_extent_text(e, l.v[last].count), last);
-    btl_emit_text(e, "bad |= %s;\n", index_is_bad(e, t->dtype, btl_emit_format(e, "x%d[%s]", input, btl_loops_at(&l, "0", 0, 0, l.n)), n));
+    btl_emit_text(e, "bad |= %s;\n", index_is_bad(e, t->dtype, btl_emit_format(e, "x%d[%s]", input, btl_loops_at(&l, NULL, 0, 0, l.n)), n));
     btl_loops_close(&l, l.n ? last : 0);
     btl_emit_text(e, "if (bad) return 1;\n}\n");
 }
 
-/* Moves between a part (operand `part`: the result of a read, what a write writes) and the operand `base`. Loops over the
- * axes before, then the arrays' own; inside them the places are found and a block of the axes behind is moved. */
-static void index_emit_move(btl_emit *e, const btl_index_plan *plan, const index_shape *w, int part, int base, bool add) {
-    const btl_type *whole = btl_emit_type(e, 0), *t = btl_emit_type(e, part);
+/* The loops over a part: the axes before, then the arrays' own; a block of the axes behind is moved inside them. */
+typedef struct index_nest {
+    btl_emit *e;
+    const btl_index_plan *plan;
+    const index_shape *wide;
+    int base;                    /* the operand that lies as a whole: x, or the result of a write */
+    int nbefore;                 /* loops over axes before */
+    int axis_of[BTL_MAX_RANK];   /* of each other loop: the axis of the arrays' shape */
+    btl_loops l, block;
+} index_nest;
+
+/* `part`: the result of a read, or what a write writes. */
+static index_nest index_nest_of(btl_emit *e, const btl_index_plan *plan, const index_shape *w, int part, int base) {
+    index_nest n = { .e = e, .plan = plan, .wide = w, .base = base, .l = btl_loops_begin(e, 2, 'i'), .block = btl_loops_begin(e, 2, 'j') };
+    const btl_type *whole = btl_emit_type(e, 0);
     bool reads = part >= e->node->nin;
-    int lead = plan->nbefore + w->rank + plan->nbehind - t->rank; /* axes that a written y lacks */
-    int axis_of[BTL_MAX_RANK];
-    btl_loops l = btl_loops_begin(e, 2, 'i'), block = btl_loops_begin(e, 2, 'j');
+    int lead = plan->nbefore + w->rank + plan->nbehind - btl_emit_type(e, part)->rank; /* axes that a written y lacks */
     for (int i = 0; i < plan->nbefore + w->rank + plan->nbehind; i++) {
         int behind = i - plan->nbefore - w->rank, wide = i - plan->nbefore;
         int axis = i < plan->nbefore ? plan->before[i] : behind >= 0 ? plan->behind[behind] : -1;
         const btl_dim *size = axis >= 0 ? whole->dims[axis] : w->dims[wide];
         btl_extent packed = btl_extent_stretched(e, part, i - lead, size);
         btl_extent step = axis >= 0 ? btl_extent_stride(e, base, axis) : btl_extent_const(e, 0);
-        btl_loops *to = behind >= 0 ? &block : &l;
+        btl_loops *to = behind >= 0 ? &n.block : &n.l;
         int before = to->n;
         btl_loops_add(to, btl_extent_of(size), reads ? packed : step, reads ? step : packed);
-        if (behind < 0 && to->n > before) axis_of[before] = axis >= 0 ? -1 : wide;
+        if (behind >= 0 || to->n == before) continue;
+        n.axis_of[before] = wide;
+        n.nbefore += axis >= 0;
     }
-    for (int i = 0; i < l.n + block.n; i++)
-        if (btl_extent_is(i < l.n ? l.v[i].count : block.v[i - l.n].count, 0)) return;
-    int last = l.n - 1;
-    btl_loops_open(&l, 0, l.n ? last : 0);
-    if (l.n && reads && block.n == 0) btl_emit_text(e, "BTL_SIMD "); /* single elements, each to a place of its own */
-    btl_loops_open(&l, l.n ? last : 0, l.n);
-    const char *place = reads ? "x0" : "y0", *packed = reads ? "y0" : btl_emit_format(e, "x%d", part);
-    place = btl_loops_at(&l, place, reads ? 1 : 0, 0, l.n), packed = btl_loops_at(&l, packed, reads ? 0 : 1, 0, l.n);
-    btl_emit_text(e, "{\n");
-    for (int i = 0; i < plan->narrays; i++) {
-        int input = plan->input[i];
+    return n;
+}
+
+/* Reads the indices at the loops' variables (`last` in place of the innermost one's); returns "at0 * n1 + at1", where they lead to. */
+static const char *index_emit_places(index_nest *n, const char *last) {
+    btl_emit *e = n->e;
+    const char *place = NULL;
+    for (int i = 0; i < n->plan->narrays; i++) {
+        int input = n->plan->input[i];
         const btl_type *a = btl_emit_type(e, input);
-        const char *n = btl_emit_dim(e, 0, plan->axis[i]), *at = "0";
-        for (int k = 0; k < l.n; k++) {
-            if (axis_of[k] < 0) continue;
-            btl_extent step = btl_extent_stretched(e, input, axis_of[k] - (w->rank - a->rank), w->dims[axis_of[k]]);
-            if (!btl_extent_is(step, 0)) at = btl_emit_format(e, btl_extent_is(step, 1) ? "%s + i%d" : "%s + i%d * (%s)", at, k, btl_extent_text(e, step));
+        const char *at = NULL, *term = btl_emit_format(e, "at%d", i);
+        for (int k = n->nbefore; k < n->l.n; k++) {
+            btl_extent step = btl_extent_stretched(e, input, n->axis_of[k] - (n->wide->rank - a->rank), n->wide->dims[n->axis_of[k]]);
+            const char *variable = last && k == n->l.n - 1 ? last : btl_emit_format(e, "i%d", k);
+            at = btl_loops_add_step(e, at, variable, step);
         }
-        btl_extent stride = btl_extent_stride(e, base, plan->axis[i]);
-        if (btl_extent_is(stride, 0)) continue;
-        btl_emit_text(e, "int64_t at%d = (int64_t)x%d[%s];\n", i, input, at);
-        if (btl_dtype_kind(a->dtype) == 'i') btl_emit_text(e, "if (at%d < 0) at%d += %s;\n", i, i, n);
-        if (btl_extent_is(stride, 1)) place = btl_emit_format(e, "%s + at%d", place, i);
-        else place = btl_emit_format(e, "%s + at%d * (%s)", place, i, btl_extent_text(e, stride));
+        btl_extent stride = btl_extent_stride(e, n->base, n->plan->axis[i]);
+        if (btl_extent_is(stride, 0)) continue; /* of an operand that is stretched along that axis */
+        btl_emit_text(e, "int64_t %s = (int64_t)x%d[%s];\n", term, input, at ? at : "0");
+        if (btl_dtype_kind(a->dtype) == 'i') btl_emit_text(e, "if (%s < 0) %s += %s;\n", term, term, btl_emit_dim(e, 0, n->plan->axis[i]));
+        place = btl_loops_add_step(e, place, term, stride);
     }
-    btl_loops_move(&block, t->dtype, reads ? packed : place, reads ? place : packed, add);
+    return place ? place : "0";
+}
+
+/* Single elements, many times by the same indices: those are turned into places once, so many at a time. */
+static void index_emit_gather(index_nest *n) {
+    btl_emit *e = n->e;
+    enum { PLACES = 256 };
+    int last = n->l.n - 1;
+    const char *count = btl_extent_text(e, n->l.v[last].count), *type = btl_emit_ctype(btl_emit_type(e, 0)->dtype);
+    btl_extent step = n->l.v[last].step[0];
+    btl_emit_text(e, "for (int64_t s = 0; s < %s; s += %d) {\nconst int64_t end = %s - s < %d ? %s - s : %d;\nint64_t place[%d];\nfor (int64_t j = 0; j < end; j++) {\n", count, PLACES,
+                  count, PLACES, count, PLACES, PLACES);
+    btl_emit_text(e, "place[j] = %s;\n}\n", index_emit_places(n, "(s + j)"));
+    btl_loops_open(&n->l, 0, last);
+    btl_emit_text(e, "%s *t = %s;\nconst %s *f = %s;\nfor (int64_t j = 0; j < end; j++) t[%s] = f[place[j]];\n", type,
+                  btl_loops_add_step(e, btl_loops_at(&n->l, "y0", 0, 0, last), "s", step), type, btl_loops_at(&n->l, "x0", 1, 0, last),
+                  btl_loops_add_step(e, NULL, "j", step));
+    btl_loops_close(&n->l, last + 1);
+}
+
+static void index_emit_move(btl_emit *e, const btl_index_plan *plan, const index_shape *w, int part, int base, bool add) {
+    index_nest n = index_nest_of(e, plan, w, part, base);
+    bool reads = part >= e->node->nin;
+    for (int i = 0; i < n.l.n + n.block.n; i++)
+        if (btl_extent_is(i < n.l.n ? n.l.v[i].count : n.block.v[i - n.l.n].count, 0)) return;
+    if (reads && n.block.n == 0 && n.nbefore && n.l.n == n.nbefore + 1) {
+        index_emit_gather(&n);
+        return;
+    }
+    const char *whole = reads ? "x0" : "y0", *packed = reads ? "y0" : btl_emit_format(e, "x%d", part);
+    btl_loops_open(&n.l, 0, n.l.n);
+    btl_emit_text(e, "{\n");
+    whole = btl_emit_format(e, "%s + %s", btl_loops_at(&n.l, whole, reads ? 1 : 0, 0, n.l.n), index_emit_places(&n, NULL));
+    packed = btl_loops_at(&n.l, packed, reads ? 0 : 1, 0, n.l.n);
+    btl_loops_move(&n.block, btl_emit_type(e, 0)->dtype, reads ? packed : whole, reads ? whole : packed, add);
     btl_emit_text(e, "}\n");
-    btl_loops_close(&l, l.n);
+    btl_loops_close(&n.l, n.l.n);
 }
 
 btl_status btl_advanced_subtensor_emit(btl_emit *e) {

@@ -4,6 +4,7 @@
 #include "ops/cast.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <string.h>
 
 enum {
@@ -98,20 +99,28 @@ void btl_loops_close(btl_loops *l, int count) {
     for (int i = 0; i < count; i++) btl_emit_text(l->e, "}\n");
 }
 
+static bool loops_is_word(const char *text) {
+    for (; *text; text++)
+        if (!isalnum((unsigned char)*text) && *text != '_') return false;
+    return true;
+}
+
+const char *btl_loops_add_step(btl_emit *e, const char *base, const char *variable, btl_extent step) {
+    if (btl_extent_is(step, 0)) return base;
+    const char *text = btl_extent_text(e, step), *plus = base ? " + " : "";
+    if (!base) base = "";
+    if (btl_extent_is(step, 1)) return btl_emit_format(e, "%s%s%s", base, plus, variable);
+    return btl_emit_format(e, loops_is_word(text) || *text == '(' ? "%s%s%s * %s" : "%s%s%s * (%s)", base, plus, variable, text);
+}
+
 /* "i0 * n1", "i0", or NULL where the step is 0. */
 static const char *loops_term(btl_loops *l, int operand, int i) {
-    btl_extent step = l->v[i].step[operand];
-    if (btl_extent_is(step, 0)) return NULL;
-    if (btl_extent_is(step, 1)) return btl_emit_format(l->e, "%c%d", l->letter, i);
-    return btl_emit_format(l->e, step.known ? "%c%d * %s" : "%c%d * (%s)", l->letter, i, btl_extent_text(l->e, step));
+    return btl_loops_add_step(l->e, NULL, btl_emit_format(l->e, "%c%d", l->letter, i), l->v[i].step[operand]);
 }
 
 const char *btl_loops_at(btl_loops *l, const char *base, int operand, int from, int to) {
-    for (int i = from; i < to; i++) {
-        const char *term = loops_term(l, operand, i);
-        if (term) base = btl_emit_format(l->e, "%s + %s", base, term);
-    }
-    return base;
+    for (int i = from; i < to; i++) base = btl_loops_add_step(l->e, base, btl_emit_format(l->e, "%c%d", l->letter, i), l->v[i].step[operand]);
+    return base ? base : "0";
 }
 
 btl_extent btl_loops_count(const btl_loops *l) {

@@ -47,8 +47,10 @@ void btl_loops_add(btl_loops *l, btl_extent count, btl_extent step0, btl_extent 
 void btl_loops_merge(btl_loops *l);
 void btl_loops_open(btl_loops *l, int from, int to);
 void btl_loops_close(btl_loops *l, int count);
-/* `base` moved on to where an operand lies inside loops from … to-1. */
+/* `base` moved on to where an operand lies inside loops from … to-1; base NULL: how far that is ("0" at least). */
 const char *btl_loops_at(btl_loops *l, const char *base, int operand, int from, int to);
+/* A sum of base (or NULL) and a variable times a step: "x0 + i0 * (n1 + 2)"; base itself where the step is 0. */
+const char *btl_loops_add_step(btl_emit *e, const char *base, const char *variable, btl_extent step);
 /* All elements at once: the product of the counts. */
 btl_extent btl_loops_count(const btl_loops *l);
 

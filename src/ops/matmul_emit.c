@@ -141,7 +141,8 @@ static btl_extent product_all_rows(product *p) {
 static void product_pack(product *p, int which, const char *room, const char *rows, const char *columns) {
     btl_emit *e = p->e;
     char letter = "ab"[which];
-    const char *value = btl_emit_format(e, "%c[r * (%s) + c * (%s)]", letter, product_text(p, p->row[which]), product_text(p, p->column[which]));
+    const char *at = btl_loops_add_step(e, btl_loops_add_step(e, NULL, "r", p->row[which]), "c", p->column[which]);
+    const char *value = btl_emit_format(e, "%c[%s]", letter, at ? at : "0");
     btl_emit_text(e, "{\n%s *to = %s;\nfor (int64_t r = 0; r < %s; r++, to += %s)\nBTL_SIMD for (int64_t c = 0; c < %s; c++) to[c] = %s;\n}\n", p->type, room,
                   rows, columns, columns, p->half ? btl_loops_cast(e, p->dtype, BTL_F32, value) : value);
 }
@@ -206,10 +207,11 @@ static void product_float(product *p, const char *rows, btl_extent known_rows, b
 static void product_integer(product *p, const char *rows) {
     btl_emit *e = p->e;
     const char *wide = btl_dtype_bytes(p->dtype) == 8 ? "uint64_t" : "uint32_t", *n = product_text(p, p->n);
-    const char *v = btl_emit_format(e, "v[j * (%s)]", product_text(p, p->column[1]));
+    const char *j = btl_loops_add_step(e, NULL, "j", p->column[1]), *v = btl_emit_format(e, "v[%s]", j ? j : "0");
+    const char *u = btl_loops_add_step(e, btl_loops_add_step(e, NULL, "i", p->row[0]), "q", p->column[0]);
     btl_emit_text(e, "for (int64_t i = 0; i < %s; i++) {\n%s *t = y + i * %s;\nfor (int64_t j = 0; j < %s; j++) t[j] = 0;\n", rows, p->type, n, n);
-    btl_emit_text(e, "for (int64_t q = 0; q < %s; q++) {\nconst %s u = a[i * (%s) + q * (%s)];\nconst %s *v = b + q * (%s);\n", product_text(p, p->k), p->type,
-                  product_text(p, p->row[0]), product_text(p, p->column[0]), p->type, product_text(p, p->row[1]));
+    btl_emit_text(e, "for (int64_t q = 0; q < %s; q++) {\nconst %s u = a[%s];\nconst %s *v = %s;\n", product_text(p, p->k), p->type, u ? u : "0", p->type,
+                  btl_loops_add_step(e, "b", "q", p->row[1]));
     btl_emit_text(e, "BTL_SIMD for (int64_t j = 0; j < %s; j++) ", n);
     if (p->dtype == BTL_BOOL) btl_emit_text(e, "t[j] = (uint8_t)(t[j] | (u & %s));\n}\n}\n", v);
     else btl_emit_text(e, "t[j] = (%s)((%s)t[j] + (%s)u * (%s)%s);\n}\n}\n", p->type, wide, wide, wide, v);
@@ -229,9 +231,9 @@ btl_status btl_matmul_emit(btl_emit *e) {
         if (btl_dim_is(p.dims[i], 1)) continue;
         const char *size = btl_emit_size(e, p.dims[i]);
         btl_emit_text(e, p.joined == RUN ? "for (int64_t i%d = 0; i%d < (joined ? 1 : %s); i%d++) {\n" : "for (int64_t i%d = 0; i%d < %s; i%d++) {\n", i, i, size, i);
-        for (int k = 0; k < 2; k++)
-            if (!btl_extent_is(p.lead[k][i], 0)) pointer[k] = btl_emit_format(e, "%s + i%d * (%s)", pointer[k], i, product_text(&p, p.lead[k][i]));
-        to = btl_emit_format(e, "%s + i%d * %s", to, i, product_text(&p, btl_extent_stride(e, btl_emit_out(e, 0), i)));
+        const char *variable = btl_emit_format(e, "i%d", i);
+        for (int k = 0; k < 2; k++) pointer[k] = btl_loops_add_step(e, pointer[k], variable, p.lead[k][i]);
+        to = btl_loops_add_step(e, to, variable, btl_extent_stride(e, btl_emit_out(e, 0), i));
         loops++;
     }
     btl_emit_text(e, "const %s *a = %s, *b = %s;\n%s *y = %s;\n", type, pointer[0], pointer[1], type, to);
