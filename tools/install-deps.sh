@@ -65,6 +65,10 @@ missing=$(
     esac
     if [ "$goal" = ci ]; then
         have "${CXX:-c++}" || need g++ "public headers must compile as C++ too"
+        have aarch64-linux-gnu-gcc || want gcc-aarch64-linux-gnu "standalone C on aarch64"
+        [ -f /usr/aarch64-linux-gnu/include/stdio.h ] || want libc6-dev-arm64-cross "its C library"
+        have qemu-aarch64 || want qemu-user "runs it"
+        have arm-none-eabi-gcc || want gcc-arm-none-eabi "standalone C compiles for Cortex-M"
     fi
     echo "packages:$packages"
     echo "necessary:$necessary"

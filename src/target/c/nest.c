@@ -483,6 +483,12 @@ static void nest_along(nest *n, const nest_loop *l, const char *count, const cha
     nest_flat(n, count, nest_loads_along(n, 'p', l, from, false), targets);
 }
 
+/* Buffers need no more than what is there: small machines have small stacks. */
+static int64_t nest_at_most(const btl_dim *size, int64_t most) {
+    int64_t value;
+    return btl_dim_is_const(size, &value) && value < most ? value > 0 ? value : 1 : most;
+}
+
 static bool nest_is_few(const nest_loop *l, int64_t *size) { return btl_dim_is_const(l->size, size) && *size <= NEST_FEW; }
 
 /* An operand over rows × few: in place where it lies row after row. */
@@ -534,7 +540,7 @@ static nest_load *nest_loads_rows(nest *n, const nest_loop *rows, const nest_loo
 
 static void nest_map_rows(nest *n, int64_t size) {
     const nest_loop *rows = &n->kept[n->nkept - 2], *few = &n->kept[n->nkept - 1];
-    int64_t most = NEST_STRIP / size;
+    int64_t most = nest_at_most(rows->size, NEST_STRIP / size);
     nest_open_all(n, n->kept, n->nkept - 2, 'i');
     nest_pointers(n, n->nkept - 2, true);
     nest_buffers(n, rows, few, size, most);
@@ -639,7 +645,7 @@ static void nest_reduce_few(nest *n, int64_t size) {
     single.strides = BTL_ARRAY(n->a, nest_stride, n->nin + n->nout); /* all STEP_NONE */
     const nest_loop *few = &n->reduced[0], *rows = n->nkept ? &n->kept[n->nkept - 1] : &single;
     int outer = n->nkept ? n->nkept - 1 : 0, depth = n->depth;
-    int64_t most = NEST_STRIP / size;
+    int64_t most = nest_at_most(rows->size, NEST_STRIP / size);
     nest_open_all(n, n->kept, outer, 'i');
     nest_pointers(n, outer, true);
     bool direct = true; /* the values are an operand as it lies: no loop before the fold */
@@ -679,7 +685,7 @@ static void nest_reduce_blocks(nest *n, bool one_block) {
     }
     bool moves = false; /* does any operand vary along it? */
     for (int i = 0; i < n->nin; i++) moves |= l->strides[i].kind != STEP_NONE;
-    if (!direct) nest_value_buffers(n, NEST_STRIP);
+    if (!direct) nest_value_buffers(n, nest_at_most(l->size, NEST_STRIP));
     btl_emit_text(n->e, "for (int64_t block = 0; block < %s; block += %d) {\nconst int64_t elems = %s - block < %d ? %s - block : %d;\n", size, NEST_BLOCK,
                   size, NEST_BLOCK, size, NEST_BLOCK);
     if (direct) {

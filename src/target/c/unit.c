@@ -6,6 +6,7 @@
 #include "target/c/services.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -159,15 +160,16 @@ static void unit_print_body(btl_text *t, const char *body, bool standalone) {
     }
 }
 
-/* A parameter that this body does not need is said to be so: kernels have what their nodes have. */
+/* Parameters that this body does not need are said to be so: kernels have what their nodes have. */
 static void unit_print_unused(btl_text *t, const btl_c_kernel *k) {
-    char name[24];
-    for (int i = 0; i < k->nin + k->nout; i++) {
-        if (k->is_view && i >= k->nin) continue;
-        snprintf(name, sizeof name, i < k->nin ? "x%d" : "y%d", i < k->nin ? i : i - k->nin);
-        if (!btl_cname_occurs(k->body, name)) btl_text_printf(t, "    (void)%s;\n", name);
+    for (const char *end = k->head + strcspn(k->head, ",)"); *end; end += 1 + strcspn(end + 1, ",)")) {
+        const char *name = end;
+        char word[40];
+        while (name > k->head && (isalnum((unsigned char)name[-1]) || name[-1] == '_')) name--;
+        snprintf(word, sizeof word, "%.*s", (int)(end - name), name);
+        if (strcmp(word, "void") != 0 && !btl_cname_occurs(k->body, word)) btl_text_printf(t, "    (void)%s;\n", word);
+        if (*end == ')') break;
     }
-    if (k->has_work && !btl_cname_occurs(k->body, "work")) btl_text_add(t, "    (void)work;\n");
 }
 
 void btl_unit_print_kernel(btl_text *t, btl_unit *u, btl_c_kernel *k, const char *linkage, bool standalone) {
