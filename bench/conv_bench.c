@@ -66,6 +66,37 @@ static void conv_run(bench_sgemm sgemm, const conv_layer *l) {
     }
 }
 
+/* ---- pooling ------------------------------------------------------------------------------------ */
+
+typedef struct conv_copy { char *from, *to; size_t bytes; } conv_copy;
+
+static void conv_copy_work(void *arg) {
+    const conv_copy *c = arg;
+    memcpy(c->to, c->from, c->bytes);
+    __asm__ volatile("" : : "r"(c->to) : "memory");
+}
+
+static const struct { const char *name, *text; } conv_pools[] = {
+    { "max_pool2d [500, 20, 24, 24], 2 x 2", "input x: f32[500, 20, 24, 24]\noutput y = max_pool2d(x)\n" },
+    { "its gradient", "input x: f32[500, 20, 24, 24]\ninput y: f32[500, 20, 12, 12]\ninput d: f32[500, 20, 12, 12]\noutput r = max_pool2d_dx(x, y, d)\n" },
+    { "max_pool2d [500, 50, 8, 8], 2 x 2", "input x: f32[500, 50, 8, 8]\noutput y = max_pool2d(x)\n" },
+    { "its gradient", "input x: f32[500, 50, 8, 8]\ninput y: f32[500, 50, 4, 4]\ninput d: f32[500, 50, 4, 4]\noutput r = max_pool2d_dx(x, y, d)\n" },
+    { "max_pool2d [8, 64, 56, 56], 3 x 3, stride 2, padding 1", "input x: f32[8, 64, 56, 56]\noutput y = max_pool2d(x, size=3, stride=2, padding=1)\n" },
+    { "mean_pool2d [500, 20, 24, 24], 2 x 2", "input x: f32[500, 20, 24, 24]\noutput y = mean_pool2d(x)\n" },
+};
+
+static void conv_pool(const char *name, const char *text) {
+    bench_program p = bench_compile(text, NULL);
+    bench_arguments(&p, 2);
+    bench_call(&p);
+    conv_copy c = { .bytes = (size_t)bench_bytes(&p) / 2 };
+    c.from = calloc(1, c.bytes), c.to = malloc(c.bytes);
+    if (!c.from || !c.to) exit(1);
+    bench_row(name, bench_measure(bench_call, &p), bench_measure(conv_copy_work, &c).median, "memcpy of as many bytes");
+    free(c.from), free(c.to);
+    bench_free(&p);
+}
+
 int main(void) {
     btl_context *ctx;
     bench_check(btl_context_new(NULL, &ctx), "context", NULL);
@@ -75,5 +106,7 @@ int main(void) {
     bench_sgemm sgemm = bench_blas(text);
     for (size_t i = 0; i < sizeof conv_layers / sizeof *conv_layers; i++) conv_run(sgemm, &conv_layers[i]);
     btl_context_free(ctx);
+    bench_title("pooling");
+    for (size_t i = 0; i < sizeof conv_pools / sizeof *conv_pools; i++) conv_pool(conv_pools[i].name, conv_pools[i].text);
     return 0;
 }

@@ -228,11 +228,13 @@ static void peer_build(peer *p, json_t *record) {
     char path[2000];
     size_t bytes;
     int64_t base = peer_settle();
+    const char *cache = getenv("BENCH_CACHE");
+    btl_context_options where = { .struct_size = sizeof where, .cache_dir = cache && *cache ? cache : NULL };
     btl_function_options options = { .struct_size = sizeof options, .mode = *p->mode ? p->mode : NULL };
     btl_graph *g;
     double start = peer_now();
     char *text = peer_read_text(p, path, &bytes);
-    peer_try(p, btl_context_new(NULL, &p->ctx));
+    peer_try(p, btl_context_new(&where, &p->ctx));
     peer_try(p, btl_graph_new(p->ctx, &g));
     if (btl_graph_parse(g, text, bytes, path) != BTL_OK) peer_fail("%s", btl_graph_messages(g));
     double parsed = peer_now();
@@ -266,8 +268,7 @@ int main(int argc, char **argv) {
     p.folder = argv[1], p.workload = argv[2], p.threads = atoi(argv[3]);
     if (p.threads < 1) peer_fail("%s is no number of threads", argv[3]);
     p.options.threads = p.threads;
-    const char *seconds = getenv("BENCH_SECONDS"), *cache = getenv("BENCH_CACHE"), *mode = getenv("BITALE_MODE");
-    if (cache && *cache) setenv("BITALE_CACHE_DIR", cache, 1);
+    const char *seconds = getenv("BENCH_SECONDS"), *mode = getenv("BITALE_MODE");
     if (p.linker) snprintf(p.mode, sizeof p.mode, "fast_run,linker=%s", p.linker);
     else if (mode) snprintf(p.mode, sizeof p.mode, "%s", mode);
 
@@ -292,7 +293,8 @@ int main(int argc, char **argv) {
     snprintf(version, sizeof version, "bitale %s", btl_version());
     json_object_set_new(record, "version", json_string(version));
     json_object_set_new(record, "mode", json_string(*p.mode ? p.mode : "fast_run"));
-    json_object_set_new(record, "linker", json_string(p.linker ? p.linker : "default"));
+    json_object_set_new(record, "linker", json_string(btl_function_linker(p.f)));
+    json_object_set_new(record, "note", json_string(btl_function_note(p.f)));
     json_object_set_new(record, "blas", json_string(btl_blas_describe(p.ctx)));
     json_object_set_new(record, "outputs_dir", json_string(p.outputs));
     char *line = json_dumps(record, JSON_REAL_PRECISION(9));

@@ -71,7 +71,8 @@ def call_rows(rounds, workloads, threads, ours, peers):
             fastest = min(r["call_s_min"] for p in theirs for r in theirs[p])
             least = f"{min(r['call_s_min'] for r in mine) / fastest:.2f}"
         cells = [f"**{duration(time[p])}**" if p == best else duration(time[p]) if p in time else "" for p in peers]
-        yield [w, duration(time[ours]), ratio, least, *cells, f"{max(r['error'] for r in mine):.0e}"]
+        linker = ", ".join(dict.fromkeys(r.get("linker", "?") for r in mine))
+        yield [w, f"{duration(time[ours])} ({linker})", ratio, least, *cells, f"{max(r['error'] for r in mine):.0e}"]
 
 
 def value_rows(rounds, workloads, threads, peers, value, text):
@@ -98,9 +99,10 @@ def main():
             if not n:
                 continue
             print(f"Time of a call, {threads} thread{'s' * (threads > 1)}, {ours}, {min(n)} to {max(n)} rounds; "
-                  "the fastest peer in bold\n")
+                  "the linker in brackets; the fastest peer in bold\n")
             head = ["workload", ours, "times the fastest peer (least .. most)", "least calls"]
-            print_table([*head, *(p.rstrip("_") for p in peers), "error"], call_rows(rounds, workloads, threads, ours, peers))
+            print_table([*head, *(p.rstrip("_") for p in peers), "error"],
+                        call_rows(rounds, workloads, threads, ours, peers))
     head = ["workload", *(p.rstrip("_") for p in own + peers)]
     print("Compile, cold: to the end of the first call, empty cache (the least)\n")
     print_table(head, value_rows(rounds, workloads, 1, own + peers, lambda w, p: min(
@@ -108,10 +110,11 @@ def main():
     print("Compile, warm: a later process with the same cache (the least)\n")
     print_table(head, value_rows(rounds, workloads, 1, own + peers,
                                  lambda w, p: min(warm.get((w, 1, p), []), default=None), duration))
-    print("Memory of a call, MiB, outputs included (the least)\n")
+    print("Memory of a call, MiB, outputs included (the least); `+`: what our functions keep between calls for their "
+          "intermediate values, which the suite's measure does not see in any system\n")
     print_table(head, value_rows(rounds, workloads, 1, own + peers, lambda w, p: min(
-        (r["call_peak_bytes"] for r in rounds[w, 1, p] if r.get("call_peak_bytes") is not None), default=None),
-        mebibytes))
+        ((r["call_peak_bytes"], r.get("arena_bytes")) for r in rounds[w, 1, p] if r.get("call_peak_bytes") is not None),
+        default=None), lambda b: mebibytes(b[0]) + ("" if b[1] is None else " + " + mebibytes(b[1]))))
 
 
 if __name__ == "__main__":

@@ -459,7 +459,7 @@ static void tools_feature_cache(btl_context *ctx, btl_feature *out) {
     if (!known) snprintf(out->value, sizeof out->value, "%.1200s", err.message);
     else if (info.missing) snprintf(out->value, sizeof out->value, "%.1000s (not there yet: it is made when it is needed)", info.folder);
     else if (info.problem[0]) snprintf(out->value, sizeof out->value, "%.1200s", info.problem);
-    else snprintf(out->value, sizeof out->value, "%.1000s (%lld entries, %.1f of %.0f MiB%s%s)", info.folder, (long long)info.nentries,
+    else snprintf(out->value, sizeof out->value, "%.1000s (%lld entr%s, %.1f of %.0f MiB%s%s)", info.folder, (long long)info.nentries, info.nentries == 1 ? "y" : "ies",
                   (double)info.bytes / 1048576, (double)info.limit_bytes / 1048576, limits ? "; " : "", limits ? limits : "");
     out->meaning = out->available && !limits ? "compiled code is kept there and found again: bitale cache list"
                                              : "code that cannot be kept there is compiled again in every process, that cannot be run from there is loaded from memory "

@@ -309,3 +309,27 @@ void *btl_os_open_library_fd(int fd, uint64_t unique, const char *path, char *wh
     if (access(name, R_OK) == 0 || !path) path = name;
     return btl_os_open_library(path, why, why_bytes);
 }
+
+/* ---- the processor ------------------------------------------------------------------------------------- */
+
+static int os_x86_level = -1; /* found anew by every thread that comes too early: always the same */
+
+static int os_find_x86_level(void) {
+#if defined __x86_64__ && defined __GNUC__
+    const char *wish = getenv("BITALE_ISA");
+    int most = wish && strcmp(wish, "base") == 0 ? 0 : wish && strcmp(wish, "v3") == 0 ? 3 : 4;
+    __builtin_cpu_init();
+    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return v4 && most >= 4 ? 4 : v3 && most >= 3 ? 3 : 0;
+#else
+    return 0;
+#endif
+}
+
+int btl_os_x86_level(void) {
+    int level = __atomic_load_n(&os_x86_level, __ATOMIC_RELAXED);
+    if (level < 0) __atomic_store_n(&os_x86_level, level = os_find_x86_level(), __ATOMIC_RELAXED);
+    return level;
+}

@@ -49,5 +49,8 @@ void *btl_os_open_library_fd(int fd, uint64_t unique, const char *path, char *wh
 void *btl_os_open_library(const char *path, char *why, size_t why_bytes); /* privately; NULL: why */
 void *btl_os_symbol(void *library, const char *name);
 void btl_os_close_library(void *library);
+/* The level of x86-64 whose instructions this process may use: 4 (AVX-512), 3 (AVX2, FMA), or 0 (the base, or
+ * another architecture). The environment's BITALE_ISA = base, v3 lowers it. Any thread. */
+int btl_os_x86_level(void);
 
 #endif

@@ -4,7 +4,9 @@
  * NaN wins over everything, as in NumPy. The result is i64 and has no derivative. Nothing among
  * nothing is an error of the run.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "expr/emit.h"
 #include "expr/operand.h"
+#include "ops/loops.h"
 #include "ops/reduce.h"
 
 #include <string.h>
@@ -183,6 +185,58 @@ static btl_status argmin_kernel(btl_exec *x) {
     return argreduce_each(x, argreduce_fast_smallest);
 }
 
+/* ---- as text ------------------------------------------------------------------------------ */
+
+static bool argreduce_is_half(btl_dtype dtype) { return dtype == BTL_F16 || dtype == BTL_BF16; }
+
+/* Nothing among nothing. */
+static void argreduce_emit_empty(btl_emit *e, const btl_loops *line) {
+    btl_extent count = btl_loops_count(line);
+    if (count.known->lo < 1)
+        btl_emit_text(e, "if (%s == 0 && %s != 0) return 1;\n", btl_extent_text(e, count), btl_emit_elems(e, btl_emit_out(e, 0)));
+}
+
+/* "!(v <= best)" is true of a NaN as well; nothing is behind the first one. */
+static void argreduce_emit_line(btl_emit *e, btl_loops *line, const char *first, bool max) {
+    btl_dtype dtype = btl_emit_type(e, 0)->dtype;
+    bool is_float = btl_dtype_kind(dtype) == 'f', half = argreduce_is_half(dtype);
+    const char *type = half ? "float" : btl_emit_ctype(dtype), *compare = max ? "<=" : ">=";
+    const char *value = btl_emit_format(e, "p[%s]", btl_loops_at(line, "0", 0, 0, line->n)), *start = "p[0]";
+    if (half) value = btl_loops_cast(e, dtype, BTL_F32, value), start = btl_loops_cast(e, dtype, BTL_F32, start);
+    btl_emit_text(e, "const %s *p = %s;\n%s best = %s;\nint64_t at = 0;\n", btl_emit_ctype(dtype), first, type, start);
+    if (line->n == 1) {
+        btl_emit_text(e, "for (int64_t j0 = 1; j0 < %s%s; j0++) {\nconst %s v = %s;\nif (!(v %s best)) best = v, at = j0;\n}\n",
+                      btl_extent_text(e, line->v[0].count), is_float ? " && best == best" : "", type, value, compare);
+    } else {
+        btl_emit_text(e, "int64_t k = 0;\n");
+        btl_loops_open(line, 0, line->n);
+        btl_emit_text(e, "const %s v = %s;\nif (%s!(v %s best)) best = v, at = k;\nk++;\n", type, value, is_float ? "best == best && " : "", compare);
+        btl_loops_close(line, line->n);
+    }
+    btl_emit_text(e, "*y++ = at;\n");
+}
+
+static btl_status argreduce_emit(btl_emit *e, bool max) {
+    const btl_param *axes = btl_param_of(e->node->op, e->params, "axis");
+    int rank = btl_emit_type(e, 0)->rank, axis = axes->axes.n < 0 ? -1 : axes->axes.v[0] + (axes->axes.v[0] < 0 ? rank : 0);
+    btl_loops all = btl_loops_begin(e, 1, 'i'), line = btl_loops_begin(e, 1, 'j');
+    for (int k = 0; k < rank; k++)
+        btl_loops_add(axis < 0 || axis == k ? &line : &all, btl_extent_dim(e, 0, k), btl_extent_stride(e, 0, k), btl_extent_const(e, 0));
+    btl_loops_merge(&line);
+    argreduce_emit_empty(e, &line);
+    btl_emit_text(e, "int64_t *y = y0;\n");
+    btl_loops_open(&all, 0, all.n);
+    btl_emit_text(e, "{\n");
+    if (line.n) argreduce_emit_line(e, &line, btl_loops_at(&all, "x0", 0, 0, all.n), max);
+    else btl_emit_text(e, "*y++ = 0;\n");
+    btl_emit_text(e, "}\n");
+    btl_loops_close(&all, all.n);
+    return BTL_OK;
+}
+
+static btl_status argmax_emit(btl_emit *e) { return argreduce_emit(e, true); }
+static btl_status argmin_emit(btl_emit *e) { return argreduce_emit(e, false); }
+
 /* ---- the ops ------------------------------------------------------------------------------ */
 
 static const char *const argreduce_samples[] = {
@@ -197,7 +251,7 @@ static const char *const argreduce_samples[] = {
         .name = #name_, .doc = doc_, .signature = #name_ "(x, axis=none, keepdims=false)", .version = 1, \
         .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_CAN_FAIL, .promote = PROMOTE_NONE, .nparams = 2, \
         .params = btl_reduce_params, .infer = argreduce_infer, .build = argreduce_build, .eval = name_##_eval, \
-        .kernel = name_##_kernel, .connected = argreduce_never_connected, .samples = argreduce_samples, \
+        .kernel = name_##_kernel, .emit = name_##_emit, .connected = argreduce_never_connected, .samples = argreduce_samples, \
     };                                                                                            \
     btl_var *(btl_##name_)(btl_graph *g, btl_var *x, int naxes, const int *axes, bool keepdims) {              \
         const btl_param params[2] = { { .axes = { naxes, axes } }, { .i = keepdims } };        \

@@ -1,6 +1,8 @@
 /* barrier.c - stop_gradient: its operand, through which no gradient passes and no rule looks.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "expr/emit.h"
 #include "ops/helpers.h"
+#include "ops/loops.h"
 
 #include <string.h>
 
@@ -15,6 +17,14 @@ static btl_status barrier_view(btl_exec *x) {
     return BTL_OK;
 }
 
+static btl_status barrier_emit(btl_emit *e) {
+    for (int k = 0; k < e->node->in[0]->type.rank; k++) {
+        btl_extent stride = btl_extent_stride(e, 0, k);
+        btl_emit_view_stride(e, k, stride.known, stride.text);
+    }
+    return BTL_OK;
+}
+
 static bool barrier_connected(const btl_node *n, int out, int in) {
     (void)n, (void)out, (void)in;
     return false;
@@ -26,7 +36,7 @@ static const char *const barrier_samples[] = { "x: f32[2, 3]", "x: i32", "x: f64
 const btl_op btl_op_stop_gradient = {
     .name = "stop_gradient", .doc = "x, taken as a constant by grad", .signature = "stop_gradient(x)", .version = 1,
     .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_BARRIER, .infer = barrier_infer, .view = barrier_view,
-    .views = barrier_views, .connected = barrier_connected, .samples = barrier_samples,
+    .views = barrier_views, .emit = barrier_emit, .connected = barrier_connected, .samples = barrier_samples,
 };
 
 btl_var *btl_stop_gradient(btl_graph *g, btl_var *x) {

@@ -6,12 +6,14 @@
  * first: they have no pool to start. The library stays loaded when the context goes: unloading one
  * that ever had threads is not safe.
  *
- * Without any, loops of our own: blocks of 4 rows × 16 columns in registers over a packed panel.
+ * Without any, and for small sizes and vectors, loops of our own (gemm.h).
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "ops/blas.h"
 
 #include "base/context.h"
 #include "base/os.h"
+#include "ops/gemm.h"
+#include "ops/support.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -158,79 +160,19 @@ const char *btl_blas_describe(btl_context *ctx) {
     return b ? b->text : "none: there is no memory to look for one";
 }
 
-/* ---- plain loops -------------------------------------------------------------------------- */
-
-enum { PLAIN_ROWS = 4, PLAIN_COLUMNS = 16, PLAIN_DEPTH = 256 };
-
-/* A panel of b, PLAIN_DEPTH × PLAIN_COLUMNS, lies packed in 16 or 32 kB of stack; blocks of the result
- * stay in registers while the loop runs over the depth. Each element is summed in the order of k,
- * block of depth by block of depth: the order depends on k alone. */
-#define PLAIN_GEMM(name, type)                                                                    \
-    static void name##_block(int64_t depth, const type *a[PLAIN_ROWS], int64_t a_step, type panel[][PLAIN_COLUMNS], \
-                             type sum[PLAIN_ROWS][PLAIN_COLUMNS]) {                                \
-        type s0[PLAIN_COLUMNS] = { 0 }, s1[PLAIN_COLUMNS] = { 0 }, s2[PLAIN_COLUMNS] = { 0 }, s3[PLAIN_COLUMNS] = { 0 }; \
-        const type *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3];                                \
-        for (int64_t p = 0; p < depth; p++) {                                                     \
-            const type x0 = a0[p * a_step], x1 = a1[p * a_step], x2 = a2[p * a_step], x3 = a3[p * a_step]; \
-            const type *b = panel[p];                                                             \
-            for (int j = 0; j < PLAIN_COLUMNS; j++) s0[j] += x0 * b[j];                           \
-            for (int j = 0; j < PLAIN_COLUMNS; j++) s1[j] += x1 * b[j];                           \
-            for (int j = 0; j < PLAIN_COLUMNS; j++) s2[j] += x2 * b[j];                           \
-            for (int j = 0; j < PLAIN_COLUMNS; j++) s3[j] += x3 * b[j];                           \
-        }                                                                                         \
-        memcpy(sum[0], s0, sizeof s0), memcpy(sum[1], s1, sizeof s1);                             \
-        memcpy(sum[2], s2, sizeof s2), memcpy(sum[3], s3, sizeof s3);                             \
-    }                                                                                             \
-    static void name##_panel(int64_t m, int64_t columns, int64_t depth, const type *a, const btl_matrix *am, \
-                             type panel[][PLAIN_COLUMNS], type *c, int64_t ldc, bool first) {     \
-        for (int64_t i = 0; i < m; i += PLAIN_ROWS) {                                             \
-            type sum[PLAIN_ROWS][PLAIN_COLUMNS];                                                  \
-            int64_t rows = m - i < PLAIN_ROWS ? m - i : PLAIN_ROWS;                               \
-            const type *at[PLAIN_ROWS];                                                           \
-            for (int64_t r = 0; r < PLAIN_ROWS; r++) at[r] = a + (i + (r < rows ? r : 0)) * am->row; \
-            name##_block(depth, at, am->column, panel, sum);                                      \
-            for (int64_t r = 0; r < rows; r++)                                                    \
-                for (int64_t j = 0; j < columns; j++) {                                           \
-                    type *to = &c[(i + r) * ldc + j];                                             \
-                    *to = first ? sum[r][j] : *to + sum[r][j];                                    \
-                }                                                                                 \
-        }                                                                                         \
-    }                                                                                             \
-    static void name(int64_t m, int64_t n, int64_t k, const btl_matrix *am, const btl_matrix *bm, type *c, int64_t ldc) { \
-        type panel[PLAIN_DEPTH][PLAIN_COLUMNS];                                                   \
-        const type *a = am->data, *b = bm->data;                                                  \
-        for (int64_t j = 0; j < n; j += PLAIN_COLUMNS)                                            \
-            for (int64_t p = 0; p < k; p += PLAIN_DEPTH) {                                        \
-                int64_t columns = n - j < PLAIN_COLUMNS ? n - j : PLAIN_COLUMNS;                  \
-                int64_t depth = k - p < PLAIN_DEPTH ? k - p : PLAIN_DEPTH;                        \
-                for (int64_t q = 0; q < depth; q++)                                               \
-                    for (int64_t r = 0; r < PLAIN_COLUMNS; r++)                                   \
-                        panel[q][r] = r < columns ? b[(p + q) * bm->row + (j + r) * bm->column] : 0; \
-                name##_panel(m, columns, depth, a + p * am->column, am, panel, c + j, ldc, p == 0); \
-            }                                                                                     \
-    }
-PLAIN_GEMM(plain_sgemm, float)
-PLAIN_GEMM(plain_dgemm, double)
-
 /* ---- one product -------------------------------------------------------------------------- */
 
 /* The leading dimension and whether the matrix lies transposed; false: neither rows nor columns are dense. */
 static bool blas_layout(const btl_matrix *a, int64_t m, int64_t n, bool *transposed, int64_t *ld) {
-    if ((a->column == 1 || n == 1) && (a->row >= n || m == 1)) {
-        *transposed = false, *ld = m == 1 ? n : a->row;
-        return true;
-    }
-    if ((a->row == 1 || m == 1) && (a->column >= m || n == 1)) {
-        *transposed = true, *ld = n == 1 ? m : a->column;
-        return true;
-    }
-    return false;
+    int lies = btl_gemm_lies(a->row, a->column, m, n);
+    *transposed = lies == 2;
+    if (lies == 1) *ld = m == 1 ? n : a->row;
+    if (lies == 2) *ld = n == 1 ? m : a->column;
+    return lies != 0;
 }
 
 bool btl_matrix_is_dense(const btl_matrix *a, int64_t m, int64_t n) {
-    bool transposed;
-    int64_t ld;
-    return blas_layout(a, m, n, &transposed, &ld);
+    return btl_gemm_lies(a->row, a->column, m, n) != 0;
 }
 
 static bool blas_fits_int(int64_t a, int64_t b, int64_t c) {
@@ -239,13 +181,8 @@ static bool blas_fits_int(int64_t a, int64_t b, int64_t c) {
 
 void btl_gemm(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
               void *c, int64_t ldc) {
-    size_t bytes = btl_dtype_bytes(dtype);
     if (m == 0 || n == 0) return;
-    if (k == 0) {
-        for (int64_t i = 0; i < m; i++) memset((char *)c + (size_t)(i * ldc) * bytes, 0, (size_t)n * bytes);
-        return;
-    }
-    const blas *lib = blas_of(ctx);
+    const blas *lib = k == 0 || btl_gemm_is_own(m, n, k) ? NULL : blas_of(ctx);
     bool ta = false, tb = false;
     int64_t lda = 1, ldb = 1;
     bool dense = blas_layout(a, m, k, &ta, &lda) && blas_layout(b, k, n, &tb, &ldb);
@@ -257,6 +194,7 @@ void btl_gemm(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k
             lib->dgemm(CBLAS_ROW_MAJOR, x, y, (int)m, (int)n, (int)k, 1, a->data, (int)lda, b->data, (int)ldb, 0, c, (int)ldc);
         return;
     }
-    if (dtype == BTL_F32) plain_sgemm(m, n, k, a, b, c, ldc);
-    else plain_dgemm(m, n, k, a, b, c, ldc);
+    const btl_gemm_table *own = btl_gemm_own();
+    if (dtype == BTL_F32) own->gemm_f32(m, n, k, a->data, a->row, a->column, b->data, b->row, b->column, c, ldc);
+    else own->gemm_f64(m, n, k, a->data, a->row, a->column, b->data, b->row, b->column, c, ldc);
 }

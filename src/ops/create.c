@@ -3,7 +3,9 @@
  * zeros, ones and full are one scalar seen through broadcast_to: they take no memory until an op
  * needs them as an array.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "expr/emit.h"
 #include "expr/operand.h"
+#include "ops/loops.h"
 #include "ops/structure.h"
 
 #include <string.h>
@@ -51,6 +53,11 @@ static btl_status size_eval(btl_exec *x) {
     return BTL_OK;
 }
 
+static btl_status size_emit(btl_emit *e) {
+    btl_emit_text(e, "const int64_t v = %s;\n*y0 = %s;\n", btl_emit_size(e, e->params[0].dim), btl_loops_cast(e, BTL_I64, e->node->out[0].type.dtype, "v"));
+    return BTL_OK;
+}
+
 static btl_status create_no_vjp(btl_vjp *v) {
     (void)v; /* nothing to be differentiated by */
     return BTL_OK;
@@ -58,7 +65,7 @@ static btl_status create_no_vjp(btl_vjp *v) {
 
 const btl_op btl_op_size = {
     .name = "size", .doc = "a size as a value", .signature = "size(dim, dtype=i64)", .version = 1, .nout = 1,
-    .flags = OP_HIDDEN, .nparams = 2, .params = size_params, .infer = size_infer, .eval = size_eval, .vjp = create_no_vjp,
+    .flags = OP_HIDDEN, .nparams = 2, .params = size_params, .infer = size_infer, .eval = size_eval, .emit = size_emit, .vjp = create_no_vjp,
 };
 
 /* ---- arange ------------------------------------------------------------------------------- */
@@ -144,6 +151,15 @@ static btl_status arange_kernel(btl_exec *x) {
     }
 }
 
+static btl_status arange_emit(btl_emit *e) {
+    bool given = e->node->nin > 0;
+    const char *first = given ? "*x0" : btl_emit_size(e, e->params[0].dim), *step = given ? "*x2" : btl_emit_size(e, e->params[2].dim);
+    btl_emit_text(e, "const int64_t first = %s, step = %s;\n%s", first, step, given ? "if (step == 0) return 1;\n" : "");
+    btl_emit_text(e, "BTL_SIMD for (int64_t i = 0; i < %s; i++) {\nconst int64_t v = first + i * step;\ny0[i] = %s;\n}\n", btl_emit_elems(e, btl_emit_out(e, 0)),
+                  btl_loops_cast(e, BTL_I64, e->node->out[0].type.dtype, "v"));
+    return BTL_OK;
+}
+
 static bool create_never_connected(const btl_node *n, int out, int in) {
     (void)n, (void)out, (void)in;
     return false;
@@ -189,7 +205,7 @@ const btl_op btl_op_arange = {
     .name = "arange", .doc = "start, start + step, ... up to but without stop", .signature = "arange(start=0, stop, step=1, dtype=i64)",
     .version = 1, .min_in = 0, .max_in = 3, .nout = 1, .flags = OP_CAN_FAIL, .nparams = 4, .params = arange_params,
     .infer = arange_infer, .build = arange_build, .eval = arange_eval, .measure = arange_measure, .kernel = arange_kernel,
-    .connected = create_never_connected, .samples = arange_samples,
+    .emit = arange_emit, .connected = create_never_connected, .samples = arange_samples,
 };
 
 /* ---- one value everywhere ----------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 
 #include "expr/operand.h"
 #include "ops/elemwise.h"
+#include "ops/index_parts.h"
 #include "ops/move.h"
 #include "ops/slice.h"
 #include "ops/structure.h"
@@ -31,7 +32,7 @@ static const btl_param_spec index_params[] = {
 /* A gradient of one of these is another of them. */
 extern const btl_op btl_op_subtensor, btl_op_advanced_subtensor, btl_op_set_subtensor, btl_op_inc_subtensor, btl_op_take;
 
-static bool index_has_array(const btl_param *p) {
+bool btl_index_has_array(const btl_param *p) {
     for (int i = 0; i < p->index.n; i++)
         if (p->index.v[i].kind == INDEX_ARRAY) return true;
     return false;
@@ -173,7 +174,7 @@ static btl_var *index_read_part(btl_graph *g, const btl_node *n, btl_var *x) {
     btl_var **in = BTL_ARRAY(&g->arena, btl_var *, n->nin);
     in[0] = x;
     for (int i = 2; i < n->nin; i++) in[i - 1] = n->in[i];
-    return btl_build(g, index_has_array(&p) ? &btl_op_advanced_subtensor : &btl_op_subtensor, n->nin - 1, in, &p, NULL);
+    return btl_build(g, btl_index_has_array(&p) ? &btl_op_advanced_subtensor : &btl_op_subtensor, n->nin - 1, in, &p, NULL);
 }
 
 /* dx = zeros with dy added at the part. */
@@ -234,20 +235,15 @@ const btl_op btl_op_subtensor = {
     .name = "subtensor", .doc = "x[ints, slices, newaxis]; a view", .signature = "x[...]", .version = 1, .min_in = 1,
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL | OP_IS_PURE_SHAPE, .nparams = 1, .params = index_params,
     .infer = subtensor_infer, .measure = subtensor_measure, .view = subtensor_view, .views = subtensor_views,
+    .emit = btl_subtensor_emit,
     .vjp = subtensor_vjp, .connected = subtensor_connected,
     .samples = subtensor_samples,
 };
 
 /* ---- advanced: what goes where ------------------------------------------------------------ */
 
-/* The part of x that arrays name has the axes [before…, the arrays' own…, behind…]. */
-typedef struct index_plan {
-    int narrays, input[BTL_MAX_RANK], axis[BTL_MAX_RANK];
-    int nbefore, nbehind, before[BTL_MAX_RANK], behind[BTL_MAX_RANK];
-} index_plan;
-
-static index_plan index_plan_of(const btl_param *p) {
-    index_plan plan = { 0 };
+btl_index_plan btl_index_plan_of(const btl_param *p) {
+    btl_index_plan plan = { 0 };
     int first = -1, last = -1;
     for (int i = 0; i < p->index.n; i++) {
         if (p->index.v[i].kind != INDEX_ARRAY) continue;
@@ -273,7 +269,7 @@ static btl_status advanced_dims(btl_graph *g, int nin, btl_var *const *in, const
     for (int i = 0; i < p->index.n; i++)
         if (p->index.v[i].kind != INDEX_ARRAY && !btl_slice_is_full(&p->index.v[i]))
             return btl_fail(g, BTL_EVALUE, "beside arrays only whole axes may stand in a node");
-    index_plan plan = index_plan_of(p);
+    btl_index_plan plan = btl_index_plan_of(p);
     for (int i = 0; i < plan.narrays; i++) {
         assert(plan.input[i] > 0 && plan.input[i] < nin);
         (void)nin;
@@ -293,7 +289,7 @@ static btl_status advanced_dims(btl_graph *g, int nin, btl_var *const *in, const
 /* The index arrays' common shape, in numbers. */
 typedef struct index_wide { int rank; int64_t dims[BTL_MAX_RANK], elems; } index_wide;
 
-static index_wide index_wide_of(const btl_exec *x, const index_plan *plan) {
+static index_wide index_wide_of(const btl_exec *x, const btl_index_plan *plan) {
     index_wide w = { 0, { 0 }, 1 };
     for (int i = 0; i < plan->narrays; i++)
         if (x->in[plan->input[i]].rank > w.rank) w.rank = x->in[plan->input[i]].rank;
@@ -379,7 +375,7 @@ static btl_status index_add_offsets(const btl_exec *x, const index_wide *w, cons
 }
 
 /* Bytes from the start of `base` (x, or the copy that is written) for each element of the index arrays. */
-static btl_status index_offsets(const btl_exec *x, const index_plan *plan, const index_wide *w, const btl_operand *base,
+static btl_status index_offsets(const btl_exec *x, const btl_index_plan *plan, const index_wide *w, const btl_operand *base,
                                 int64_t *offsets) {
     if (w->elems) memset(offsets, 0, (size_t)w->elems * sizeof *offsets);
     for (int i = 0; i < plan->narrays; i++) {
@@ -391,8 +387,8 @@ static btl_status index_offsets(const btl_exec *x, const index_plan *plan, const
 }
 
 static size_t index_workspace(const btl_exec *x) {
-    if (!index_has_array(&x->params[0])) return 0;
-    index_plan plan = index_plan_of(&x->params[0]);
+    if (!btl_index_has_array(&x->params[0])) return 0;
+    btl_index_plan plan = btl_index_plan_of(&x->params[0]);
     int64_t elems = index_wide_of(x, &plan).elems;
     return elems > INT64_MAX / (int64_t)sizeof(int64_t) ? SIZE_MAX : (size_t)elems * sizeof(int64_t);
 }
@@ -402,7 +398,7 @@ static size_t index_workspace(const btl_exec *x) {
 /* Between a packed part (the result of a read, y of a write; strides `packed` over the part's axes) and
  * `base`, at the offsets. For each place a block of the axes behind is moved by `run`. */
 typedef struct index_traffic {
-    const index_plan *plan;
+    const btl_index_plan *plan;
     const index_wide *wide;
     const btl_operand *base;
     const int64_t *offsets;
@@ -498,7 +494,7 @@ static btl_status advanced_infer(btl_infer *x) {
 }
 
 /* Where element `part` (an index into the axes of the part) lies in base, in elements. */
-static btl_status index_locate(const btl_exec *x, const index_plan *plan, const index_wide *w, const btl_operand *base,
+static btl_status index_locate(const btl_exec *x, const btl_index_plan *plan, const index_wide *w, const btl_operand *base,
                                const int64_t *part, int64_t *at) {
     *at = 0;
     for (int i = 0; i < plan->nbefore; i++) *at += part[i] * base->strides[plan->before[i]];
@@ -517,7 +513,7 @@ static btl_status index_locate(const btl_exec *x, const index_plan *plan, const 
 
 /* Reference: each element of the result is found by itself. */
 /* Every index is looked at, also where another axis without elements leaves nothing to move. */
-static btl_status index_check(const btl_exec *x, const index_plan *plan, const index_wide *w, const btl_operand *base) {
+static btl_status index_check(const btl_exec *x, const btl_index_plan *plan, const index_wide *w, const btl_operand *base) {
     if (w->elems == 0) return BTL_OK;
     for (int i = 0; i < plan->narrays; i++) {
         const btl_operand *a = &x->in[plan->input[i]];
@@ -534,7 +530,7 @@ static btl_status index_check(const btl_exec *x, const index_plan *plan, const i
 }
 
 static btl_status advanced_eval(btl_exec *x) {
-    index_plan plan = index_plan_of(&x->params[0]);
+    btl_index_plan plan = btl_index_plan_of(&x->params[0]);
     index_wide w = index_wide_of(x, &plan);
     BTL_TRY(index_check(x, &plan, &w, &x->in[0]));
     const btl_operand *y = &x->out[0];
@@ -550,7 +546,7 @@ static btl_status advanced_eval(btl_exec *x) {
 }
 
 static btl_status advanced_kernel(btl_exec *x) {
-    index_plan plan = index_plan_of(&x->params[0]);
+    btl_index_plan plan = btl_index_plan_of(&x->params[0]);
     index_wide w = index_wide_of(x, &plan);
     if (!x->work && w.elems) return advanced_eval(x);
     BTL_TRY(index_offsets(x, &plan, &w, &x->in[0], x->work));
@@ -567,7 +563,8 @@ static const char *const advanced_subtensor_samples[] = {
 const btl_op btl_op_advanced_subtensor = {
     .name = "advanced_subtensor", .doc = "x[integer arrays]", .signature = "x[i, ...]", .version = 1, .min_in = 2,
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL, .nparams = 1, .params = index_params, .infer = advanced_infer,
-    .eval = advanced_eval, .kernel = advanced_kernel, .workspace = index_workspace, .vjp = subtensor_vjp,
+    .eval = advanced_eval, .kernel = advanced_kernel, .workspace = index_workspace,
+    .emit = btl_advanced_subtensor_emit, .vjp = subtensor_vjp,
     .connected = subtensor_connected,
     .samples = advanced_subtensor_samples,
 };
@@ -580,7 +577,7 @@ static btl_status index_write_infer(btl_infer *x) {
     int rank;
     if (y->dtype != x->in[0]->type.dtype)
         return btl_fail(x->g, BTL_EDTYPE, "%s, but %s", btl_var_text(x->g, x->in[0]), btl_var_text(x->g, x->in[1]));
-    if (index_has_array(&x->params[0])) BTL_TRY(advanced_dims(x->g, x->nin, x->in, &x->params[0], &rank, dims));
+    if (btl_index_has_array(&x->params[0])) BTL_TRY(advanced_dims(x->g, x->nin, x->in, &x->params[0], &rank, dims));
     else BTL_TRY(basic_dims(x->g, x->in[0], &x->params[0], &rank, dims));
     bool fits = y->rank <= rank;
     for (int i = 0; fits && i < y->rank; i++) {
@@ -629,7 +626,7 @@ static btl_status index_write_basic(btl_exec *x, btl_move_run run) {
     return BTL_OK;
 }
 
-static int index_part_dims(const index_plan *plan, const index_wide *w, const btl_operand *x, int64_t *dims) {
+static int index_part_dims(const btl_index_plan *plan, const index_wide *w, const btl_operand *x, int64_t *dims) {
     int n = 0;
     for (int i = 0; i < plan->nbefore; i++) dims[n++] = x->dims[plan->before[i]];
     for (int i = 0; i < w->rank; i++) dims[n++] = w->dims[i];
@@ -639,8 +636,8 @@ static int index_part_dims(const index_plan *plan, const index_wide *w, const bt
 
 /* Reference: elements in row-major order of the part, each written (or added) by itself. */
 static btl_status index_write_eval(btl_exec *x, btl_move_run run) {
-    if (!index_has_array(&x->params[0])) return index_write_basic(x, run);
-    index_plan plan = index_plan_of(&x->params[0]);
+    if (!btl_index_has_array(&x->params[0])) return index_write_basic(x, run);
+    btl_index_plan plan = btl_index_plan_of(&x->params[0]);
     index_wide w = index_wide_of(x, &plan);
     const btl_operand *out = &x->out[0];
     int64_t dims[BTL_MAX_RANK], from[BTL_MAX_RANK], bytes = (int64_t)btl_dtype_bytes(out->dtype);
@@ -659,8 +656,8 @@ static btl_status index_write_eval(btl_exec *x, btl_move_run run) {
 }
 
 static btl_status index_write_kernel(btl_exec *x, btl_move_run run) {
-    if (!index_has_array(&x->params[0])) return index_write_basic(x, run);
-    index_plan plan = index_plan_of(&x->params[0]);
+    if (!btl_index_has_array(&x->params[0])) return index_write_basic(x, run);
+    btl_index_plan plan = btl_index_plan_of(&x->params[0]);
     index_wide w = index_wide_of(x, &plan);
     int64_t dims[BTL_MAX_RANK], from[BTL_MAX_RANK];
     if (!x->work && w.elems) return index_write_eval(x, run);
@@ -688,7 +685,7 @@ const btl_op btl_op_set_subtensor = {
     .name = "set_subtensor", .doc = "x with a part replaced; of repeated indices the last wins",
     .signature = "set_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = set_subtensor_eval,
-    .kernel = set_subtensor_kernel, .workspace = index_workspace, .vjp = set_subtensor_vjp, .connected = index_write_connected,
+    .kernel = set_subtensor_kernel, .workspace = index_workspace, .emit = btl_set_subtensor_emit, .vjp = set_subtensor_vjp, .connected = index_write_connected,
     .samples = set_subtensor_samples,
 };
 
@@ -702,7 +699,7 @@ const btl_op btl_op_inc_subtensor = {
     .name = "inc_subtensor", .doc = "x with y added to a part; repeated indices add up",
     .signature = "inc_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = inc_subtensor_eval,
-    .kernel = inc_subtensor_kernel, .workspace = index_workspace, .vjp = inc_subtensor_vjp, .connected = index_write_connected,
+    .kernel = inc_subtensor_kernel, .workspace = index_workspace, .emit = btl_inc_subtensor_emit, .vjp = inc_subtensor_vjp, .connected = index_write_connected,
     .samples = inc_subtensor_samples,
 };
 

@@ -3,6 +3,8 @@
  * `concatenate` and `split` are the ops, each the other's gradient; both copy. `stack`, `hstack`
  * and `vstack` are macros.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "expr/emit.h"
+#include "ops/loops.h"
 #include "ops/move.h"
 #include "ops/structure.h"
 
@@ -21,6 +23,19 @@ static int join_axis(const btl_param *axis, int rank) {
 /* Bytes from the start of an array to element `at` of an axis. */
 static int64_t join_offset(const btl_operand *x, int axis, int64_t at) {
     return at * x->strides[axis] * (int64_t)btl_dtype_bytes(x->dtype);
+}
+
+/* Moves `part`, an operand, from or to where it lies in `whole`, the other, which begins at `at` of the axis. */
+static void join_emit(btl_emit *e, int part, int whole, int axis, const btl_dim *at) {
+    const btl_type *t = btl_emit_type(e, part);
+    bool joins = part < e->node->nin;
+    btl_extent offset = btl_extent_mul(e, btl_extent_of(at), btl_extent_stride(e, whole, axis));
+    const char *p = joins ? btl_emit_format(e, "x%d", part) : btl_emit_format(e, "y%d", part - e->node->nin), *w = joins ? "y0" : "x0";
+    if (!btl_extent_is(offset, 0)) w = btl_emit_format(e, "%s + %s", w, btl_extent_text(e, offset));
+    btl_loops l = btl_loops_begin(e, 2, 'i');
+    for (int k = 0; k < t->rank; k++)
+        btl_loops_add(&l, btl_extent_dim(e, part, k), btl_extent_stride(e, joins ? whole : part, k), btl_extent_stride(e, joins ? part : whole, k));
+    btl_loops_move(&l, t->dtype, joins ? w : p, joins ? p : w, false);
 }
 
 /* ---- concatenate -------------------------------------------------------------------------- */
@@ -71,6 +86,16 @@ static btl_status concatenate_eval(btl_exec *x) {
     return BTL_OK;
 }
 
+static btl_status concatenate_emit(btl_emit *e) {
+    int axis = join_axis(&e->params[0], e->node->out[0].type.rank);
+    const btl_dim *at = btl_dim_const(e->g, 0);
+    for (int i = 0; i < e->node->nin; i++) {
+        join_emit(e, i, btl_emit_out(e, 0), axis, at);
+        at = btl_dim_add(e->g, at, btl_emit_type(e, i)->dims[axis]);
+    }
+    return BTL_OK;
+}
+
 static btl_status concatenate_vjp(btl_vjp *v) {
     int axis = join_axis(&v->node->params[0], v->in[0]->type.rank);
     const btl_dim *at = btl_dim_const(v->g, 0);
@@ -91,7 +116,7 @@ const btl_op btl_op_concatenate = {
     .name = "concatenate", .doc = "arrays behind one another along an axis", .signature = "concatenate([a, b, ...], axis=0)",
     .version = 1, .min_in = 1, .max_in = -1, .nout = 1, .flags = OP_IS_PURE_SHAPE, .promote = PROMOTE_COMMON,
     .nparams = 1, .params = concatenate_params, .infer = concatenate_infer, .eval = concatenate_eval,
-    .vjp = concatenate_vjp, .samples = concatenate_samples,
+    .emit = concatenate_emit, .vjp = concatenate_vjp, .samples = concatenate_samples,
 };
 
 /* ---- split -------------------------------------------------------------------------------- */
@@ -138,6 +163,16 @@ static btl_status split_eval(btl_exec *x) {
     return BTL_OK;
 }
 
+static btl_status split_emit(btl_emit *e) {
+    int axis = join_axis(&e->params[1], e->node->in[0]->type.rank);
+    const btl_dim *at = btl_dim_const(e->g, 0);
+    for (int i = 0; i < e->node->nout; i++) {
+        join_emit(e, btl_emit_out(e, i), 0, axis, at);
+        at = btl_dim_add(e->g, at, e->node->out[i].type.dims[axis]);
+    }
+    return BTL_OK;
+}
+
 /* The parts' gradients behind one another; zeros for parts that nobody used. */
 static btl_status split_vjp(btl_vjp *v) {
     int n = v->node->nout;
@@ -166,7 +201,7 @@ const btl_op btl_op_split = {
     .name = "split", .doc = "the parts of an array along an axis: a, b = split(x, sizes=[2, 3])",
     .signature = "split(x, sizes, axis=0)", .version = 1, .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_IS_PURE_SHAPE,
     .nparams = 2, .params = split_params, .infer = split_infer, .build = split_build, .eval = split_eval,
-    .vjp = split_vjp, .samples = split_samples,
+    .emit = split_emit, .vjp = split_vjp, .samples = split_samples,
 };
 
 /* ---- macros ------------------------------------------------------------------------------- */

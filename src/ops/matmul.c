@@ -10,6 +10,7 @@
 #include "base/half.h"
 #include "expr/operand.h"
 #include "ops/blas.h"
+#include "ops/gemm.h"
 #include "ops/move.h"
 #include "ops/structure.h"
 
@@ -328,7 +329,7 @@ static const char *const matmul_samples[] = {
 const btl_op btl_op_matmul = {
     .name = "matmul", .doc = "product of matrices, vectors, or stacks of matrices; a @ b", .signature = "matmul(a, b)",
     .version = 1, .min_in = 2, .max_in = 2, .nout = 1, .infer = matmul_infer, .build = matmul_build, .eval = matmul_eval,
-    .kernel = matmul_kernel, .workspace = matmul_workspace, .vjp = matmul_vjp, .samples = matmul_samples,
+    .kernel = matmul_kernel, .workspace = matmul_workspace, .emit = btl_matmul_emit, .vjp = matmul_vjp, .samples = matmul_samples,
 };
 
 /* ---- macros ------------------------------------------------------------------------------- */

@@ -8,9 +8,11 @@
  * Counters whose highest bit is set belong to random.split, so that keys split off are independent
  * of numbers drawn with the key itself. Drawing twice with one key gives the same numbers twice.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "expr/emit.h"
 #include "expr/index.h"
 #include "expr/operand.h"
 #include "ops/structure.h"
+#include "ops/support.h"
 #include "ops/threefry.h"
 
 #include <assert.h>
@@ -68,21 +70,9 @@ static btl_status random_bits_eval(btl_exec *x) {
     return BTL_OK;
 }
 
-BTL_THREEFRY_INLINE void random_fill(const uint32_t key[2], uint32_t top, bool wide, char *to, int64_t n) {
-    uint32_t a[BTL_THREEFRY_LANES], b[BTL_THREEFRY_LANES], words[2 * BTL_THREEFRY_LANES];
-    uint64_t pairs[BTL_THREEFRY_LANES];
-    int64_t step = wide ? BTL_THREEFRY_LANES : 2 * BTL_THREEFRY_LANES;
-    for (int64_t i = 0; i < n; i += step) {
-        size_t count = (size_t)(n - i < step ? n - i : step);
-        btl_threefry_lanes(key, (uint64_t)(wide ? i : i / 2), top, a, b);
-        if (wide) {
-            for (int k = 0; k < BTL_THREEFRY_LANES; k++) pairs[k] = (uint64_t)a[k] << 32 | b[k];
-            memcpy(to + i * 8, pairs, count * sizeof *pairs);
-        } else {
-            for (int k = 0; k < BTL_THREEFRY_LANES; k++) words[2 * k] = a[k], words[2 * k + 1] = b[k];
-            memcpy(to + i * 4, words, count * sizeof *words);
-        }
-    }
+static inline __attribute__((always_inline)) void random_fill(const uint32_t key[2], uint32_t top, bool wide, char *to, int64_t n) {
+    if (wide) btl_random_bits64(key[0], key[1], top, (void *)to, n);
+    else btl_random_bits32(key[0], key[1], top, (void *)to, n);
 }
 
 /* The same loop compiled for wider vectors, which only adds, rotates and xors: the same bits. */
@@ -113,6 +103,13 @@ static btl_status random_bits_kernel(btl_exec *x) {
     return BTL_OK;
 }
 
+static btl_status random_bits_emit(btl_emit *e) {
+    int bits = (int)e->params[1].i;
+    btl_emit_text(e, "btl_random_bits%d(x0[0], x0[%s], %uu, y0, %s);\n", bits, btl_emit_stride(e, 0, 0), (unsigned)e->params[2].i << 31,
+                  btl_emit_elems(e, btl_emit_out(e, 0)));
+    return BTL_OK;
+}
+
 static bool random_never_connected(const btl_node *n, int out, int in) {
     (void)n, (void)out, (void)in;
     return false;
@@ -133,7 +130,7 @@ static const char *const random_bits_samples[] = {
 const btl_op btl_op_random_bits = {
     .name = "random.bits", .doc = "random u32 or u64 (Threefry-2x32-20)", .signature = "random.bits(key, shape, bits=32)",
     .version = 1, .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_NO_FOLD, .nparams = 3, .params = random_bits_params,
-    .infer = random_bits_infer, .build = random_bits_build, .eval = random_bits_eval, .kernel = random_bits_kernel,
+    .infer = random_bits_infer, .build = random_bits_build, .eval = random_bits_eval, .kernel = random_bits_kernel, .emit = random_bits_emit,
     .connected = random_never_connected, .samples = random_bits_samples,
 };
 

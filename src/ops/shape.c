@@ -5,7 +5,9 @@
  * that build these three, so that rules and schedulers know few kinds of node. `copy` makes a view
  * row-major; the compiler puts it in front of a reshape that needs it, a person never writes it.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "expr/emit.h"
 #include "expr/operand.h"
+#include "ops/loops.h"
 #include "ops/move.h"
 #include "ops/structure.h"
 
@@ -59,6 +61,8 @@ static const char *shape_text(btl_graph *g, int n, const btl_dim *const *dims) {
 
 static const btl_alias shape_views[] = { { 0, 0 }, { -1, -1 } };
 
+static void shape_emit_stride(btl_emit *e, int axis, btl_extent stride) { btl_emit_view_stride(e, axis, stride.known, stride.text); }
+
 /* ---- copy --------------------------------------------------------------------------------- */
 
 static btl_status shape_same_infer(btl_infer *x) {
@@ -72,6 +76,15 @@ static btl_status copy_eval(btl_exec *x) {
     return BTL_OK;
 }
 
+static btl_status copy_emit(btl_emit *e) {
+    const btl_type *t = btl_emit_type(e, 0);
+    btl_loops l = btl_loops_begin(e, 2, 'i');
+    for (int k = 0; k < t->rank; k++)
+        btl_loops_add(&l, btl_extent_dim(e, 0, k), btl_extent_stride(e, btl_emit_out(e, 0), k), btl_extent_stride(e, 0, k));
+    btl_loops_move(&l, t->dtype, "y0", "x0", false);
+    return BTL_OK;
+}
+
 static btl_status copy_vjp(btl_vjp *v) {
     v->din[0] = v->dout[0];
     return BTL_OK;
@@ -82,7 +95,7 @@ static const char *const copy_samples[] = { "x: f32[3, 2]", "x: i8[0, 4]", "x: f
 const btl_op btl_op_copy = {
     .name = "copy", .doc = "its operand, row-major in memory of its own", .signature = "copy(x)", .version = 1,
     .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_HIDDEN | OP_IS_PURE_SHAPE,
-    .infer = shape_same_infer, .eval = copy_eval, .vjp = copy_vjp, .samples = copy_samples,
+    .infer = shape_same_infer, .eval = copy_eval, .emit = copy_emit, .vjp = copy_vjp, .samples = copy_samples,
 };
 
 /* ---- dimshuffle --------------------------------------------------------------------------- */
@@ -132,6 +145,12 @@ static btl_status dimshuffle_view(btl_exec *x) {
     return BTL_OK;
 }
 
+static btl_status dimshuffle_emit(btl_emit *e) {
+    const btl_param *p = &e->params[0];
+    for (int i = 0; i < p->axes.n; i++) shape_emit_stride(e, i, p->axes.v[i] < 0 ? btl_extent_const(e, 0) : btl_extent_stride(e, 0, p->axes.v[i]));
+    return BTL_OK;
+}
+
 /* The axes go back; dropped ones come back as new ones. */
 static btl_status dimshuffle_vjp(btl_vjp *v) {
     const btl_param *p = &v->node->params[0];
@@ -165,7 +184,7 @@ const btl_op btl_op_dimshuffle = {
     .signature = "dimshuffle(x, pattern)", .version = 1, .min_in = 1, .max_in = 1, .nout = 1,
     .flags = OP_IS_PURE_SHAPE, .nparams = 1, .params = dimshuffle_params,
     .infer = dimshuffle_infer, .build = dimshuffle_build, .view = dimshuffle_view, .views = shape_views,
-    .vjp = dimshuffle_vjp, .samples = dimshuffle_samples,
+    .emit = dimshuffle_emit, .vjp = dimshuffle_vjp, .samples = dimshuffle_samples,
 };
 
 btl_var *btl_dimshuffle_to(btl_graph *g, btl_var *x, int n, const int *pattern) {
@@ -322,6 +341,11 @@ static btl_status reshape_view(btl_exec *x) {
     return BTL_OK;
 }
 
+static btl_status reshape_emit(btl_emit *e) {
+    for (int k = 0; k < e->node->out[0].type.rank; k++) shape_emit_stride(e, k, btl_extent_stride(e, btl_emit_out(e, 0), k));
+    return BTL_OK;
+}
+
 /* Any strides: the elements in row-major order are those of the result. */
 static btl_status reshape_eval(btl_exec *x) {
     int64_t strides[BTL_MAX_RANK];
@@ -386,7 +410,7 @@ const btl_op btl_op_reshape = {
     .name = "reshape", .doc = "the same elements in another shape; a view", .signature = "reshape(x, shape)", .version = 1,
     .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_IS_PURE_SHAPE | OP_ROW_MAJOR, .nparams = 1, .params = reshape_params,
     .infer = reshape_infer, .build = reshape_build, .eval = reshape_eval, .view = reshape_view, .views = shape_views,
-    .vjp = reshape_vjp, .samples = reshape_samples,
+    .emit = reshape_emit, .vjp = reshape_vjp, .samples = reshape_samples,
 };
 
 btl_var *btl_reshape_to_dims(btl_graph *g, btl_var *v, int rank, const btl_dim *const *dims) {
@@ -463,6 +487,13 @@ static btl_status broadcast_to_view(btl_exec *x) {
     return BTL_OK;
 }
 
+static btl_status broadcast_to_emit(btl_emit *e) {
+    const btl_type *y = &e->node->out[0].type;
+    int lead = y->rank - e->node->in[0]->type.rank;
+    for (int k = 0; k < y->rank; k++) shape_emit_stride(e, k, btl_extent_stretched(e, 0, k < lead ? -1 : k - lead, y->dims[k]));
+    return BTL_OK;
+}
+
 static btl_status broadcast_to_vjp(btl_vjp *v) {
     v->din[0] = btl_sum_to(v->g, v->dout[0], &v->in[0]->type);
     return v->din[0] ? BTL_OK : v->g->status;
@@ -487,7 +518,7 @@ const btl_op btl_op_broadcast_to = {
     .name = "broadcast_to", .doc = "stretched to a shape by repeating; a view", .signature = "broadcast_to(x, shape)",
     .version = 1, .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_IS_PURE_SHAPE, .nparams = 1,
     .params = broadcast_to_params, .infer = broadcast_to_infer, .build = broadcast_to_build, .view = broadcast_to_view,
-    .views = shape_views, .vjp = broadcast_to_vjp, .samples = broadcast_to_samples,
+    .views = shape_views, .emit = broadcast_to_emit, .vjp = broadcast_to_vjp, .samples = broadcast_to_samples,
 };
 
 btl_var *btl_broadcast_to_dims(btl_graph *g, btl_var *v, int rank, const btl_dim *const *dims) {

@@ -12,6 +12,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "ops/slice.h"
 
+#include "ops/support.h"
+
 #include <string.h>
 
 bool btl_slice_is_full(const btl_index_item *item) {
@@ -31,13 +33,13 @@ bool btl_slice_is_late(const btl_index_item *item) {
 /* A bound after counting from the end: either >= 0 (and perhaps beyond n) or <= n (and perhaps < 0). */
 typedef struct slice_bound { const btl_dim *at; bool absent, from_end; } slice_bound;
 
-static slice_bound slice_place(btl_graph *g, const btl_dim *n, const btl_bound *b) {
+static slice_bound slice_place(btl_graph *g, const btl_dim *n, const btl_bound *b, bool check) {
     if (!b->dim) return (slice_bound){ NULL, true, false };
     if (b->dim->lo >= 0) return (slice_bound){ b->dim, false, false };
     if (b->dim->hi < 0) return (slice_bound){ btl_dim_add(g, n, b->dim), false, true };
     int64_t below;
     if (btl_dim_is_const(btl_dim_sub(g, n, b->dim), &below) && (below == 1 || below == 2)) return (slice_bound){ b->dim, false, true };
-    btl_dims_unify(g, b->dim, btl_dim_max(g, btl_dim_const(g, 0), b->dim), NULL);
+    if (check) btl_dims_unify(g, b->dim, btl_dim_max(g, btl_dim_const(g, 0), b->dim), NULL);
     return (slice_bound){ b->dim, false, false };
 }
 
@@ -71,9 +73,18 @@ btl_status btl_slice_dim(btl_graph *g, const btl_dim *n, const btl_index_item *i
     if (item->step.dim) btl_dim_is_const(item->step.dim, &step);
     if (step == 0) return btl_fail(g, BTL_EVALUE, "the step of a slice is 0");
     if (step < -INT64_MAX) step = -INT64_MAX;
-    slice_bound start = slice_place(g, n, &item->start), stop = slice_place(g, n, &item->stop);
+    slice_bound start = slice_place(g, n, &item->start, true), stop = slice_place(g, n, &item->stop, true);
     *out = step > 0 ? slice_forward(g, n, start, stop, step) : slice_backward(g, n, start, stop, -step);
     return BTL_OK;
+}
+
+const btl_dim *btl_slice_start(btl_graph *g, const btl_dim *n, const btl_index_item *item, int64_t *step) {
+    *step = 1;
+    if (item->step.dim) btl_dim_is_const(item->step.dim, step);
+    slice_bound start = slice_place(g, n, &item->start, false);
+    const btl_dim *last = btl_dim_add(g, n, btl_dim_const(g, -1));
+    if (*step > 0) return start.absent ? btl_dim_const(g, 0) : start.from_end ? btl_dim_max(g, btl_dim_const(g, 0), start.at) : start.at;
+    return start.absent ? last : start.from_end ? start.at : btl_dim_min(g, start.at, last);
 }
 
 /* ---- in numbers --------------------------------------------------------------------------- */
@@ -86,13 +97,6 @@ btl_status btl_bound_value(const btl_exec *x, const btl_bound *b, int64_t absent
     return BTL_OK;
 }
 
-/* Counts a negative bound from the end, then clips: as Python's PySlice_AdjustIndices. */
-static int64_t slice_clip(int64_t at, int64_t n, bool forward) {
-    if (at < 0) at += n;
-    if (at < 0) return forward ? 0 : -1;
-    return at >= n ? forward ? n : n - 1 : at;
-}
-
 btl_status btl_slice_range(const btl_exec *x, const btl_index_item *item, int64_t n, btl_range *out) {
     int64_t start, stop, step;
     BTL_TRY(btl_bound_value(x, &item->step, 1, &step));
@@ -101,9 +105,8 @@ btl_status btl_slice_range(const btl_exec *x, const btl_index_item *item, int64_
     bool forward = step > 0;
     BTL_TRY(btl_bound_value(x, &item->start, forward ? 0 : INT64_MAX, &start));
     BTL_TRY(btl_bound_value(x, &item->stop, forward ? INT64_MAX : INT64_MIN, &stop));
-    start = slice_clip(start, n, forward);
-    stop = btl_bound_is_absent(&item->stop) && !forward ? -1 : slice_clip(stop, n, forward);
-    int64_t span = forward ? stop - start : start - stop, k = forward ? step : -step;
-    *out = (btl_range){ start, step, span > 0 ? (span - 1) / k + 1 : 0 };
+    start = btl_slice_clip(start, n, forward);
+    stop = btl_bound_is_absent(&item->stop) && !forward ? -1 : btl_slice_clip(stop, n, forward);
+    *out = (btl_range){ start, step, btl_slice_count(start, stop, step) };
     return BTL_OK;
 }

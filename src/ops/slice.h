@@ -14,6 +14,9 @@ bool btl_slice_is_late(const btl_index_item *item);
  * check (a size used as a bound must not turn negative). BTL_EVALUE for step 0. */
 btl_status btl_slice_dim(btl_graph *g, const btl_dim *n, const btl_index_item *item, const btl_dim **out);
 
+/* Of one that is not late: its step, and the first element it takes, as a size; meaningless where it takes none. */
+const btl_dim *btl_slice_start(btl_graph *g, const btl_dim *n, const btl_index_item *item, int64_t *step);
+
 /* A slice of an axis of n elements, in numbers: first element, step, count. */
 typedef struct btl_range { int64_t start, step, count; } btl_range;
 btl_status btl_slice_range(const btl_exec *x, const btl_index_item *item, int64_t n, btl_range *out);

@@ -10,8 +10,8 @@
 
 /* Texts put into the library when it is built: ops/vecmath.inc; ops/support.inc, what ops' emit call; ops/gemm.inc,
  * products for standalone code; target/c/process.inc, what the library lends to code in its process;
- * target/c/fold.inc. */
-extern const char btl_vecmath_text[], btl_support_text[], btl_gemm_text[], btl_process_text[], btl_fold_text[];
+ * target/c/fold.inc; target/c/loops.inc, what loops call. */
+extern const char btl_vecmath_text[], btl_support_text[], btl_gemm_text[], btl_process_text[], btl_fold_text[], btl_loops_text[];
 
 typedef struct btl_snippet {
     const char *name, *needs, *text; /* inside the cut text; needs runs to the end of its line */

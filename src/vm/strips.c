@@ -8,9 +8,10 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "vm/strip_program.h"
 
+#include "base/os.h"
+
 #include <assert.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- kernels ------------------------------------------------------------------------------ */
@@ -48,18 +49,9 @@ static void strips_choose(void) {
     strips_table.kernels = btl_strips_base;
     strips_table.isa = "base";
 #ifdef BTL_STRIPS_X86
-    const char *wish = getenv("BITALE_ISA");
-    int most = wish && strcmp(wish, "base") == 0 ? 0 : wish && strcmp(wish, "v3") == 0 ? 3 : 4;
-    __builtin_cpu_init();
-    bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-              __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-    bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-              __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-              __builtin_cpu_supports("avx512vl");
-    if (v4 && most >= 4)
-        strips_table.kernels = btl_strips_v4, strips_table.isa = "v4";
-    else if (v3 && most >= 3)
-        strips_table.kernels = btl_strips_v3, strips_table.isa = "v3";
+    int level = btl_os_x86_level();
+    if (level >= 4) strips_table.kernels = btl_strips_v4, strips_table.isa = "v4";
+    else if (level >= 3) strips_table.kernels = btl_strips_v3, strips_table.isa = "v3";
 #endif
     strips_find_joins(strips_table.kernels);
 }

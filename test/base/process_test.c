@@ -95,6 +95,9 @@ BTL_TEST(one_that_does_not_want_to_end_is_killed) {
     assert_int_equal(p.end, BTL_PROCESS_TIMED_OUT);
     const char *number = output[0] == 'i' ? strchr(output, '\n') + 1 : output;
     if (!is_dead_soon((pid_t)atoi(number))) BTL_FAIL("its child, which ignores SIGTERM and holds the output, goes on: %s", output);
+    p = shell("(trap '' TERM; exec sleep 100 > /dev/null 2>&1) & echo $!; wait", output, second / 4);
+    assert_int_equal(p.end, BTL_PROCESS_TIMED_OUT);
+    if (!is_dead_soon((pid_t)atoi(output))) BTL_FAIL("its child, which ignores SIGTERM, goes on");
 }
 
 BTL_TEST(output_without_end_is_bounded_and_does_not_stop_the_clock) {

@@ -45,6 +45,12 @@ refused counts 'n has come to 5'
 meta ''
 peer counts || fail "state was carried on without updates"
 
+# the linker asked for
+(export BITALE_MODE=fast_run,linker=strips; peer counts) || fail "strips failed"
+grep -q '"linker": "strips"' output || fail "strips were asked for"
+BENCH_SECONDS=0.01 BENCH_CACHE=$work/cache "$BTL_BINARY_DIR/bench/peer" --linker eval --workloads . folder counts 1 > output 2> messages || fail "eval failed"
+grep -q '"linker": "eval"' output || fail "eval was asked for"
+
 # mistakes
 mv sums.bitale away
 refused missing 'neither missing.bitale nor sums.bitale is in .'

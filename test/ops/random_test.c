@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tensor_check.h"
 
+#include "ops/support.h"
 #include "ops/threefry.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ BTL_TEST(threefry_gives_the_published_vectors) {
         btl_threefry(known[i] + 2, known[i], out);
         assert_int_equal(out[0], known[i][4]);
         assert_int_equal(out[1], known[i][5]);
-        btl_threefry_lanes(known[i] + 2, known[i][0] | (uint64_t)known[i][1] << 32, 0, x, y);
+        btl_threefry_lanes(known[i][2], known[i][3], known[i][0] | (uint64_t)known[i][1] << 32, 0, x, y);
         assert_int_equal(x[0], known[i][4]);
         assert_int_equal(y[0], known[i][5]);
     }

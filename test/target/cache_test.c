@@ -193,10 +193,10 @@ BTL_TEST(all_that_code_depends_on_is_in_its_key) {
     const btl_code_options cases[] = {
         { .compiler = cc }, { .compiler = other_cc }, { .compiler = cc, .flags = "-DA" }, { .compiler = cc, .libraries = "-DA" },
         { .compiler = cc, .extra_key = "-DA" }, { .compiler = cc, .level = 1 }, { .compiler = cc, .level = 3 }, { .compiler = cc, .flags = "-D", .libraries = "A" },
-        { .compiler = cc, .flags = "-DA\nlibraries 3\n-DB" },
+        { .compiler = cc, .flags = "-DA\nlibraries\n-DB" }, { .compiler = cc, .flags = "-DA", .libraries = "-DB\nlibraries\n" },
     };
     const btl_code_source units[][2] = { { { "a", "x", 1 }, { "b", "y", 1 } }, { { "a", "xy", 2 }, { "b", "", 0 } }, { { "b", "x", 1 }, { "a", "y", 1 } },
-                                         { { "a", "x\nunit b 1\ny", 12 }, { 0 } } };
+                                         { { "a", "x\nunit b\ny", 10 }, { "b", "z", 1 } }, { { "a", "x", 1 }, { "b", "y\nunit b\nz", 10 } }, { { "a", "x", 1 }, { 0 } } };
     int expected = 0;
     for (size_t i = 0; i < sizeof cases / sizeof *cases + sizeof units / sizeof *units; i++) {
         size_t ncases = sizeof cases / sizeof *cases;
@@ -513,6 +513,7 @@ BTL_TEST(a_folder_that_others_could_write_is_not_used) {
 BTL_TEST(a_careless_umask_does_not_spoil_entries) {
     place *p = place_of(state);
     const char *cc = copying_cc(p->dir.path, 42);
+    assert_int_equal(chmod(btl_test_path(p->dir.path, "answer.so"), 0777), 0); /* as a linker would make it */
     mode_t before = umask(0);
     enum source first = load_once(p, cc, "text", 42), second = load_once(p, cc, "text", 42);
     umask(before);
@@ -1044,14 +1045,14 @@ static quiet_load load_quietly(const place *p, const char *cc, const char *text)
 }
 
 static void fill(const char *path) {
-    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     static const char zeros[4096];
     while (write(fd, zeros, sizeof zeros) > 0) continue;
     close(fd);
 }
 
 static void on_a_full_disk(const place *p, const char *cc) {
-    mount_small(p->cache, 0, "size=128k,mode=700");
+    mount_small(p->cache, 0, "size=512k,mode=700");
     CHECK(load_quietly(p, cc, "before").answer == 42);
     fill(btl_test_path(p->cache, "ballast"));
     notes[0] = 0;
@@ -1059,6 +1060,19 @@ static void on_a_full_disk(const place *p, const char *cc) {
     CHECK(q.answer == 42 && !q.from_cache); /* compiled in TMPDIR */
     CHECK(strstr(notes, "could not be kept in the cache") && strstr(notes, "No space left on device"));
     CHECK(load_quietly(p, cc, "before").from_cache);
+    for (int pages = 1; pages < 20; pages++) { /* room for the source, for some of the code, for all but the seal … */
+        char path[700], text[6000];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/ballast", p->cache);
+        CHECK(stat(path, &st) == 0 && truncate(path, st.st_size - 4096 * pages) == 0);
+        memset(text, 'x', sizeof text - 1);
+        sprintf(text + 5900, "%d", pages);
+        CHECK(load_quietly(p, cc, text).answer == 42);
+        CHECK(load_quietly(p, cc, text).answer == 42);
+        fill(path);
+        CHECK(count_files(p->cache, "tmp-") == 0 && count_files(p->tmp, "") == 0);
+    }
+    CHECK(!strstr(notes, "removed"));
     CHECK(unlink(btl_test_path(p->cache, "ballast")) == 0);
     CHECK(!load_quietly(p, cc, "text").from_cache);
     CHECK(load_quietly(p, cc, "text").from_cache);
@@ -1106,9 +1120,11 @@ static void forbid_memory_files(void) {
 
 static void on_a_noexec_disk(const place *p, const char *cc) {
     mount_small(p->cache, MS_NOEXEC, "size=1m,mode=700");
+    setenv("TMPDIR", p->cache, 1);
     quiet_load q = load_quietly(p, cc, "text");
     CHECK(q.answer == 42 && !q.from_cache); /* from memory */
     CHECK(load_quietly(p, cc, "text").from_cache);
+    setenv("TMPDIR", p->tmp, 1);
     forbid_memory_files();
     CHECK(load_quietly(p, cc, "text").from_cache); /* from TMPDIR */
     CHECK(load_quietly(p, cc, "more").answer == 42);

@@ -1,5 +1,9 @@
 /* fused.c - the C of a fused node: loop nests, and reductions in the one defined order.
  *
+ * A body with several costly functions (exp, tanh, …) is written as several loops over a strip of 512 elements, each with one of
+ * them: all in one loop they would need more registers than there are (measured: 1.5 times the time). What one loop hands to a
+ * later one goes through a buffer in L1.
+ *
  * The space's axes become loops; neighbours that lie in every operand as one are merged, so that most
  * maps are one loop. What varies is how an innermost loop reads an operand: one element for all, unit
  * stride, or any stride. All of it ends in `nest_flat`, the only place where a body is written out.
@@ -28,6 +32,9 @@ enum {
     NEST_BLOCK = 4096,       /* of a reduction */
     NEST_LANES = 32,
     NEST_FEW = 64,           /* rows of up to so many elements are taken together */
+    NEST_COSTLY = 12,        /* additions that a function costs which gets a loop of its own */
+    NEST_LONG = 1 << 18,     /* elements that no cache near the processor holds */
+    NEST_SLACK = 16,         /* elements that short rows may be filled beyond their end */
     NEST_TILE_BYTES = 512    /* of one lane of a tile of columns */
 };
 
@@ -52,6 +59,8 @@ typedef struct nest {
     btl_node **nodes;
     int nnodes, nin, nout, depth;
     bool has_near;
+    int nstages, *stage;           /* of each node: the loop in which it is computed */
+    bool *crosses;                 /* of each node: a later loop reads it */
     const btl_op *reduction;       /* "sum", …, or NULL */
     const char **fold;             /* names of the combining functions, by result */
     int nkept, nreduced;
@@ -209,10 +218,71 @@ static const char *nest_code(const btl_node *node, bool near) {
     return btl_elem_code(node->op->elem, node->in[node->nin - 1]->type.dtype);
 }
 
+static int nest_position(const nest *n, const btl_node *node);
+
 static void nest_far(nest *n, const btl_node *node, const char *x) {
     bool f32 = btl_elem_computed(node->in[0]->type.dtype) == BTL_F32;
     double limit = f32 ? node->op->elem->near_f32 : node->op->elem->near_f64;
-    btl_emit_text(n->e, "far |= !(%s <= %a%s && %s >= -%a%s);\n", x, limit, f32 ? "f" : "", x, limit, f32 ? "f" : "");
+    btl_emit_text(n->e, "far%d |= !(%s <= %a%s && %s >= -%a%s);\n", n->stage[nest_position(n, node)], x, limit, f32 ? "f" : "", x, limit, f32 ? "f" : "");
+}
+
+/* ---- stages -------------------------------------------------------------------------------- */
+
+static int nest_position(const nest *n, const btl_node *node) {
+    int k = 0;
+    while (n->nodes[k] != node) k++;
+    return k;
+}
+
+/* Read from memory or written as a literal: there in every loop. */
+static bool nest_is_everywhere(const nest *n, const btl_node *node) {
+    return nest_param_index(n, node) >= 0 || btl_var_is_constant(node->out);
+}
+
+static bool nest_is_costly(const btl_node *node) {
+    return node->op->elem && node->op->elem->cost >= NEST_COSTLY && btl_dtype_kind(node->in[node->nin - 1]->type.dtype) == 'f';
+}
+
+/* Each node as early as its operands allow, one costly function a loop; then what is cheap as late as its readers
+ * allow, where that hands on no more than before. */
+static void nest_stages(nest *n) {
+    bool *taken = BTL_ARRAY(n->a, bool, n->nnodes + 1);
+    int *earliest = BTL_ARRAY(n->a, int, n->nnodes + 1);
+    n->stage = BTL_ARRAY(n->a, int, n->nnodes + 1);
+    n->crosses = BTL_ARRAY(n->a, bool, n->nnodes + 1);
+    n->nstages = 1;
+    for (int k = 0; k < n->nnodes; k++) {
+        const btl_node *node = n->nodes[k];
+        if (nest_is_everywhere(n, node)) continue;
+        int s = 0;
+        for (int i = 0; i < node->nin; i++)
+            if (!nest_is_everywhere(n, node->in[i]->node) && n->stage[nest_position(n, node->in[i]->node)] > s) s = n->stage[nest_position(n, node->in[i]->node)];
+        if (nest_is_costly(node)) {
+            while (taken[s]) s++;
+            taken[s] = true;
+        }
+        n->stage[k] = s;
+        if (s >= n->nstages) n->nstages = s + 1;
+    }
+    if (n->nstages == 1) return;
+    for (int k = 0; k < n->nnodes; k++) earliest[k] = INT32_MAX; /* of its readers */
+    for (int k = 0; k < n->body->nresults; k++) earliest[nest_position(n, n->body->results[k]->node)] = 0;
+    for (int k = n->nnodes - 1; k >= 0; k--) {
+        const btl_node *node = n->nodes[k];
+        if (nest_is_everywhere(n, node)) continue;
+        int computed = 0;
+        for (int i = 0; i < node->nin; i++) computed += !nest_is_everywhere(n, node->in[i]->node);
+        if (!nest_is_costly(node) && computed <= 1 && earliest[k] != INT32_MAX && earliest[k] > n->stage[k]) n->stage[k] = earliest[k];
+        for (int i = 0; i < node->nin; i++) {
+            int in = nest_position(n, node->in[i]->node);
+            if (n->stage[k] < earliest[in]) earliest[in] = n->stage[k];
+        }
+    }
+    for (int k = 0; k < n->nnodes; k++)
+        for (int i = 0; !nest_is_everywhere(n, n->nodes[k]) && i < n->nodes[k]->nin; i++) {
+            int in = nest_position(n, n->nodes[k]->in[i]->node);
+            if (!nest_is_everywhere(n, n->nodes[in]) && n->stage[in] < n->stage[k]) n->crosses[in] = true;
+        }
 }
 
 static void nest_node(nest *n, const btl_node *node, bool near) {
@@ -241,41 +311,106 @@ static void nest_node(nest *n, const btl_node *node, bool near) {
     nest_widen(n, node->out);
 }
 
-/* One element: loads, the body, stores into target[…]. */
-static void nest_element(nest *n, const nest_load *loads, const char *const *targets, const char *at, bool near) {
+static bool nest_reads(const btl_node *node, const btl_node *in) {
+    for (int i = 0; i < node->nin; i++)
+        if (node->in[i]->node == in) return true;
+    return false;
+}
+
+/* Does a stage read a node (a param, a literal, or what an earlier one made)? */
+static bool nest_stage_reads(const nest *n, int stage, const btl_node *in) {
+    for (int k = 0; k < n->nnodes; k++)
+        if (!nest_is_everywhere(n, n->nodes[k]) && n->stage[k] == stage && nest_reads(n->nodes[k], in)) return true;
+    for (int k = 0; k < n->nout; k++) /* results that are operands or literals are stored by the first */
+        if (n->body->results[k]->node == in && nest_is_everywhere(n, in) && stage == 0) return true;
+    return false;
+}
+
+/* One element of one stage: loads, the body, stores into target[…]; `at` is the element's place, `in_strip` that in the strip. */
+static void nest_element(nest *n, int stage, const nest_load *loads, const char *const *targets, const char *at, const char *in_strip, bool near) {
     for (int i = 0; i < n->nin; i++) {
         const char *type = nest_ctype(n, i);
+        if (!nest_stage_reads(n, stage, n->body->params[i]->node)) continue;
         if (!loads[i].step) btl_emit_text(n->e, "const %s a%d = h%d;\n", type, i, i);
         else if (strcmp(loads[i].step, "1") == 0) btl_emit_text(n->e, "const %s a%d = %s[%s];\n", type, i, loads[i].pointer, at);
         else btl_emit_text(n->e, "const %s a%d = %s[(%s) * %s];\n", type, i, loads[i].pointer, at, loads[i].step);
         nest_widen(n, n->body->params[i]);
     }
-    for (int k = 0; k < n->nnodes; k++)
-        if (nest_param_index(n, n->nodes[k]) < 0) nest_node(n, n->nodes[k], near);
-    for (int k = 0; k < n->nout; k++)
-        btl_emit_text(n->e, "%s[%s] = %s;\n", targets[k], at, nest_value(n, n->body->results[k], false));
+    for (int k = 0; k < n->nnodes; k++) {
+        const btl_node *node = n->nodes[k];
+        if (nest_param_index(n, node) >= 0) continue;
+        if (nest_is_everywhere(n, node) ? nest_stage_reads(n, stage, node) : n->stage[k] == stage) {
+            nest_node(n, node, near);
+            if (n->crosses[k]) btl_emit_text(n->e, "w%d[%s] = %s;\n", k, in_strip, nest_value(n, node->out, false));
+        } else if (n->crosses[k] && n->stage[k] < stage && nest_stage_reads(n, stage, node)) {
+            btl_emit_text(n->e, "const %s %s = w%d[%s];\n", btl_emit_ctype(node->out->type.dtype), nest_value(n, node->out, false), k, in_strip);
+            nest_widen(n, node->out);
+        }
+    }
+    for (int k = 0; k < n->nout; k++) {
+        const btl_node *node = n->body->results[k]->node;
+        if ((nest_is_everywhere(n, node) ? 0 : n->stage[nest_position(n, node)]) == stage)
+            btl_emit_text(n->e, "%s[%s] = %s;\n", targets[k], at, nest_value(n, n->body->results[k], false));
+    }
 }
 
-/* The body over `count` elements. Where it has functions with a faster text for arguments near 0, strips are
+static bool nest_stage_is_near(const nest *n, int stage) {
+    for (int k = 0; k < n->nnodes; k++)
+        if (nest_param_index(n, n->nodes[k]) < 0 && n->stage[k] == stage && nest_is_near(n->nodes[k])) return true;
+    return false;
+}
+
+/* The loop of one stage over a strip; where it has a function with a faster text for arguments near 0, the strip is
  * computed with that first, and again with the other if one argument was far. */
+static void nest_stage_loop(nest *n, int stage, const nest_load *loads, const char *const *targets, const char *at) {
+    bool near = nest_stage_is_near(n, stage);
+    if (near) btl_emit_text(n->e, "int far%d = 0;\nBTL_SIMD_OR(far%d) ", stage, stage);
+    else btl_emit_text(n->e, "BTL_SIMD ");
+    btl_emit_text(n->e, "for (int64_t i = 0; i < m; i++) {\n");
+    nest_element(n, stage, loads, targets, at, "i", near);
+    btl_emit_text(n->e, "}\n");
+    if (!near) return;
+    btl_emit_text(n->e, "if (far%d) BTL_SIMD for (int64_t i = 0; i < m; i++) {\n", stage);
+    nest_element(n, stage, loads, targets, at, "i", false);
+    btl_emit_text(n->e, "}\n");
+}
+
+/* Between the strips of a long array the processor's own prefetching stops, so while one is computed the next is asked for, a part
+ * before each stage. */
+static void nest_ask(nest *n, int stage, const char *count, const nest_load *loads, const char *const *targets) {
+    if (count[0] >= '0' && count[0] <= '9' && strlen(count) < 6) return; /* a number, and a small one */
+    if (strncmp(count, "rows", 4) == 0 || strcmp(count, "count") == 0 || strcmp(count, "width") == 0) return;
+    btl_emit_text(n->e, "if (%s >= %d && %s - s >= %d) {\n", count, NEST_LONG, count, 2 * NEST_STRIP);
+    for (int i = 0; i < n->nin; i++)
+        if (loads[i].step && strcmp(loads[i].step, "1") == 0)
+            btl_emit_text(n->e, "btl_ask(%s + s + %d, %lld, %d, %d, 0);\n", loads[i].pointer, NEST_STRIP,
+                          (long long)NEST_STRIP * (long long)btl_dtype_bytes(btl_emit_type(n->e, i)->dtype), stage, n->nstages);
+    for (int k = 0; k < n->nout; k++)
+        btl_emit_text(n->e, "btl_ask(%s + s + %d, %lld, %d, %d, 1);\n", targets[k], NEST_STRIP,
+                      (long long)NEST_STRIP * (long long)btl_dtype_bytes(btl_emit_type(n->e, n->nin + k)->dtype), stage, n->nstages);
+    btl_emit_text(n->e, "}\n");
+}
+
+/* The body over `count` elements: one loop, or strips with a loop for each stage. */
 static void nest_flat(nest *n, const char *count, const nest_load *loads, const char *const *targets) {
     btl_emit_text(n->e, "{\n");
     for (int i = 0; i < n->nin; i++)
         if (!loads[i].step) btl_emit_text(n->e, "const %s h%d = *(%s);\n", nest_ctype(n, i), i, loads[i].pointer);
-    if (!n->has_near) {
+    if (n->nstages == 1 && !n->has_near) {
         btl_emit_text(n->e, "BTL_SIMD for (int64_t i = 0; i < %s; i++) {\n", count);
-        nest_element(n, loads, targets, "i", false);
+        nest_element(n, 0, loads, targets, "i", "i", false);
         btl_emit_text(n->e, "}\n}\n");
         return;
     }
-    btl_emit_text(n->e,
-                  "for (int64_t s = 0; s < %s; s += %d) {\nconst int64_t end = %s - s < %d ? %s : s + %d;\nint far = 0;\n"
-                  "BTL_SIMD_OR(far) for (int64_t i = s; i < end; i++) {\n",
-                  count, NEST_STRIP, count, NEST_STRIP, count, NEST_STRIP);
-    nest_element(n, loads, targets, "i", true);
-    btl_emit_text(n->e, "}\nif (far) BTL_SIMD for (int64_t i = s; i < end; i++) {\n");
-    nest_element(n, loads, targets, "i", false);
-    btl_emit_text(n->e, "}\n}\n}\n");
+    btl_emit_text(n->e, "for (int64_t s = 0; s < %s; s += %d) {\nconst int64_t m = %s - s < %d ? %s - s : %d;\n", count, NEST_STRIP, count, NEST_STRIP,
+                  count, NEST_STRIP);
+    for (int k = 0; k < n->nnodes; k++)
+        if (n->crosses[k]) btl_emit_text(n->e, "%s w%d[%d];\n", btl_emit_ctype(n->nodes[k]->out->type.dtype), k, NEST_STRIP);
+    for (int stage = 0; stage < n->nstages; stage++) {
+        nest_ask(n, stage, count, loads, targets);
+        nest_stage_loop(n, stage, loads, targets, "s + i");
+    }
+    btl_emit_text(n->e, "}\n}\n");
 }
 
 /* The body is one operand as it is. */
@@ -290,7 +425,10 @@ static void nest_scalar(nest *n) {
     const char **targets = BTL_ARRAY(n->a, const char *, n->nout + 1);
     for (int i = 0; i < n->nin; i++) loads[i] = (nest_load){ btl_emit_format(n->e, "x%d", i), "1" };
     for (int k = 0; k < n->nout; k++) targets[k] = btl_emit_format(n->e, "y%d", k);
-    nest_element(n, loads, targets, "0", false);
+    n->nstages = 1; /* one element: no loops */
+    memset(n->stage, 0, (size_t)n->nnodes * sizeof *n->stage);
+    memset(n->crosses, 0, (size_t)n->nnodes * sizeof *n->crosses);
+    nest_element(n, 0, loads, targets, "0", "0", false);
 }
 
 /* Loads along one loop for pointers p0, p1, …, moved on by `from` elements of the loop (NULL: none). `unit`: strides that a
@@ -345,20 +483,25 @@ static bool nest_is_same(const nest_loop *rows, const nest_loop *few, int operan
     return rows->strides[operand].kind == STEP_NONE && few->strides[operand].kind == STEP_NONE;
 }
 
+/* Rows `first` … of an operand laid out one after the other in b0, b1, …. One element for a row is written a vector at a time,
+ * beyond the row's end: the next row comes over it, and buffers have room. */
 static void nest_fill(nest *n, int i, const nest_loop *rows, const nest_loop *few, const char *first, const char *count, int64_t size) {
-    btl_emit_text(n->e, "for (int64_t r = 0; r < %s; r++) for (int64_t c = 0; c < %lld; c++) b%d[r * %lld + c] = p%d[", count, (long long)size, i,
-                  (long long)size, i);
-    if (rows->strides[i].kind == STEP_NONE) btl_emit_text(n->e, "0");
-    else btl_emit_text(n->e, "(%s + r) * %s", first, nest_step(n, i, &rows->strides[i]));
-    if (few->strides[i].kind != STEP_NONE) btl_emit_text(n->e, " + c * %s", nest_step(n, i, &few->strides[i]));
-    btl_emit_text(n->e, "];\n");
+    const char *row = rows->strides[i].kind == STEP_NONE ? "0" : btl_emit_format(n->e, "(%s + r) * %s", first, nest_step(n, i, &rows->strides[i]));
+    btl_emit_text(n->e, "for (int64_t r = 0; r < %s; r++) {\n", count);
+    if (few->strides[i].kind == STEP_NONE)
+        btl_emit_text(n->e, "const %s x = p%d[%s];\nBTL_SIMD for (int c = 0; c < %lld; c++) b%d[r * %lld + c] = x;\n", nest_ctype(n, i), i, row,
+                      (long long)((size + NEST_SLACK - 1) / NEST_SLACK * NEST_SLACK), i, (long long)size);
+    else
+        btl_emit_text(n->e, "for (int c = 0; c < %lld; c++) b%d[r * %lld + c] = p%d[%s + c * %s];\n", (long long)size, i, (long long)size, i, row,
+                      nest_step(n, i, &few->strides[i]));
+    btl_emit_text(n->e, "}\n");
 }
 
 /* Buffers of operands that do not lie row after row; those that repeat are filled at once. */
 static void nest_buffers(nest *n, const nest_loop *rows, const nest_loop *few, int64_t size, int64_t most) {
     for (int i = 0; i < n->nin; i++) {
         if (nest_is_full(rows, few, i) || nest_is_same(rows, few, i)) continue;
-        btl_emit_text(n->e, "%s b%d[%lld];\n", nest_ctype(n, i), i, (long long)(most * size));
+        btl_emit_text(n->e, "%s b%d[%lld];\n", nest_ctype(n, i), i, (long long)(most * size + NEST_SLACK));
         if (rows->strides[i].kind == STEP_NONE) nest_fill(n, i, rows, few, "0", btl_emit_format(n->e, "%lld", (long long)most), size);
     }
 }
@@ -499,9 +642,8 @@ static void nest_reduce_few(nest *n, int64_t size) {
         const char *type = nest_ctype(n, n->nin + k);
         if (size <= NEST_LANES)
             btl_emit_text(n->e,
-                          "{\n%s t[%lld];\nfor (int64_t c = 0; c < %lld; c++) for (int64_t r = 0; r < rows; r++) t[c * rows + r] = v%d_[r * %lld + c];\n"
-                          "%s_tree(t, %lld, rows);\nfor (int64_t r = 0; r < rows; r++) q%d[row + r] = t[r];\n}\n",
-                          type, (long long)(most * size), (long long)size, k, (long long)size, n->fold[k], (long long)size, k);
+                          "{\n%s t[%lld];\n%s_turn(t, v%d_, rows, %lld);\n%s_tree(t, %lld, rows);\nfor (int64_t r = 0; r < rows; r++) q%d[row + r] = t[r];\n}\n",
+                          type, (long long)(most * size), n->fold[k], k, (long long)size, n->fold[k], (long long)size, k);
         else
             btl_emit_text(n->e, "for (int64_t r = 0; r < rows; r++) {\n%s acc[%d];\n%s_lanes(acc, v%d_ + r * %lld, %lld, 0);\nq%d[row + r] = %s_tree32(acc);\n}\n",
                           type, NEST_LANES, n->fold[k], k, (long long)size, (long long)size, k, n->fold[k]);
@@ -716,6 +858,7 @@ btl_status btl_emit_fused(btl_emit *e) {
     n.nodes = btl_body_nodes(n.a, n.body, &n.nnodes);
     for (int k = 0; k < n.nnodes; k++) n.has_near |= nest_param_index(&n, n.nodes[k]) < 0 && nest_is_near(n.nodes[k]);
     if (p[2].s[0]) n.reduction = btl_op_find(p[2].s, strlen(p[2].s));
+    nest_stages(&n);
     nest_loops(&n);
     if (!n.reduction) {
         nest_map(&n);

@@ -195,6 +195,7 @@ void btl_unit_print_support(btl_text *t, btl_unit *u, int from, int to, bool sta
     btl_text_init(&folds, u->arena);
     btl_snippets s = { 0 };
     btl_snippets_add(&s, u->arena, btl_vecmath_text);
+    btl_snippets_add(&s, u->arena, btl_loops_text);
     btl_snippets_add(&s, u->arena, btl_support_text);
     btl_snippets_add(&s, u->arena, standalone ? btl_gemm_text : btl_process_text);
     bool fold_macro = false;
