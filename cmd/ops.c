@@ -18,6 +18,7 @@ static const char ops_doc[] =
     "  bitale ops\n"
     "  bitale ops softmax\n"
     "  bitale ops --json\n"
+    "  bitale ops --plugin ./mine.so\n"
     "\n"
     "Exit codes: 0 good; 2 wrong use of the command; 3 no operation of that name.";
 
@@ -33,7 +34,7 @@ static error_t ops_parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static void ops_json(json *j, int i, const btl_op_info *op) {
+static void ops_json(json *j, btl_context *ctx, int i, const btl_op_info *op) {
     btl_op_setting s;
     jw_open(j, NULL, '{');
     jw_text(j, "name", op->name);
@@ -42,10 +43,12 @@ static void ops_json(json *j, int i, const btl_op_info *op) {
     jw_text(j, "gradient", op->gradient);
     jw_text(j, "dtypes", *op->dtypes ? op->dtypes : NULL);
     jw_text(j, "runs", op->runs);
+    jw_bool(j, "has_c", op->has_c);
     jw_bool(j, "can_fail", op->can_fail);
+    if (op->origin) jw_text(j, "plugin", op->origin);
     if (op->max_ulp >= 0) jw_number(j, "max_ulp", op->max_ulp);
     jw_open(j, "settings", '[');
-    for (int k = 0; btl_op_setting_at(i, k, &s); k++) {
+    for (int k = 0; btl_op_setting_at(ctx, i, k, &s); k++) {
         jw_open(j, NULL, '{');
         jw_text(j, "name", s.name);
         jw_text(j, "kind", s.kind);
@@ -69,24 +72,25 @@ static const char *ops_runs(const char *runs) {
     return "by its reference";
 }
 
-static void ops_print_details(int i, const btl_op_info *op) {
+static void ops_print_details(btl_context *ctx, int i, const btl_op_info *op) {
     btl_op_setting s;
     printf("%s\n    %s\n\n", op->signature ? op->signature : op->name, op->doc ? op->doc : "");
     if (*op->dtypes) printf("  types     %s\n", op->dtypes);
     printf("  gradient  %s\n", op->gradient);
     printf("  runs      %s\n", ops_runs(op->runs));
+    if (op->origin) printf("  plugin    %s\n", op->origin);
     if (op->max_ulp > 0) printf("  error     at most %g ulp (f32, f64)\n", op->max_ulp);
     if (op->max_ulp == 0) printf("  error     correctly rounded\n");
     if (op->can_fail) printf("  can fail  at run time, with the place in the source\n");
     if (op->nsettings) printf("\nSettings:\n");
-    for (int k = 0; btl_op_setting_at(i, k, &s); k++) printf("  %s: %s%s%s    %s\n", s.name, s.kind, s.fallback ? " = " : "", s.fallback ? s.fallback : "", s.doc ? s.doc : "");
+    for (int k = 0; btl_op_setting_at(ctx, i, k, &s); k++) printf("  %s: %s%s%s    %s\n", s.name, s.kind, s.fallback ? " = " : "", s.fallback ? s.fallback : "", s.doc ? s.doc : "");
 }
 
 static int ops_unknown(const cmd *c, const char *name) {
     const char *names[1000];
     btl_op_info op;
     int n = 0;
-    while (n < 1000 && btl_op_at(n, &op)) names[n++] = op.name;
+    while (n < 1000 && btl_op_at(c->ctx, n, &op)) names[n++] = op.name;
     return cmd_fail_unknown(c, "operation", name, n, names);
 }
 
@@ -99,15 +103,22 @@ int verb_ops(int argc, char **argv) {
     json j = { 0 };
     cmd_parse(&c, &argp, argc, argv, &o);
     bool found = false;
+    int code = cmd_open_empty(&c);
+    if (code) {
+        cmd_close(&c);
+        return cmd_finish(&c, code);
+    }
     if (c.json && !o.name) jw_open(&j, NULL, '[');
-    for (int i = 0; btl_op_at(i, &op); i++) {
+    for (int i = 0; btl_op_at(c.ctx, i, &op); i++) {
         if (o.name && strcmp(o.name, op.name) != 0) continue;
         found = true;
-        if (c.json) ops_json(&j, i, &op);
-        else if (o.name) ops_print_details(i, &op);
+        if (c.json) ops_json(&j, c.ctx, i, &op);
+        else if (o.name) ops_print_details(c.ctx, i, &op);
         else ops_print_row(&op);
     }
     if (c.json && !o.name) jw_close(&j, ']');
     if (c.json && found) jw_end(&j);
-    return cmd_finish(&c, found || !o.name ? 0 : ops_unknown(&c, o.name));
+    code = found || !o.name ? 0 : ops_unknown(&c, o.name);
+    cmd_close(&c);
+    return cmd_finish(&c, code);
 }

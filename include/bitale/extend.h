@@ -46,9 +46,9 @@ extern "C" {
 #endif
 
 #if defined __GNUC__
-#define BTL_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define BTL_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
-#define BTL_PRINTF(format, first)
+#define BTL_PRINTF(text, first)
 #endif
 
 /** What an op and the library agree on; see above. */

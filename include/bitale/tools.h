@@ -67,7 +67,7 @@ BTL_API const char *btl_function_update_name(const btl_function *f, int i);
 
 /* ---- the tables of ops and rules ------------------------------------------------------------ */
 
-/** An op of the notation, as `bitale ops` shows it. */
+/** An op of the notation, as `bitale ops` shows it. Texts of one's own live as long as the context. */
 typedef struct btl_op_info {
     const char *name, *doc, *signature;
     const char *gradient;  /**< "yes"; "by parts": of the ops that it is made of; "no" */
@@ -76,6 +76,8 @@ typedef struct btl_op_info {
     double max_ulp;        /**< largest error of a float result; 0: correctly rounded; -1: not stated */
     bool can_fail;         /**< at run time */
     int nsettings;
+    const char *origin;    /**< NULL: one of Bitale's; the plugin's name; "": registered by the program */
+    bool has_c;            /**< it says its own C, or is made of what does; otherwise generated code calls the library */
 } btl_op_info;
 
 typedef struct btl_op_setting {
@@ -83,10 +85,11 @@ typedef struct btl_op_setting {
     const char *fallback;  /**< in the notation, or NULL: must be given */
 } btl_op_setting;
 
-/** The i-th op that a person can write, from 0; false behind the last. */
-BTL_API bool btl_op_at(int i, btl_op_info *out);
+/** The i-th op that a person can write, from 0: Bitale's, then those registered in the context (may be NULL); false behind
+ * the last. */
+BTL_API bool btl_op_at(btl_context *ctx, int i, btl_op_info *out);
 /** The k-th setting of the i-th op; false behind the last. */
-BTL_API bool btl_op_setting_at(int i, int k, btl_op_setting *out);
+BTL_API bool btl_op_setting_at(btl_context *ctx, int i, int k, btl_op_setting *out);
 
 /** A rewrite rule, as `bitale rules` shows it. */
 typedef struct btl_rule_info {
