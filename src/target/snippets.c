@@ -33,6 +33,7 @@ static bool snippet_read_marker(const char *line, const char *end, btl_snippet *
 }
 
 void btl_snippets_add(btl_snippets *s, btl_arena *a, const char *text) {
+    int first = s->nsections; /* what stands before this text's first marker belongs to nobody, least of all the text before */
     for (const char *line = text, *next; *line; line = next) {
         const char *newline = strchr(line, '\n');
         const char *end = newline ? newline : line + strlen(line);
@@ -41,7 +42,7 @@ void btl_snippets_add(btl_snippets *s, btl_arena *a, const char *text) {
         if (snippet_read_marker(line, end, &found)) {
             found.text = next;
             *BTL_PUSH(a, s->sections, s->nsections, s->capacity) = found;
-        } else if (s->nsections) {
+        } else if (s->nsections > first) {
             btl_snippet *last = &s->sections[s->nsections - 1];
             last->length = (size_t)(next - last->text);
         }
