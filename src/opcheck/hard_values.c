@@ -144,7 +144,7 @@ double btl_ulp(btl_dtype dtype, double x) {
     return ulp > f.least ? ulp : f.least;
 }
 
-static bool values_agree(btl_dtype dtype, double got, double want, int64_t at, const btl_tolerance *t) {
+static bool values_agree(btl_dtype dtype, double got, double want, int64_t at, const btl_agreement *t) {
     if (t->loose_class && !isfinite(want)) return true;
     if (isnan(want) || isnan(got)) return isnan(want) && isnan(got);
     if (got == want) return got != 0 || t->any_zero || signbit(got) == signbit(want);
@@ -161,7 +161,7 @@ static bool values_agree(btl_dtype dtype, double got, double want, int64_t at, c
     return fabs(got - want) <= allowed;
 }
 
-bool btl_arrays_agree(const btl_array *got, const btl_array *want, const btl_tolerance *t, char *why, size_t bytes) {
+bool btl_arrays_agree(const btl_array *got, const btl_array *want, const btl_agreement *t, char *why, size_t bytes) {
     btl_dtype a = BTL_BOOL, b = BTL_BOOL;
     if (!btl_array_dtype(got, &a) || !btl_array_dtype(want, &b) || a != b || got->ndim != want->ndim) {
         snprintf(why, bytes, "type %s of rank %d, %s of rank %d wanted", btl_dtype_name(a), got->ndim, btl_dtype_name(b), want->ndim);

@@ -298,7 +298,7 @@ static void opcheck_contract(opcheck *k, const opcheck_case *c, const opcheck_pr
     btl_array *values = opcheck_arrays(k, n->nin), *first = BTL_ARRAY(k->a, btl_array, n->nout), *again = BTL_ARRAY(k->a, btl_array, n->nout);
     if (n->nin && btl_graph_eval(p->g, p->ninputs, p->inputs, c->in, NULL, n->nin, n->in, values, &err) != BTL_OK) return;
     opcheck_layout plain, strided, kept;
-    btl_tolerance exact = { 0 };
+    btl_agreement exact = { 0 };
     k->cases++;
     opcheck_lay_out(k, n->nin, values, false, &plain);
     opcheck_lay_out(k, n->nin, values, false, &kept);
@@ -349,7 +349,7 @@ static bool opcheck_take(opcheck *k, const btl_sample *s, opcheck_variant how, b
 /* Symbolic sizes must come out as the numbers do. */
 static void opcheck_compare_symbolic(opcheck *k, const opcheck_case *plain, const opcheck_case *symbolic) {
     char why[400];
-    btl_tolerance exact = { 0 };
+    btl_agreement exact = { 0 };
     if (plain->status != BTL_OK || symbolic->status != BTL_OK) return;
     for (int i = 0; i < plain->nresults; i++)
         if (!btl_arrays_agree(&symbolic->want[i], &plain->want[i], &exact, why, sizeof why))
@@ -424,16 +424,16 @@ static btl_status opcheck_compile(opcheck *k, const char *text, const char *link
 static bool opcheck_is_code(const char *linker) { return strcmp(linker, "c") == 0 || strcmp(linker, "vm") == 0; }
 
 /* How far a linker's results may lie from the reference's. False: nobody promises anything. */
-static bool opcheck_tolerance(const opcheck *k, btl_dtype dtype, btl_tolerance *t) {
+static bool opcheck_tolerance(const opcheck *k, btl_dtype dtype, btl_agreement *t) {
     const btl_op_def *def = btl_op_own_def(k->op);
-    *t = (btl_tolerance){ .ulps = def ? def->max_ulp : 0 };
+    *t = (btl_agreement){ .ulps = def ? def->max_ulp : 0 };
     return def || btl_dtype_kind(dtype) != 'f' || (k->op->flags & OP_IS_PURE_SHAPE);
 }
 
 static void opcheck_compare(opcheck *k, const opcheck_case *c, const btl_array *got, const btl_array *strips) {
     char why[400];
     for (int i = 0; i < c->nresults; i++) {
-        btl_tolerance t, exact = { 0 };
+        btl_agreement t, exact = { 0 };
         btl_dtype dtype = BTL_F64;
         btl_array_dtype(&c->want[i], &dtype);
         k->cases++;

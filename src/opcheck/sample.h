@@ -80,16 +80,16 @@ double btl_sample_element(const btl_array *a, int64_t at);
 
 /* How far `got` may be from `want`, an element each: ulps of its dtype, or relative * |want|, or the element
  * of `bound` (f64, of the same shape), whichever is largest. All 0: the same bits (every NaN is one). */
-typedef struct btl_tolerance {
+typedef struct btl_agreement {
     double ulps, relative, absolute;
     const btl_array *bound;
     bool any_zero; /* the sign of a zero is not promised */
     bool loose_class; /* what overflows may be infinite or NaN: only finite wanted values are compared */
-} btl_tolerance;
+} btl_agreement;
 
 /* The distance of the numbers of the dtype around x. */
 double btl_ulp(btl_dtype dtype, double x);
 /* True if they agree; otherwise `why` says what differs. Arrays without gaps. */
-bool btl_arrays_agree(const btl_array *got, const btl_array *want, const btl_tolerance *t, char *why, size_t bytes);
+bool btl_arrays_agree(const btl_array *got, const btl_array *want, const btl_agreement *t, char *why, size_t bytes);
 
 #endif

@@ -52,7 +52,7 @@ static SWEEP_UNUSED void sweep_fill(btl_array *a, const char *name, sweep_values
 
 /* ---- comparing --------------------------------------------------------------------------------- */
 
-typedef btl_tolerance sweep_tolerance;
+typedef btl_agreement sweep_tolerance;
 
 static SWEEP_UNUSED double sweep_element(const btl_array *a, int64_t at) { return btl_sample_element(a, at); }
 static SWEEP_UNUSED double sweep_ulp(btl_dtype dtype, double x) { return btl_ulp(dtype, x); }
