@@ -104,8 +104,8 @@ static void doctor_threads(const cmd *c, json *j) {
 
 static void doctor_mode(const cmd *c, json *j) {
     const char *mode = c->mode ? c->mode : getenv("BITALE_MODE");
-    bool known = !mode || !*mode || strcmp(mode, "fast_run") == 0 || strcmp(mode, "fast_compile") == 0;
-    doctor_line(c, j, "mode", known, mode && *mode ? mode : "fast_run", known ? "what functions are compiled by unless --mode says otherwise" : "BITALE_MODE names no mode: fast_run and fast_compile are the modes");
+    bool known = !mode || !*mode || btl_mode_check(mode, NULL) == BTL_OK;
+    doctor_line(c, j, "mode", known, mode && *mode ? mode : "fast_run", known ? "what functions are compiled by unless --mode says otherwise" : "BITALE_MODE is no mode: `bitale run --help` tells them");
 }
 
 int verb_doctor(int argc, char **argv) {

@@ -5,7 +5,7 @@
 #include "rewrite/driver.h"
 #include "schedule/fuse.h"
 #include "schedule/layout.h"
-#include "vm/code.h"
+#include "vm/generated.h"
 #include "vm/compile.h"
 #include "vm/state.h"
 

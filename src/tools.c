@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "bitale/tools.h"
 
+#include "bitale/linalg.h"
 #include "bitale/tensors.h"
 
 #include "base/array.h"
@@ -377,6 +378,13 @@ static void tools_feature_blas(btl_context *ctx, btl_feature *out) {
                                     "(Debian: libopenblas0-serial), or name one by BITALE_BLAS";
 }
 
+static void tools_feature_lapack(btl_context *ctx, btl_feature *out) {
+    const char *text = btl_lapack_describe(ctx);
+    out->available = strncmp(text, "none", 4) != 0;
+    snprintf(out->value, sizeof out->value, "%s", text);
+    out->meaning = out->available ? "cholesky is computed by this library" : "cholesky runs on loops of our own; an OpenBLAS (Debian: libopenblas0-serial) holds a LAPACK";
+}
+
 static void tools_feature_library(btl_feature *out, bool built, const char *const *names) {
     char why[200] = "not found";
     if (!built) {
@@ -469,7 +477,7 @@ static void tools_feature_cache(btl_context *ctx, btl_feature *out) {
 }
 
 static const struct { const char *name; void (*look)(btl_context *, btl_feature *); } tools_features[] = {
-    { "built by", tools_feature_compiled }, { "kernels", tools_feature_isa }, { "blas", tools_feature_blas },
+    { "built by", tools_feature_compiled }, { "kernels", tools_feature_isa }, { "blas", tools_feature_blas }, { "lapack", tools_feature_lapack },
     { "libzip", tools_feature_zip },        { "zlib", tools_feature_zlib },   { "compiler", tools_feature_compiler },
     { "cache", tools_feature_cache },
 };

@@ -135,6 +135,15 @@ def erfcx_g(q):
     return exp(x * x) * erfc(x) * (x + ERFC_K)
 
 
+GELU_K = mpf(4)
+
+
+def gelu_g(q):
+    """(1 - Phi(x)) e^(x^2/2) (x + K), Phi the normal distribution, as a function of q = (x - K)/(x + K)."""
+    x = GELU_K * (1 + q) / (1 - q)
+    return exp(x * x / 2) * erfc(x / sqrt(mpf(2))) / 2 * (x + GELU_K)
+
+
 def lgam2(u):
     return loggamma(2 + u).real / u
 
@@ -149,8 +158,8 @@ def psi_tail(z):
     return (digamma(x) - log(x) + 1 / (2 * x)) / z
 
 
-def q_of(x):
-    return (mpf(x) - ERFC_K) / (mpf(x) + ERFC_K)
+def q_of(x, k=ERFC_K):
+    return (mpf(x) - k) / (mpf(x) + k)
 
 
 # name: (terms, bits, lo, hi, function of z, weight of z).  The weight turns the error of the polynomial into the
@@ -197,6 +206,9 @@ TABLE = {
     'erf_tail': (19, 53, 0.92, 5.95, lambda a: log(erfc(a)) / LN2, lambda a: erfc(a) / erf(a) * LN2),
     # erfcx(x) = g(q)/(x + K), q = (x - K)/(x + K)
     'erfc': (24, 53, q_of(0.46), q_of(27.4), erfcx_g, lambda q: 1 / erfcx_g(q)),
+    # 1 - Phi(x) = e^(-x^2/2) g(q)/(x + K)
+    'geluf': (10, 24, q_of(0, GELU_K), q_of(14.6, GELU_K), gelu_g, lambda q: 1 / gelu_g(q)),
+    'gelu': (23, 53, q_of(0, GELU_K), q_of(38.7, GELU_K), gelu_g, lambda q: 1 / gelu_g(q)),
     # lgamma(2+u) = u s(u); lgamma(x) = Stirling + t(1/x^2)/x for x >= 7
     'gammaln': (23, 53, -0.75, 0.5, lgam2, lambda u: 1 / lgam2(u)),
     'gammaln_tail': (6, 53, mpf(1) / 10**9, mpf(1) / 49, stirling, lambda z: sqrt(z) / loggamma(1 / sqrt(z))),

@@ -26,7 +26,7 @@ typedef struct array_header {
     uint64_t magic; /* for the assertion that nobody frees an array that he wrapped */
 } array_header;
 
-static const btl_dl_dtype dl_dtypes[BTL_NDTYPES] = {
+const btl_dl_dtype btl_dl_dtypes[BTL_NDTYPES] = {
 #define ARRAY_DL_DTYPE(NAME, name, bytes, code, kind) { code, 8 * bytes, 1 },
     BTL_DTYPE_LIST(ARRAY_DL_DTYPE)
 #undef ARRAY_DL_DTYPE
@@ -36,7 +36,7 @@ static const btl_dl_dtype dl_dtypes[BTL_NDTYPES] = {
 
 btl_array btl_array_wrap(btl_dtype dtype, int rank, int64_t *shape, void *data) {
     assert((unsigned)dtype < BTL_NDTYPES && rank >= 0 && rank <= BTL_MAX_RANK);
-    return (btl_array){ .data = data, .device = { 1, 0 }, .ndim = rank, .dtype = dl_dtypes[dtype], .shape = shape };
+    return (btl_array){ .data = data, .device = { 1, 0 }, .ndim = rank, .dtype = btl_dl_dtypes[dtype], .shape = shape };
 }
 
 /* The product of the sizes, or -1. As in NumPy the sizes other than 0 must multiply up even if one

@@ -8,6 +8,17 @@
 /* True if every value of `from` is exactly a value of `to`. */
 bool btl_dtype_can_widen(btl_dtype from, btl_dtype to);
 
+/* What a call asks of each of its arrays, without a call: is it of this type; where is its first element. */
+extern const btl_dl_dtype btl_dl_dtypes[BTL_NDTYPES];
+static inline bool btl_array_is(const btl_array *a, btl_dtype dtype) {
+    const btl_dl_dtype *d = &btl_dl_dtypes[dtype];
+    return a->dtype.code == d->code && a->dtype.bits == d->bits && a->dtype.lanes == d->lanes;
+}
+static inline char *btl_array_first(const btl_array *a) { return a->data ? (char *)a->data + a->byte_offset : NULL; }
+static inline bool btl_array_is_aligned(const btl_array *a, btl_dtype dtype) {
+    return (((uintptr_t)a->data + a->byte_offset) & ((uintptr_t)btl_dl_dtypes[dtype].bits / 8 - 1)) == 0;
+}
+
 /* btl_array_new without the zeros: for callers that fill all of it. */
 btl_status btl_array_new_uninit(btl_context *ctx, btl_dtype dtype, int rank, const int64_t *shape,
                                 btl_array *out);

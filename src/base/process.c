@@ -22,7 +22,12 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#if !(defined __GLIBC__ && __GLIBC_PREREQ(2, 34))
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 34)
+#define PROCESS_CLOSEFROM 1
+#endif
+#endif
+#ifndef PROCESS_CLOSEFROM
 #include <dirent.h>
 #endif
 
@@ -33,19 +38,19 @@ static const int64_t ms = 1000000;
 
 typedef struct running {
     btl_process *p;
+    int64_t deadline; /* then it is stopped; after its end: then its output is given up */
+    int64_t pause;    /* until the next look after its exit code, once the output is closed */
     pid_t pid;
     int output;       /* -1: closed */
-    bool ended;       /* its exit code is known */
-    int64_t deadline; /* then it is stopped; after its end: then its output is given up */
     int stage;        /* of stopping: 0, SIGTERM, SIGKILL */
-    int64_t pause;    /* until the next look after its exit code, once the output is closed */
+    bool ended;       /* its exit code is known */
 } running;
 
 /* ---- starting ---------------------------------------------------------------------------------------- */
 
 /* The host may have opened files without O_CLOEXEC. */
 static int process_close_others(posix_spawn_file_actions_t *actions) {
-#if defined __GLIBC__ && __GLIBC_PREREQ(2, 34)
+#ifdef PROCESS_CLOSEFROM
     return posix_spawn_file_actions_addclosefrom_np(actions, 3);
 #else
     DIR *d = opendir("/proc/self/fd");

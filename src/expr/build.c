@@ -69,7 +69,7 @@ void btl_checks_attach(btl_graph *g, btl_node *n, const char *message) {
         btl_size_check *mine = (btl_size_check *)c; /* made by btl_dims_unify just now */
         next = c->next;
         mine->node = n;
-        mine->message = message;
+        if (!mine->message) mine->message = message;
         mine->next = n->checks;
         n->checks = mine;
     }

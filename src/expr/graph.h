@@ -210,7 +210,9 @@ void btl_type_print(btl_text *t, const btl_graph *g, const btl_type *type);
 /* Sizes that must be equal: OK when they are, a run-time check when it cannot be known yet,
  * BTL_ESHAPE (nothing recorded) when they differ. *out (may be NULL) is the better-known one. */
 btl_status btl_dims_unify(btl_graph *g, const btl_dim *a, const btl_dim *b, const btl_dim **out);
-/* The checks gathered in g->checks become the node's; message: what a person is told where one fails (NULL:
+/* The same, with what a person is told where they differ at a call (arena text). */
+btl_status btl_dims_unify_or_say(btl_graph *g, const btl_dim *a, const btl_dim *b, const char *message);
+/* The checks gathered in g->checks become the node's; message: what a person is told where one fails that says nothing itself (NULL:
  * the node's operands with their types). */
 void btl_checks_attach(btl_graph *g, btl_node *n, const char *message);
 btl_type btl_type_make(btl_graph *g, btl_dtype dtype, int rank, const btl_dim *const *dims); /* copies dims */

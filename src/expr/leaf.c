@@ -18,15 +18,37 @@ const btl_op btl_op_param = { .name = "param", .doc = "a parameter of a body", .
 const btl_op btl_op_constant = { .name = "constant", .doc = "a fixed value", .signature = "constant",
                                  .nout = 1, .flags = OP_LEAF | OP_HIDDEN, .nparams = 1, .params = leaf_constant_params };
 
+static bool node_bound_uses(const btl_bound *b, int symbol) {
+    return b->dim && btl_dim_uses(b->dim, symbol);
+}
+
+static bool node_setting_uses(btl_param_kind kind, const btl_param *p, int symbol) {
+    bool uses = false;
+    if (kind == PARAM_DIM) return p->dim && btl_dim_uses(p->dim, symbol);
+    for (int i = 0; kind == PARAM_SHAPE && i < p->shape.n; i++) uses |= btl_dim_uses(p->shape.v[i], symbol);
+    for (int i = 0; kind == PARAM_INDEX && i < p->index.n; i++) {
+        const btl_index_item *item = &p->index.v[i];
+        uses |= node_bound_uses(&item->start, symbol) || node_bound_uses(&item->stop, symbol) || node_bound_uses(&item->step, symbol);
+    }
+    return uses;
+}
+
+/* Does the node need the size itself, as that of an operand or in a setting? Then it cannot be the one that finds it. */
+static bool node_uses_size(const btl_node *n, const btl_dim *d) {
+    for (int j = 0; j < n->nin; j++)
+        for (int m = 0; m < n->in[j]->type.rank; m++)
+            if (n->in[j]->type.dims[m] == d) return true;
+    for (int i = 0; i < n->op->nparams; i++)
+        if (node_setting_uses(n->op->params[i].kind, &n->params[i], d->symbol)) return true;
+    return false;
+}
+
 /* The late sizes that stand bare in its results are found by this node from now on. */
 static void node_define_sizes(btl_graph *g, btl_node *n) {
     for (int i = 0; i < n->nout; i++)
         for (int k = 0; k < n->out[i].type.rank; k++) {
             const btl_dim *d = n->out[i].type.dims[k];
-            bool inherited = false;
-            for (int j = 0; d->kind == DIM_SYMBOL && d->late && j < n->nin; j++)
-                for (int m = 0; m < n->in[j]->type.rank; m++) inherited |= n->in[j]->type.dims[m] == d;
-            if (d->kind == DIM_SYMBOL && d->late && !inherited) g->dims.symbols[d->symbol]->definer = n;
+            if (d->kind == DIM_SYMBOL && d->late && !node_uses_size(n, d)) g->dims.symbols[d->symbol]->definer = n;
         }
 }
 

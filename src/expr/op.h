@@ -56,6 +56,24 @@ typedef struct btl_vjp {
     btl_var **din;         /* to be filled: NULL stands for "not connected" or not wanted */
 } btl_vjp;
 
+/* The other way round: how the outputs move when the inputs do. */
+typedef struct btl_jvp {
+    btl_graph *g;
+    const btl_node *node;
+    btl_var *const *din;   /* how each input moves, NULL: not at all (never all NULL) */
+    btl_var **dout;        /* to be filled: how each output does; NULL stands for not at all */
+} btl_jvp;
+
+/* The node once more for operands of which some have a new axis in front. */
+typedef struct btl_batch {
+    btl_graph *g;
+    const btl_node *node;
+    btl_var *const *in;    /* the node's inputs; those with the axis replaced */
+    const bool *batched;   /* which these are (never none) */
+    const btl_dim *size;   /* of the axis */
+    btl_var **out;         /* to be filled: the outputs, all with the axis in front; NULL: not in this way */
+} btl_batch;
+
 /* ---- elementwise ops ---------------------------------------------------------------------- */
 
 /* The scalar function of an elementwise op. `code` is a C expression over $0 $1 $2 (the operands),
@@ -169,6 +187,11 @@ struct btl_op {
     btl_status (*emit)(btl_emit *e);
 
     btl_status (*vjp)(btl_vjp *v);
+    /* Missing: derived, as the vjp of the vjp (grad/forward.c). */
+    btl_status (*jvp)(btl_jvp *j);
+    /* Missing: of an elementwise op, a reduction, a body it is derived; of others the slices are computed
+     * one by one, where their number is known (grad/batch.c). */
+    btl_status (*batch)(btl_batch *b);
     /* Output by input: does a gradient flow? Missing: everywhere. */
     bool (*connected)(const btl_node *n, int out, int in);
     /* The op said in other ops (output 0 only); vjp, eval and sizes follow from it. */

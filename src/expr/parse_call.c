@@ -334,29 +334,68 @@ static bool call_disconnected(parser *p, const call *c, btl_disconnected *how) {
     return true;
 }
 
-static value call_grad(parser *p, const call *c) {
+/* grad and its kin: two or three arguments, each a variable or a list. */
+typedef enum call_derivative { CALL_GRAD, CALL_JACOBIAN, CALL_HESSIAN, CALL_LOP, CALL_ROP, CALL_NO_DERIVATIVE } call_derivative;
+
+static const struct { const char *name, *signature; int nargs; } call_derivatives[] = {
+    [CALL_GRAD] = { "grad", "grad(cost, wrt, disconnected=\"error\"): wrt is a variable or a list, disconnected \"error\" or \"zero\"", 2 },
+    [CALL_JACOBIAN] = { "jacobian", "jacobian(y, x, disconnected=\"error\"): x is a variable or a list, disconnected \"error\" or \"zero\"", 2 },
+    [CALL_HESSIAN] = { "hessian", "hessian(cost, x, disconnected=\"error\"): x is a variable or a list, disconnected \"error\" or \"zero\"", 2 },
+    [CALL_LOP] = { "lop", "lop(y, x, v, disconnected=\"error\"): v times the Jacobian of y by x, v of y's shape; lists of y and v go together", 3 },
+    [CALL_ROP] = { "rop", "rop(y, x, v, disconnected=\"error\"): the Jacobian of y by x times v, v of x's shape; lists of x and v go together", 3 },
+};
+
+static call_derivative call_find_derivative(const call *c) {
+    int i = 0;
+    while (i < CALL_NO_DERIVATIVE && !call_is(c, call_derivatives[i].name)) i++;
+    return (call_derivative)i;
+}
+
+typedef struct call_vars { bool several; int n; btl_var **v; } call_vars;
+
+static bool call_take_vars(parser *p, const value *from, call_vars *to) {
+    to->several = from->kind == VALUE_LIST;
+    to->n = to->several ? from->list->n : 1;
+    to->v = BTL_ARRAY(p->scratch, btl_var *, to->n + 1);
+    for (int i = 0; i < to->n; i++)
+        if (!(to->v[i] = btl_value_to_var(p, to->several ? &from->list->v[i] : from))) return false;
+    return true;
+}
+
+static btl_status call_derive(parser *p, call_derivative kind, const call_vars *a, btl_disconnected how, btl_var **out) {
+    switch (kind) {
+    case CALL_GRAD: return btl_grad(p->g, a[0].v[0], a[1].n, a[1].v, how, out);
+    case CALL_JACOBIAN: return btl_jacobian(p->g, a[0].v[0], a[1].n, a[1].v, how, out);
+    case CALL_HESSIAN: return btl_hessian(p->g, a[0].v[0], a[1].n, a[1].v, how, out);
+    case CALL_LOP: return btl_lop(p->g, a[0].n, a[0].v, a[2].v, a[1].n, a[1].v, how, out);
+    default: return btl_rop(p->g, a[0].n, a[0].v, a[1].n, a[1].v, a[2].v, how, out);
+    }
+}
+
+static value call_a_derivative(parser *p, const call *c, call_derivative kind) {
     btl_disconnected how;
-    if (c->npositional != 2 || (!c->poisoned && !call_disconnected(p, c, &how)))
-        return call_fail_arguments(p, c, "grad(cost, wrt, disconnected=\"error\"): wrt is a variable or a list, disconnected \"error\" or \"zero\"");
+    call_vars a[3] = { 0 };
+    const char *signature = call_derivatives[kind].signature;
+    int nargs = call_derivatives[kind].nargs;
+    if (c->npositional != nargs || (!c->poisoned && !call_disconnected(p, c, &how))) return call_fail_arguments(p, c, signature);
     if (p->checking || c->poisoned) return value_poison();
-    const value *wrt = &c->args[1].v;
-    bool several = wrt->kind == VALUE_LIST;
-    int n = several ? wrt->list->n : 1;
-    btl_var **vars = BTL_ARRAY(p->scratch, btl_var *, n + 1), **out = BTL_ARRAY(p->scratch, btl_var *, n + 1);
-    btl_var *cost = btl_value_to_var(p, &c->args[0].v);
-    for (int i = 0; i < n; i++)
-        if (!(vars[i] = btl_value_to_var(p, several ? &wrt->list->v[i] : wrt))) return value_poison();
-    if (!cost) return value_poison();
+    for (int i = 0; i < nargs; i++)
+        if (!call_take_vars(p, &c->args[i].v, &a[i])) return value_poison();
+    bool one_y = nargs == 2, goes_with_y = kind == CALL_LOP;
+    if (a[0].n < 1 || a[1].n < 1 || (one_y && a[0].several) || (nargs == 3 && a[2].n != a[goes_with_y ? 0 : 1].n))
+        return call_fail_arguments(p, c, signature);
+    const call_vars *by = kind == CALL_ROP ? &a[0] : &a[1];
+    btl_var **out = BTL_ARRAY(p->scratch, btl_var *, by->n + 1);
     btl_parse_here_range(p, c->callee, c->end);
-    if (btl_grad(p->g, cost, n, vars, how, out) != BTL_OK) {
+    if (call_derive(p, kind, a, how, out) != BTL_OK) {
         p->nmistakes++;
         return value_poison();
     }
-    if (!several) return value_var(out[0]);
+    if (!by->several) return value_var(out[0]);
     value_list *list = BTL_NEW(p->scratch, value_list);
-    list->n = n;
-    list->v = BTL_ARRAY(p->scratch, value, n);
-    for (int i = 0; i < n; i++) list->v[i] = value_var(out[i]);
+    list->n = by->n;
+    list->v = BTL_ARRAY(p->scratch, value, by->n);
+    for (int i = 0; i < by->n; i++) list->v[i] = value_var(out[i]);
     return (value){ .kind = VALUE_LIST, .list = list };
 }
 
@@ -381,8 +420,7 @@ static value call_min_max(parser *p, const call *c, bool is_min) {
 }
 
 static const struct { const char *name, *hint; } call_later[] = {
-    { "scan", NULL }, { "jacobian", NULL }, { "hessian", NULL }, { "rop", NULL }, { "lop", NULL },
-    { "opaque", NULL }, { "c64", "complex numbers come later" }, { "c128", "complex numbers come later" },
+    { "scan", NULL }, { "opaque", NULL }, { "c64", "complex numbers come later" }, { "c128", "complex numbers come later" },
 };
 
 bool btl_call_is_later(const char *name) {
@@ -405,7 +443,7 @@ static value call_builtin(parser *p, const call *c) {
     btl_dtype dtype;
     if (call_is_later(p, c)) return value_poison();
     if (btl_dtype_find(c->s, c->length, &dtype)) return call_cast(p, c, dtype);
-    if (call_is(c, "grad")) return call_grad(p, c);
+    if (call_find_derivative(c) != CALL_NO_DERIVATIVE) return call_a_derivative(p, c, call_find_derivative(c));
     if (call_is(c, "len")) return call_len(p, c);
     if ((call_is(c, "min") || call_is(c, "max")) && call_of_sizes(c)) return call_min_max(p, c, call_is(c, "min"));
     const btl_op *op = btl_op_lookup(p->g->ctx, c->s, c->length);
@@ -489,7 +527,8 @@ value btl_parse_call(parser *p, uint32_t callee, uint32_t callee_end, const valu
         out = value_poison();
     } else if (bound && (bound->value.kind == VALUE_POISON || p->checking) && !btl_op_lookup(p->g->ctx, c.s, c.length)) {
         out = value_poison(); /* a parameter of a fn that is being checked may be a fn */
-    } else if (bound && !btl_op_lookup(p->g->ctx, c.s, c.length) && !btl_word_is_reserved(c.s, c.length) && !call_is(&c, "grad") && !call_is(&c, "len")) {
+    } else if (bound && !btl_op_lookup(p->g->ctx, c.s, c.length) && !btl_word_is_reserved(c.s, c.length) &&
+               call_find_derivative(&c) == CALL_NO_DERIVATIVE && !call_is(&c, "len")) {
         btl_parse_fail(p, callee, BTL_EVALUE, NULL, "%.*s is not a function: %s", call_name_length(&c), c.s, btl_value_text(p, &bound->value));
         out = value_poison();
     } else {

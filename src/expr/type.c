@@ -58,6 +58,13 @@ btl_status btl_dims_unify(btl_graph *g, const btl_dim *a, const btl_dim *b, cons
     return BTL_OK;
 }
 
+btl_status btl_dims_unify_or_say(btl_graph *g, const btl_dim *a, const btl_dim *b, const char *message) {
+    const btl_size_check *before = g->checks;
+    BTL_TRY(btl_dims_unify(g, a, b, NULL));
+    if (g->checks != before) ((btl_size_check *)g->checks)->message = message; /* made just now */
+    return BTL_OK;
+}
+
 /* ---- parameters -------------------------------------------------------------------------- */
 
 static bool type_bound_equal(const btl_bound *a, const btl_bound *b) {

@@ -1,8 +1,9 @@
-/* reverse.c - the gradient of a scalar, as new graph.
+/* reverse.c - vector-Jacobian products, and with them the gradient of a scalar, as new graph.
  *
- * For cost = f(v1, v2, …) the reverse mode computes, for every variable v between wrt and cost,
+ * Given y' for the results y (for a cost: 1) the reverse mode computes, for every variable v between
+ * wrt and y,
  *
- *     v' = d cost / d v = sum over the nodes that read v of  (d outputs / d v)^T . outputs'
+ *     v' = sum of y' . d y / d v = sum over the nodes that read v of  (d outputs / d v)^T . outputs'
  *
  * in one sweep against the order of execution: when a node is reached, all readers of its outputs
  * have been, so outputs' is complete and each node's vector-Jacobian product is taken once, however
@@ -13,7 +14,7 @@
  *             no derivative of their own by their body;
  *   backward  calls op->vjp and adds up.
  *
- * No recursion, linear in the nodes between wrt and cost. Contributions are added one by one as
+ * No recursion, linear in the nodes between wrt and y. Contributions are added one by one as
  * they arrive (readers latest first), so that at run time each dies at once in the sum, which can
  * then be kept in one place. Source: Griewank & Walther, Evaluating Derivatives, 2008, ch. 3.
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -26,7 +27,7 @@
 #include <assert.h>
 
 enum { REVERSE_DEPENDS = 1,  /* on a wrt */
-       REVERSE_REACHED = 2 }; /* cost depends on it, though the gradient may be plainly zero */
+       REVERSE_REACHED = 2 }; /* y depends on it, though the gradient may be plainly zero */
 
 /* What is known of one variable. */
 typedef struct reverse_slot {
@@ -43,8 +44,8 @@ typedef struct reverse_range { int at, end; } reverse_range;
 
 typedef struct reverse {
     btl_graph *g;
-    btl_var *cost;
-    int lo;                /* no node before this one matters */
+    const btl_lop_args *l;
+    int lo, hi;            /* no node before or behind these matters */
     reverse_slot **slots;  /* by node id - lo, then output; NULL: not on the tape */
     int nslots, slot_capacity;
     reverse_entry *tape;
@@ -113,16 +114,29 @@ static bool reverse_needs_body(const reverse *r, const btl_node *n) {
     return false;
 }
 
-/* Walks the nodes that cost depends on, in their order; a body's nodes, which are the graph's
+btl_bits btl_grad_needed(btl_graph *g, int lo, int hi, int n, btl_var *const *y) {
+    btl_bits needed = btl_bits_new(&g->arena, hi < lo ? 0 : hi - lo + 1);
+    for (int i = 0; i < n; i++)
+        if (y[i]->node->id >= lo) btl_bits_set(needed, y[i]->node->id - lo);
+    for (int id = hi; id >= lo; id--) {
+        const btl_node *node = g->nodes[id];
+        if (!btl_bits_get(needed, id - lo)) continue;
+        for (int i = 0; i < node->nin; i++)
+            if (node->in[i]->node->id >= lo) btl_bits_set(needed, node->in[i]->node->id - lo);
+    }
+    return needed;
+}
+
+/* Walks the nodes that y depends on, in their order; a body's nodes, which are the graph's
  * newest, come before the node that they stand for. `pending` is as deep as bodies nest. */
 static btl_status reverse_forward(reverse *r) {
     btl_graph *g = r->g;
-    btl_bits reach = btl_graph_reach(g, 1, &r->cost);
+    btl_bits needed = btl_grad_needed(g, r->lo, r->hi, r->l->ny, r->l->y);
     int original = g->nnodes, npending = 0, capacity = 0;
     struct { reverse_range range; const btl_node *owner; btl_var *body; } *pending = NULL, *top;
 
     top = BTL_PUSH(&g->arena, pending, npending, capacity);
-    top->range = (reverse_range){ r->lo, r->cost->node->id + 1 };
+    top->range = (reverse_range){ r->lo, r->hi + 1 };
     top->owner = NULL;
     while (npending) {
         top = &pending[npending - 1];
@@ -132,7 +146,7 @@ static btl_status reverse_forward(reverse *r) {
             continue;
         }
         const btl_node *n = g->nodes[top->range.at++];
-        if (n->id < original && !btl_bits_get(reach, n->id)) continue;
+        if (n->id < original && !btl_bits_get(needed, n->id - r->lo)) continue;
         if (!reverse_needs_body(r, n)) {
             reverse_mark(r, n, NULL);
             continue;
@@ -150,8 +164,7 @@ static btl_status reverse_forward(reverse *r) {
     return BTL_OK;
 }
 
-/* "x (f32[n])" */
-static const char *reverse_text(btl_graph *g, const btl_var *v) {
+const char *btl_grad_text(btl_graph *g, const btl_var *v) {
     const char *name = v->name ? v->name : btl_arena_printf(&g->arena, "a result of %s", v->node->op->name);
     return btl_arena_printf(&g->arena, "%s (%s)", name, btl_type_text(g, &v->type));
 }
@@ -159,10 +172,10 @@ static const char *reverse_text(btl_graph *g, const btl_var *v) {
 /* ---- backward ----------------------------------------------------------------------------- */
 
 static btl_status reverse_fail_type(reverse *r, const btl_node *n, const btl_var *v, const btl_var *d) {
-    btl_fail(r->g, BTL_EINTERNAL, "the derivative of %s by %s has type %s", n->op->name, reverse_text(r->g, v),
+    btl_fail(r->g, BTL_EINTERNAL, "the derivative of %s by %s has type %s", n->op->name, btl_grad_text(r->g, v),
              btl_type_text(r->g, &d->type));
     btl_fail_hint(r->g, "vjp must return gradients of the types of its node's inputs");
-    btl_fail_done(r->g, "grad");
+    btl_fail_done(r->g, r->l->who);
     return BTL_EINTERNAL;
 }
 
@@ -181,16 +194,15 @@ static btl_status reverse_add(reverse *r, const btl_node *n, const btl_var *v, b
     return s->gradient ? BTL_OK : r->g->status;
 }
 
-static btl_status reverse_fail_missing(reverse *r, const btl_node *n, const btl_var *v) {
-    btl_fail(r->g, BTL_EGRAD, "%s has no derivative yet, and the cost depends on %s through it", n->op->name,
-             reverse_text(r->g, v));
-    btl_fail_label(r->g, "no derivative");
-    btl_fail_hint(r->g, "stop_gradient(…) around it makes it a constant of the gradient");
-    btl_fail_done(r->g, "grad");
+btl_status btl_grad_fail_missing(btl_graph *g, const char *who, const char *noun, const btl_node *n, const btl_var *v) {
+    btl_fail(g, BTL_EGRAD, "%s has no derivative yet, and %s depends on %s through it", n->op->name, noun, btl_grad_text(g, v));
+    btl_fail_label(g, "no derivative");
+    btl_fail_hint(g, "stop_gradient(…) around it makes it a constant of the gradient");
+    btl_fail_done(g, who);
     return BTL_EGRAD;
 }
 
-/* Where cost depends on an output whose gradient is plainly zero, it depends on the inputs too. */
+/* Where y depends on an output whose gradient is plainly zero, it depends on the inputs too. */
 static void reverse_reach(reverse *r, const btl_node *n) {
     for (int o = 0; o < n->nout; o++) {
         const reverse_slot *s = reverse_find(r, &n->out[o]);
@@ -221,7 +233,7 @@ static btl_status reverse_node(reverse *r, const btl_node *n, const reverse_buff
         if (b->need[i]) wanted = n->in[i];
     }
     if (!wanted) return BTL_OK;
-    if (!n->op->vjp) return reverse_fail_missing(r, n, wanted);
+    if (!n->op->vjp) return btl_grad_fail_missing(r->g, r->l->who, r->l->noun, n, wanted);
     BTL_TRY(n->op->vjp(&(btl_vjp){ .g = r->g, .node = n, .in = n->in, .out = b->out, .dout = b->dout,
                                    .need = b->need, .din = b->din }));
     if (r->g->ndiagnostics != r->ndiagnostics) return r->g->status;
@@ -255,78 +267,96 @@ static btl_status reverse_backward(reverse *r) {
 
 /* ---- the whole ---------------------------------------------------------------------------- */
 
-static btl_status reverse_check_cost(btl_graph *g, const btl_var *cost) {
-    if (!reverse_is_float(cost)) {
-        btl_fail(g, BTL_EDTYPE, "the cost must be a floating-point number, not %s", reverse_text(g, cost));
-        btl_fail_hint(g, "an integer or bool has no derivative; cast what it is made of with f32(…)");
-    } else if (cost->type.rank != 0) {
-        btl_fail(g, BTL_ESHAPE, "the cost must be a single number (0-d), not %s", reverse_text(g, cost));
-        btl_fail_hint(g, "reduce it with mean(…) or sum(…)");
-    } else return BTL_OK;
-    btl_status status = g->pending;
-    btl_fail_done(g, "grad");
-    return status;
-}
-
-static btl_status reverse_disconnected(btl_graph *g, const btl_var *cost, btl_var *wrt, btl_disconnected how,
-                                       btl_var **out) {
-    if (how == BTL_DISCONNECTED_ZERO) {
-        *out = btl_zeros_of(g, &wrt->type);
-        return *out ? BTL_OK : g->status;
+/* Nodes between the first of wrt and the last of y. */
+static void reverse_begin(reverse *r) {
+    const btl_lop_args *l = r->l;
+    r->lo = l->y[0]->node->id;
+    for (int i = 0; i < l->ny; i++) {
+        if (l->y[i]->node->id > r->hi) r->hi = l->y[i]->node->id;
+        if (l->y[i]->node->id < r->lo) r->lo = l->y[i]->node->id;
     }
-    btl_fail(g, BTL_EGRAD, "the cost, %s, does not depend on %s%s", reverse_text(g, cost), reverse_text(g, wrt),
-             reverse_is_float(wrt) ? "" : " in a way that has a derivative: it is no floating-point variable");
-    btl_fail_hint(g, "leave it out of wrt, or ask for zeros where nothing flows");
-    btl_fail_done(g, "grad");
-    return BTL_EGRAD;
+    for (int i = 0; i < l->n; i++)
+        if (l->wrt[i]->node->id < r->lo) r->lo = l->wrt[i]->node->id;
+    for (int i = 0; i < l->n; i++)
+        if (reverse_is_float(l->wrt[i]) && l->wrt[i]->node->id <= r->hi)
+            reverse_slots_of(r, l->wrt[i]->node)[l->wrt[i]->index].flags |= REVERSE_DEPENDS;
 }
 
-/* The finished gradient, with the variable's own sizes (a check where they have two names). */
-static btl_status reverse_result(btl_graph *g, btl_var *wrt, btl_var *gradient, btl_var **out) {
-    if (!gradient) gradient = btl_zeros_of(g, &wrt->type);
-    else if (!btl_type_equal(&gradient->type, &wrt->type))
-        gradient = btl_broadcast_to_dims(g, gradient, wrt->type.rank, wrt->type.dims);
-    *out = gradient;
-    return gradient ? BTL_OK : g->status;
-}
-
-static btl_status reverse_run(btl_graph *g, btl_var *cost, int n, btl_var *const *wrt, btl_disconnected how,
-                              btl_var **out) {
-    const btl_places *here = g->here;
-    reverse r = { .g = g, .cost = cost, .lo = cost->node->id, .ndiagnostics = g->ndiagnostics };
-    for (int i = 0; i < n; i++)
-        if (wrt[i]->node->id < r.lo) r.lo = wrt[i]->node->id;
-    for (int i = 0; i < n; i++)
-        if (reverse_is_float(wrt[i]) && wrt[i]->node->id <= cost->node->id)
-            reverse_slots_of(&r, wrt[i]->node)[wrt[i]->index].flags |= REVERSE_DEPENDS;
-    BTL_TRY(reverse_forward(&r));
-    reverse_slot *s = reverse_find(&r, cost);
-    if (s && (s->flags & REVERSE_DEPENDS)) {
-        s->flags |= REVERSE_REACHED;
-        g->here = cost->node->places;
-        s->gradient = btl_graph_scalar(g, cost->type.dtype, 1);
-        BTL_TRY(reverse_backward(&r));
+static btl_status reverse_run(reverse *r, btl_var **out, bool *connected) {
+    const btl_lop_args *l = r->l;
+    bool any = false;
+    reverse_begin(r);
+    BTL_TRY(reverse_forward(r));
+    for (int i = 0; i < l->ny; i++) {
+        if (!reverse_depends(r, l->y[i])) continue;
+        r->g->here = l->y[i]->node->places;
+        BTL_TRY(reverse_add(r, l->y[i]->node, l->y[i], l->dy[i]));
+        any = true;
     }
-    g->here = here;
-    for (int i = 0; i < n; i++) {
-        s = reverse_find(&r, wrt[i]);
-        if (s && (s->flags & REVERSE_REACHED)) BTL_TRY(reverse_result(g, wrt[i], s->gradient, &out[i]));
-        else BTL_TRY(reverse_disconnected(g, cost, wrt[i], how, &out[i]));
+    if (any) BTL_TRY(reverse_backward(r));
+    for (int i = 0; i < l->n; i++) {
+        const reverse_slot *s = reverse_find(r, l->wrt[i]);
+        connected[i] = s && (s->flags & REVERSE_REACHED);
+        out[i] = connected[i] ? s->gradient : NULL;
     }
     return BTL_OK;
 }
 
-btl_status btl_grad_reverse(btl_graph *g, btl_var *cost, int n, btl_var *const *wrt, btl_disconnected how,
+btl_status btl_grad_lop(btl_graph *g, const btl_lop_args *l, btl_var **out, bool *connected) {
+    const btl_places *here = g->here;
+    bool intern = g->intern;
+    reverse r = { .g = g, .l = l, .ndiagnostics = g->ndiagnostics };
+    g->intern = false; /* a body's nodes must be new ones, behind what they read */
+    btl_status status = reverse_run(&r, out, connected);
+    g->intern = intern;
+    g->here = here;
+    return status;
+}
+
+btl_status btl_grad_finish(btl_graph *g, const char *who, const char *noun, btl_var *y, btl_var *wrt, bool connected,
+                           btl_disconnected how, const btl_type *type, btl_var **out) {
+    btl_var *d = *out;
+    if (!connected && how == BTL_DISCONNECTED_ERROR) {
+        btl_fail(g, BTL_EGRAD, "%s, %s, does not depend on %s%s", noun, btl_grad_text(g, y), btl_grad_text(g, wrt),
+                 reverse_is_float(wrt) ? "" : " in a way that has a derivative: it is no floating-point variable");
+        btl_fail_hint(g, "leave it out of wrt, or ask for zeros where nothing flows");
+        btl_fail_done(g, who);
+        return BTL_EGRAD;
+    }
+    if (!d) d = btl_zeros_of(g, type);
+    else if (!btl_type_equal(&d->type, type)) d = btl_broadcast_to_dims(g, d, type->rank, type->dims);
+    *out = d;
+    return d ? BTL_OK : g->status;
+}
+
+btl_status btl_grad_check_float(btl_graph *g, const char *who, const char *noun, const btl_var *v) {
+    if (reverse_is_float(v)) return BTL_OK;
+    btl_fail(g, BTL_EDTYPE, "%s must be of floating-point numbers, not %s", noun, btl_grad_text(g, v));
+    btl_fail_hint(g, "an integer or bool has no derivative; cast what it is made of with f32(…)");
+    btl_fail_done(g, who);
+    return BTL_EDTYPE;
+}
+
+static btl_status reverse_check_cost(btl_graph *g, const char *who, const btl_var *cost) {
+    BTL_TRY(btl_grad_check_float(g, who, "the cost", cost));
+    if (cost->type.rank == 0) return BTL_OK;
+    btl_fail(g, BTL_ESHAPE, "the cost must be a single number (0-d), not %s", btl_grad_text(g, cost));
+    btl_fail_hint(g, "reduce it with mean(…) or sum(…)");
+    btl_fail_done(g, who);
+    return BTL_ESHAPE;
+}
+
+btl_status btl_grad_reverse(btl_graph *g, const char *who, btl_var *cost, int n, btl_var *const *wrt, btl_disconnected how,
                             btl_var **out) {
     if (!cost) return g->status != BTL_OK ? g->status : BTL_EUSAGE;
     for (int i = 0; i < n; i++)
         if (!wrt[i]) return g->status != BTL_OK ? g->status : BTL_EUSAGE;
-    BTL_TRY(reverse_check_cost(g, cost));
-    const btl_places *here = g->here;
-    bool intern = g->intern;
-    g->intern = false; /* a body's nodes must be new ones, behind what they read */
-    btl_status status = reverse_run(g, cost, n, wrt, how, out);
-    g->intern = intern;
-    g->here = here;
-    return status;
+    BTL_TRY(reverse_check_cost(g, who, cost));
+    btl_var *one = btl_graph_scalar(g, cost->type.dtype, 1);
+    bool *connected = BTL_ARRAY(&g->arena, bool, n + 1);
+    if (!one) return g->status;
+    BTL_TRY(btl_grad_lop(g, &(btl_lop_args){ who, "the cost", 1, &cost, &one, n, wrt }, out, connected));
+    for (int i = 0; i < n; i++)
+        BTL_TRY(btl_grad_finish(g, who, "the cost", cost, wrt[i], connected[i], how, &wrt[i]->type, &out[i]));
+    return BTL_OK;
 }

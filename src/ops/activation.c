@@ -1,12 +1,13 @@
 /* activation.c - functions between layers and inside losses: sigmoid, softplus, relu, x log x, …
  *
- * sigmoid, softplus and softsign have texts of their own, because written in other ops they
+ * sigmoid, softplus, softsign and gelu have texts of their own, because written in other ops they
  * overflow or lose digits. relu, elu and hard_sigmoid are only ways of writing: they become where,
  * clip and the like, which the rewriter and the fuser know already.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "ops/elemwise.h"
 
 #include "base/error.h"
+#include "ops/reduce.h"
 
 static long double activation_sigmoid(long double x) {
     if (x >= 0) return 1 / (1 + expl(-x));
@@ -34,6 +35,55 @@ ELEM_REAL1(softsign, activation_softsign(a))
 ELEM_VJP1(softsign, btl_div(g, dy, btl_sqr(g, btl_add(g, btl_abs(g, x), NUM(1)))))
 ELEM_REAL_OP(softsign, "x / (1 + |x|)",
              "$0 - $0 == 0 ? $0 / (1 + __builtin_fabs$f($0)) : $0 > 0 ? ($T)1 : $0 < 0 ? ($T)-1 : $0", 2, 6)
+
+/* ---- GELU -------------------------------------------------------------------------------------- */
+
+/* x Phi(x), Phi the normal distribution: Hendrycks & Gimpel (2016), Gaussian Error Linear Units. */
+static long double activation_gelu(long double x) {
+    if (isinf(x)) return x > 0 ? x : -0.0L;
+    return x * 0.5L * erfcl(-x * 0.707106781186547524400844362104849039L);
+}
+
+/* Phi(x) + x exp(-x*x/2) / sqrt(2 pi). Beyond 40 the second term is 0 in every type; infinity times that is not. */
+static btl_var *gelu_slope(btl_graph *g, btl_var *x) {
+    btl_var *near = btl_clip(g, x, NUM(-40), NUM(40));
+    btl_var *phi = btl_mul(g, NUM(0.398942280401432677940), btl_exp(g, btl_mul(g, NUM(-0.5), btl_sqr(g, near))));
+    btl_var *below = btl_mul(g, NUM(0.5), btl_erfc(g, btl_mul(g, NUM(-0.707106781186547524401), near)));
+    return btl_add(g, below, btl_mul(g, near, phi));
+}
+
+/* 0.5 x (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): so nothing cancels for negative x. Beyond 30 the
+ * sigmoid is 0 or 1 in every type, and infinity times 0 no number. f16 and bf16 in f32. */
+static btl_var *gelu_by_tanh(btl_graph *g, btl_var *x) {
+    btl_var *wide = btl_widen_half(g, x), *near = btl_clip(g, wide, NUM(-30), NUM(30));
+    btl_var *u2 = btl_mul(g, near, btl_add(g, NUM(1.59576912160573071176), btl_mul(g, NUM(0.0713548162726002527), btl_sqr(g, near))));
+    btl_var *y = btl_mul(g, btl_maximum(g, wide, NUM(-30)), btl_sigmoid(g, u2));
+    return y ? btl_cast_to(g, y, x->type.dtype) : NULL;
+}
+
+static const btl_param_spec activation_gelu_params[] = {
+    { "approximate", PARAM_BOOL, "false", false, "by tanh, as the first published models computed it" },
+};
+
+static btl_var *gelu_build(btl_graph *g, const btl_op *op, int nin, btl_var *const *in, const btl_param *params,
+                           btl_var **out) {
+    btl_var *x, *y = NULL;
+    if (btl_promote_operands(g, PROMOTE_REAL, nin, in, &x)) return NULL;
+    if (params[0].i) {
+        y = gelu_by_tanh(g, x);
+    } else {
+        btl_node *n = btl_apply(g, op, 1, &x, params);
+        if (n) y = n->out;
+    }
+    if (out) out[0] = y;
+    return y;
+}
+
+ELEM_REAL1(gelu, activation_gelu(a))
+ELEM_VJP1(gelu, btl_mul(g, dy, gelu_slope(g, x)))
+ELEM_TEXT(gelu, .code_float = "btl_gelu$f($0)", .real = gelu_real, .max_ulp = 3, .cost = 30)
+ELEM_OP(gelu, 1, "gelu(x, approximate=false)", "x times the normal distribution's Phi(x)", .promote = PROMOTE_REAL, .vjp = gelu_vjp,
+        .build = gelu_build, .nparams = 1, .params = activation_gelu_params, .samples = btl_samples_float_1)
 
 /* ---- 0 log 0 = 0 -------------------------------------------------------------------------- */
 

@@ -36,7 +36,7 @@ static const char *const barrier_samples[] = { "x: f32[2, 3]", "x: i32", "x: f64
 const btl_op btl_op_stop_gradient = {
     .name = "stop_gradient", .doc = "x, taken as a constant by grad", .signature = "stop_gradient(x)", .version = 1,
     .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_BARRIER, .infer = barrier_infer, .view = barrier_view,
-    .views = barrier_views, .emit = barrier_emit, .connected = barrier_connected, .samples = barrier_samples,
+    .views = barrier_views, .emit = barrier_emit, .connected = barrier_connected, .batch = btl_batch_same, .samples = barrier_samples,
 };
 
 btl_var *btl_stop_gradient(btl_graph *g, btl_var *x) {

@@ -31,6 +31,8 @@ typedef void (*dgemm_fn)(int order, int transa, int transb, int m, int n, int k,
 typedef struct blas {
     sgemm_fn sgemm; /* NULL: none was found */
     dgemm_fn dgemm;
+    void *library;
+    bool switched_off;
     char text[1200]; /* for btl_blas_describe */
 } blas;
 
@@ -54,13 +56,6 @@ static const char *const blas_candidates[] = {
     "libblis.so.4", "libblis.so.3", "libopenblas.so.0", "libcblas.so.3", "libblas.so.3", "libmkl_rt.so.2", "libmkl_rt.so", NULL,
 };
 
-/* A data pointer as a function pointer: POSIX says that this works, C does not. */
-#define BLAS_SYMBOL(fn, library, name)                                                            \
-    do {                                                                                          \
-        void *blas_found = btl_os_symbol((library), (name));                                      \
-        memcpy(&(fn), &blas_found, sizeof blas_found);                                            \
-    } while (0)
-
 static bool blas_host_has(const char *path) {
 #ifdef RTLD_NOLOAD
     void *there = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
@@ -77,13 +72,13 @@ static bool blas_one_thread(void *library) {
     static const char *const setters[] = { "openblas_set_num_threads", "MKL_Set_Num_Threads", NULL };
     void (*set)(int);
     for (int i = 0; setters[i]; i++) {
-        BLAS_SYMBOL(set, library, setters[i]);
+        BTL_BLAS_SYMBOL(set, library, setters[i]);
         if (!set) continue;
         set(1);
         return true;
     }
     void (*set_long)(long); /* BLIS's dim_t */
-    BLAS_SYMBOL(set_long, library, "bli_thread_set_num_threads");
+    BTL_BLAS_SYMBOL(set_long, library, "bli_thread_set_num_threads");
     if (set_long) set_long(1);
     return set_long != NULL;
 }
@@ -112,11 +107,12 @@ static bool blas_try(blas *b, const char *path) {
         blas_note(b, path, why);
         return false;
     }
-    BLAS_SYMBOL(b->sgemm, library, "cblas_sgemm");
-    BLAS_SYMBOL(b->dgemm, library, "cblas_dgemm");
+    BTL_BLAS_SYMBOL(b->sgemm, library, "cblas_sgemm");
+    BTL_BLAS_SYMBOL(b->dgemm, library, "cblas_dgemm");
     bool found = b->sgemm && b->dgemm, set = false;
     if (found && !host) set = blas_one_thread(library);
     if (found && blas_works(b)) {
+        b->library = library;
         snprintf(b->text, sizeof b->text, "%s%s", path,
                  host ? " (was in the process already, its threads are left as they are)" : set ? " (one thread)" : "");
         return true;
@@ -133,6 +129,7 @@ static void *blas_make(btl_context *ctx) {
     memset(b, 0, sizeof *b);
     const char *wanted = ctx->blas[0] ? ctx->blas : getenv("BITALE_BLAS");
     if (wanted && strcmp(wanted, "none") == 0) {
+        b->switched_off = true;
         snprintf(b->text, sizeof b->text, "none: switched off; plain loops are used");
     } else if (wanted && *wanted) {
         if (!blas_try(b, wanted)) blas_note(b, "plain loops are used", "the library asked for cannot be");
@@ -160,6 +157,20 @@ const char *btl_blas_describe(btl_context *ctx) {
     return b ? b->text : "none: there is no memory to look for one";
 }
 
+bool btl_blas_library(btl_context *ctx, void **library, bool *switched_off) {
+    const blas *b = blas_of(ctx);
+    *library = b ? b->library : NULL;
+    *switched_off = b && b->switched_off;
+    return b != NULL;
+}
+
+void *btl_blas_open(const char *path, char *why, size_t bytes) {
+    bool host = blas_host_has(path);
+    void *library = btl_os_open_library(path, why, bytes);
+    if (library && !host) blas_one_thread(library);
+    return library;
+}
+
 /* ---- one product -------------------------------------------------------------------------- */
 
 /* The leading dimension and whether the matrix lies transposed; false: neither rows nor columns are dense. */
@@ -179,22 +190,51 @@ static bool blas_fits_int(int64_t a, int64_t b, int64_t c) {
     return a <= INT32_MAX && b <= INT32_MAX && c <= INT32_MAX;
 }
 
-void btl_gemm(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
-              void *c, int64_t ldc) {
-    if (m == 0 || n == 0) return;
-    const blas *lib = k == 0 || btl_gemm_is_own(m, n, k) ? NULL : blas_of(ctx);
+/* c = beta c + alpha a b by the library; false where it cannot. */
+static bool blas_product(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a,
+                         const btl_matrix *b, void *c, int64_t ldc, int alpha, int beta) {
+    const blas *lib = blas_of(ctx);
     bool ta = false, tb = false;
     int64_t lda = 1, ldb = 1;
     bool dense = blas_layout(a, m, k, &ta, &lda) && blas_layout(b, k, n, &tb, &ldb);
-    if (lib && lib->sgemm && dense && blas_fits_int(m, n, k) && blas_fits_int(lda, ldb, ldc)) {
-        int x = ta ? CBLAS_TRANS : CBLAS_NO_TRANS, y = tb ? CBLAS_TRANS : CBLAS_NO_TRANS;
-        if (dtype == BTL_F32)
-            lib->sgemm(CBLAS_ROW_MAJOR, x, y, (int)m, (int)n, (int)k, 1, a->data, (int)lda, b->data, (int)ldb, 0, c, (int)ldc);
-        else
-            lib->dgemm(CBLAS_ROW_MAJOR, x, y, (int)m, (int)n, (int)k, 1, a->data, (int)lda, b->data, (int)ldb, 0, c, (int)ldc);
-        return;
-    }
+    if (!lib || !lib->sgemm || !dense || !blas_fits_int(m, n, k) || !blas_fits_int(lda, ldb, ldc)) return false;
+    int x = ta ? CBLAS_TRANS : CBLAS_NO_TRANS, y = tb ? CBLAS_TRANS : CBLAS_NO_TRANS;
+    if (dtype == BTL_F32)
+        lib->sgemm(CBLAS_ROW_MAJOR, x, y, (int)m, (int)n, (int)k, (float)alpha, a->data, (int)lda, b->data, (int)ldb, (float)beta, c, (int)ldc);
+    else
+        lib->dgemm(CBLAS_ROW_MAJOR, x, y, (int)m, (int)n, (int)k, alpha, a->data, (int)lda, b->data, (int)ldb, beta, c, (int)ldc);
+    return true;
+}
+
+void btl_gemm(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
+              void *c, int64_t ldc) {
+    if (m == 0 || n == 0) return;
+    if (k > 0 && !btl_gemm_is_own(m, n, k) && blas_product(ctx, dtype, m, n, k, a, b, c, ldc, 1, 0)) return;
     const btl_gemm_table *own = btl_gemm_own();
     if (dtype == BTL_F32) own->gemm_f32(m, n, k, a->data, a->row, a->column, b->data, b->row, b->column, c, ldc);
     else own->gemm_f64(m, n, k, a->data, a->row, a->column, b->data, b->row, b->column, c, ldc);
+}
+
+/* Our own loops overwrite: a tile of the product on the stack, then subtracted. */
+enum { MINUS_TILE = 64 };
+#define BLAS_MINUS(name, type, product)                                                           \
+    static void name(int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b, type *c, int64_t ldc) { \
+        type tile[MINUS_TILE * MINUS_TILE];                                                       \
+        const type *pa = a->data, *pb = b->data;                                                  \
+        for (int64_t i = 0; i < m; i += MINUS_TILE)                                               \
+            for (int64_t j = 0; j < n; j += MINUS_TILE) {                                         \
+                int64_t rows = m - i < MINUS_TILE ? m - i : MINUS_TILE, columns = n - j < MINUS_TILE ? n - j : MINUS_TILE; \
+                btl_gemm_own()->product(rows, columns, k, pa + i * a->row, a->row, a->column, pb + j * b->column, b->row, b->column, tile, columns); \
+                for (int64_t r = 0; r < rows; r++)                                                \
+                    for (int64_t q = 0; q < columns; q++) c[(i + r) * ldc + j + q] -= tile[r * columns + q]; \
+            }                                                                                     \
+    }
+BLAS_MINUS(minus_sgemm, float, gemm_f32)
+BLAS_MINUS(minus_dgemm, double, gemm_f64)
+
+void btl_gemm_minus(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
+                    void *c, int64_t ldc) {
+    if (m == 0 || n == 0 || k == 0 || blas_product(ctx, dtype, m, n, k, a, b, c, ldc, -1, 1)) return;
+    if (dtype == BTL_F32) minus_sgemm(m, n, k, a, b, c, ldc);
+    else minus_dgemm(m, n, k, a, b, c, ldc);
 }

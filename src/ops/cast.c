@@ -127,7 +127,7 @@ const btl_op btl_op_cast = {
     .name = "cast", .doc = "x as another element type; a float saturates into an integer",
     .signature = "cast(x, dtype)", .version = 1, .min_in = 1, .max_in = 1, .nout = 1, .promote = PROMOTE_NONE, .nparams = 1, .params = cast_params,
     .infer = cast_infer, .build = cast_build, .eval = cast_eval, .vjp = cast_vjp, .connected = cast_connected,
-    .samples = cast_samples,
+    .batch = btl_batch_same, .samples = cast_samples,
 };
 
 btl_var *(btl_cast)(btl_graph *g, btl_var *x, btl_dtype dtype) {

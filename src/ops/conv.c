@@ -74,11 +74,14 @@ static btl_status conv_operands(btl_infer *x, const char *const names[2], const 
 /* Where a kernel of k fits into an image of n: positions for rows and columns. */
 static btl_status conv_positions(btl_infer *x, const btl_dim *const *n, const btl_dim *const *k, const char *both, const btl_dim **out) {
     const btl_param *s = conv_settings(x->op, x->params);
+    const btl_dim *zero = btl_dim_const(x->g, 0), *one = btl_dim_const(x->g, 1);
+    const char *larger = btl_arena_printf(&x->g->arena, "the kernel is larger than the image: %s", both);
     for (int i = 0; i < 2; i++) {
-        if (btl_window_at_least(x->g, s[STRIDE].shape.v[i], 1) || btl_window_at_least(x->g, s[PADDING].shape.v[i], 0))
+        const btl_dim *stride = s[STRIDE].shape.v[i], *padding = s[PADDING].shape.v[i];
+        if (btl_window_at_most(x->g, one, stride, "stride must be at least 1") || btl_window_at_most(x->g, zero, padding, "padding must be at least 0"))
             return btl_fail(x->g, BTL_EVALUE, "stride must be at least 1, padding at least 0");
-        if (btl_window_positions(x->g, n[i], k[i], s[STRIDE].shape.v[i], s[PADDING].shape.v[i], &out[i]) == BTL_OK) continue;
-        btl_fail(x->g, BTL_ESHAPE, "the kernel is larger than the image: %s", both);
+        if (btl_window_positions(x->g, n[i], k[i], stride, padding, larger, &out[i]) == BTL_OK) continue;
+        btl_fail(x->g, BTL_ESHAPE, "%s", larger);
         btl_fail_label(x->g, "%s %s of %s", btl_window_dim_text(x->g, k[i]), i ? "columns" : "rows", btl_window_dim_text(x->g, n[i]));
         btl_fail_hint(x->g, "padding=… adds rows and columns of zeros on every side of the image");
         return BTL_ESHAPE;

@@ -224,6 +224,27 @@ static bool index_write_connected(const btl_node *n, int out, int in) {
     return in < 2;
 }
 
+/* ---- batches of all four ------------------------------------------------------------------ */
+
+static const btl_index_item index_all = { INDEX_SLICE, { NULL, -1 }, { NULL, -1 }, { NULL, -1 } };
+
+/* x[:, …]; false where a bound or an index varies over the batch. */
+static bool index_batch_items(const btl_batch *b, int first, btl_param *out) {
+    const btl_param *p = &b->node->params[0];
+    btl_index_item *items = BTL_ARRAY(&b->g->arena, btl_index_item, p->index.n + 1);
+    for (int i = first; i < b->node->nin; i++)
+        if (b->batched[i]) return false;
+    items[0] = index_all;
+    if (p->index.n) memcpy(items + 1, p->index.v, (size_t)p->index.n * sizeof *items);
+    *out = (btl_param){ .index = { p->index.n + 1, items } };
+    return true;
+}
+
+static btl_status subtensor_batch(btl_batch *b) {
+    btl_param p;
+    return index_batch_items(b, 1, &p) ? btl_batch_apply(b, b->in, &p) : BTL_OK;
+}
+
 static const btl_alias subtensor_views[] = { { 0, 0 }, { -1, -1 } };
 
 static const char *const subtensor_samples[] = {
@@ -236,7 +257,7 @@ const btl_op btl_op_subtensor = {
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL | OP_IS_PURE_SHAPE, .nparams = 1, .params = index_params,
     .infer = subtensor_infer, .measure = subtensor_measure, .view = subtensor_view, .views = subtensor_views,
     .emit = btl_subtensor_emit,
-    .vjp = subtensor_vjp, .connected = subtensor_connected,
+    .vjp = subtensor_vjp, .connected = subtensor_connected, .batch = subtensor_batch,
     .samples = subtensor_samples,
 };
 
@@ -555,6 +576,31 @@ static btl_status advanced_kernel(btl_exec *x) {
     return BTL_OK;
 }
 
+/* Rank of the axes that the index arrays make, if these stand apart and their axes therefore come first;
+ * 0 where the new axis stays in front. */
+static int index_batch_arrays(const btl_batch *b) {
+    const btl_param *p = &b->node->params[0];
+    if (!btl_index_has_array(p)) return 0;
+    btl_index_plan plan = btl_index_plan_of(p);
+    int rank = 0;
+    for (int i = 1; i < plan.narrays; i++)
+        if (plan.axis[i] != plan.axis[i - 1] + 1) rank = -1;
+    if (rank == 0) return 0;
+    for (int i = 0; i < plan.narrays; i++)
+        if (b->node->in[plan.input[i]]->type.rank > rank) rank = b->node->in[plan.input[i]]->type.rank;
+    return rank;
+}
+
+static btl_status advanced_batch(btl_batch *b) {
+    btl_param p;
+    int narrays = index_batch_arrays(b), pattern[BTL_MAX_RANK];
+    if (!index_batch_items(b, 1, &p)) return BTL_OK;
+    BTL_TRY(btl_batch_apply(b, b->in, &p));
+    for (int i = 0; i < b->out[0]->type.rank; i++) pattern[i] = i > narrays ? i : i ? i - 1 : narrays;
+    b->out[0] = btl_dimshuffle_to(b->g, b->out[0], b->out[0]->type.rank, pattern);
+    return b->out[0] ? BTL_OK : b->g->status;
+}
+
 static const char *const advanced_subtensor_samples[] = {
     "x: f32[5, 4], i: i64[3] | = x[i]", "x: f32[5, 4], i: i32[3], j: i64[3] | = x[i, j]", "x: i8[6], i: i64[0] | = x[i]",
     "x: f64[3, 4, 2], i: i64[2, 1], j: i64[3] | = x[i, :, j]", "x: f32[3, 4], i: u8[2] | = x[1:, i]", NULL,
@@ -565,7 +611,7 @@ const btl_op btl_op_advanced_subtensor = {
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL, .nparams = 1, .params = index_params, .infer = advanced_infer,
     .eval = advanced_eval, .kernel = advanced_kernel, .workspace = index_workspace,
     .emit = btl_advanced_subtensor_emit, .vjp = subtensor_vjp,
-    .connected = subtensor_connected,
+    .connected = subtensor_connected, .batch = advanced_batch,
     .samples = advanced_subtensor_samples,
 };
 
@@ -675,6 +721,38 @@ static btl_status set_subtensor_kernel(btl_exec *x) { return index_write_kernel(
 static btl_status inc_subtensor_eval(btl_exec *x) { return index_write_eval(x, btl_move_add(x->out[0].dtype)); }
 static btl_status inc_subtensor_kernel(btl_exec *x) { return index_write_kernel(x, btl_move_add(x->out[0].dtype)); }
 
+static int index_part_rank(const btl_node *n) {
+    const btl_param *p = &n->params[0];
+    int rank = 0, wide = 0;
+    for (int i = 0; i < p->index.n; i++) rank += p->index.v[i].kind == INDEX_SLICE || p->index.v[i].kind == INDEX_NEWAXIS;
+    for (int i = 0; i < p->index.n; i++) {
+        if (p->index.v[i].kind != INDEX_ARRAY) continue;
+        int own = n->in[p->index.v[i].start.input]->type.rank;
+        if (own > wide) wide = own;
+    }
+    return rank + wide;
+}
+
+/* y of a batch, with the new axis where the part of x has it: behind those of arrays that stand apart. */
+static btl_var *index_batch_y(const btl_batch *b) {
+    int rank = index_part_rank(b->node), narrays = index_batch_arrays(b), pattern[BTL_MAX_RANK + 1];
+    int own = b->in[1]->type.rank - b->batched[1];
+    for (int i = 0; i <= rank; i++) {
+        int axis = (i < narrays ? i : i - 1) - (rank - own); /* of y without the new axis */
+        pattern[i] = i == narrays ? (b->batched[1] ? 0 : -1) : axis < 0 ? -1 : axis + b->batched[1];
+    }
+    return btl_dimshuffle_to(b->g, b->in[1], rank + 1, pattern);
+}
+
+static btl_status index_write_batch(btl_batch *b) {
+    btl_param p;
+    btl_var **in = btl_arena_copy(&b->g->arena, b->in, (size_t)b->node->nin * sizeof *in);
+    if (!index_batch_items(b, 2, &p)) return BTL_OK;
+    in[0] = btl_batch_stretch(b, 0);
+    in[1] = index_batch_y(b);
+    return in[0] && in[1] ? btl_batch_apply(b, in, &p) : b->g->status;
+}
+
 static const char *const set_subtensor_samples[] = {
     "x: f32[5, 4], y: f32[4] | = set_subtensor(x[1], y)", "x: f64[6], y: f64[3] | = set_subtensor(x[::-2], y)",
     "x: f32[5, 4], y: f32[3, 4], i: i64[3] | = set_subtensor(x[i], y)", "x: i32[3, 0], y: i32 | = set_subtensor(x[1:], y)",
@@ -685,7 +763,8 @@ const btl_op btl_op_set_subtensor = {
     .name = "set_subtensor", .doc = "x with a part replaced; of repeated indices the last wins",
     .signature = "set_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = set_subtensor_eval,
-    .kernel = set_subtensor_kernel, .workspace = index_workspace, .emit = btl_set_subtensor_emit, .vjp = set_subtensor_vjp, .connected = index_write_connected,
+    .kernel = set_subtensor_kernel, .workspace = index_workspace, .emit = btl_set_subtensor_emit,
+    .vjp = set_subtensor_vjp, .connected = index_write_connected, .jvp = btl_jvp_linear, .batch = index_write_batch,
     .samples = set_subtensor_samples,
 };
 
@@ -699,7 +778,8 @@ const btl_op btl_op_inc_subtensor = {
     .name = "inc_subtensor", .doc = "x with y added to a part; repeated indices add up",
     .signature = "inc_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = inc_subtensor_eval,
-    .kernel = inc_subtensor_kernel, .workspace = index_workspace, .emit = btl_inc_subtensor_emit, .vjp = inc_subtensor_vjp, .connected = index_write_connected,
+    .kernel = inc_subtensor_kernel, .workspace = index_workspace, .emit = btl_inc_subtensor_emit,
+    .vjp = inc_subtensor_vjp, .connected = index_write_connected, .jvp = btl_jvp_linear, .batch = index_write_batch,
     .samples = inc_subtensor_samples,
 };
 

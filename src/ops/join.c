@@ -116,7 +116,7 @@ const btl_op btl_op_concatenate = {
     .name = "concatenate", .doc = "arrays behind one another along an axis", .signature = "concatenate([a, b, ...], axis=0)",
     .version = 1, .min_in = 1, .max_in = -1, .nout = 1, .flags = OP_IS_PURE_SHAPE, .promote = PROMOTE_COMMON,
     .nparams = 1, .params = concatenate_params, .infer = concatenate_infer, .eval = concatenate_eval,
-    .emit = concatenate_emit, .vjp = concatenate_vjp, .samples = concatenate_samples,
+    .emit = concatenate_emit, .vjp = concatenate_vjp, .jvp = btl_jvp_linear, .batch = btl_batch_axis, .samples = concatenate_samples,
 };
 
 /* ---- split -------------------------------------------------------------------------------- */
@@ -201,7 +201,7 @@ const btl_op btl_op_split = {
     .name = "split", .doc = "the parts of an array along an axis: a, b = split(x, sizes=[2, 3])",
     .signature = "split(x, sizes, axis=0)", .version = 1, .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_IS_PURE_SHAPE,
     .nparams = 2, .params = split_params, .infer = split_infer, .build = split_build, .eval = split_eval,
-    .emit = split_emit, .vjp = split_vjp, .samples = split_samples,
+    .emit = split_emit, .vjp = split_vjp, .jvp = btl_jvp_linear, .batch = btl_batch_axis, .samples = split_samples,
 };
 
 /* ---- macros ------------------------------------------------------------------------------- */

@@ -44,7 +44,7 @@
 #define BTL_OPS_MATH(X)                                                                           \
     BTL_OPS_UNARY(X) BTL_OPS_BINARY(X) BTL_OPS_TERNARY(X)                                         \
     /* activation.c, with settings */                                                             \
-    X(relu) X(elu)                                                                                \
+    X(relu) X(elu) X(gelu)                                                                        \
     /* cast.c */                                                                                  \
     X(cast)                                                                                       \
     /* reduce.c, stats.c, argreduce.c */                                                          \

@@ -21,6 +21,9 @@
     X(conv2d) X(conv2d_dx) X(conv2d_dk)                                                           \
     /* pool.c */                                                                                  \
     X(max_pool2d) X(max_pool2d_dx) X(max_pool2d_at) X(mean_pool2d) X(mean_pool2d_dx)              \
+    /* diagonal.c, linalg.c */                                                                    \
+    X(tril) X(triu) X(diag) X(diagonal) X(trace)                                                  \
+    X(cholesky) X(cholesky_grad) X(solve_triangular)                                              \
     /* random.c: the names have a dot, "random.bits" */                                           \
     X(random_key) X(random_split) X(random_bits) X(random_uniform) X(random_normal)               \
     X(random_bernoulli) X(random_integers)                                                        \

@@ -49,6 +49,11 @@ btl_var *(btl_relu)(btl_graph *g, btl_var *x, double alpha) {
     return btl_build(g, &btl_op_relu, 1, &x, &param, NULL);
 }
 
+btl_var *(btl_gelu)(btl_graph *g, btl_var *x, bool approximate) {
+    const btl_param param = { .i = approximate };
+    return btl_build(g, &btl_op_gelu, 1, &x, &param, NULL);
+}
+
 btl_var *(btl_elu)(btl_graph *g, btl_var *x, double alpha) {
     btl_param param = { .f = alpha };
     return btl_build(g, &btl_op_elu, 1, &x, &param, NULL);

@@ -291,6 +291,23 @@ static btl_status matmul_vjp(btl_vjp *v) {
     return BTL_OK;
 }
 
+/* One more leading axis. Many vectors times one matrix are a matrix times a matrix: as rows they lie
+ * like one. */
+static btl_status matmul_batch_axis(btl_batch *b) {
+    static const int rows[2] = { 0, 1 }, column[3] = { 0, 1, -1 };
+    int rank = b->node->out[0].type.rank;
+    const btl_type *v = &b->node->in[1]->type;
+    if (!b->batched[0] && rank == 2 && btl_dim_is(v->dims[1], 1)) {
+        btl_var *x = btl_dimshuffle_to(b->g, b->in[1], 2, rows);
+        btl_var *y = x ? matmul_apply(b->g, x, btl_transpose_last(b->g, b->in[0])) : NULL;
+        b->out[0] = y ? btl_dimshuffle_to(b->g, y, 3, column) : NULL;
+    } else {
+        btl_var *x = btl_batch_lift(b, 0, rank), *y = x ? btl_batch_lift(b, 1, rank) : NULL;
+        b->out[0] = y ? matmul_apply(b->g, x, y) : NULL;
+    }
+    return b->out[0] ? BTL_OK : b->g->status;
+}
+
 /* The inner sizes of what a person wrote, before vectors become matrices. */
 static btl_status matmul_check_inner(btl_graph *g, const btl_var *a, const btl_var *b) {
     if (a->type.rank == 0 || b->type.rank == 0) {
@@ -329,7 +346,8 @@ static const char *const matmul_samples[] = {
 const btl_op btl_op_matmul = {
     .name = "matmul", .doc = "product of matrices, vectors, or stacks of matrices; a @ b", .signature = "matmul(a, b)",
     .version = 1, .min_in = 2, .max_in = 2, .nout = 1, .infer = matmul_infer, .build = matmul_build, .eval = matmul_eval,
-    .kernel = matmul_kernel, .workspace = matmul_workspace, .emit = btl_matmul_emit, .vjp = matmul_vjp, .samples = matmul_samples,
+    .kernel = matmul_kernel, .workspace = matmul_workspace, .emit = btl_matmul_emit,
+    .vjp = matmul_vjp, .batch = matmul_batch_axis, .samples = matmul_samples,
 };
 
 /* ---- macros ------------------------------------------------------------------------------- */

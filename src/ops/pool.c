@@ -60,22 +60,24 @@ static btl_var *pool_build(btl_graph *g, const btl_op *op, int nin, btl_var *con
 
 /* Every window has a pixel: the padding is smaller than the window, and the image not empty. */
 static btl_status pool_check(btl_graph *g, const btl_dim *n, const btl_dim *k, const btl_dim *stride, const btl_dim *padding) {
-    const btl_dim *most = btl_dim_sub(g, k, btl_dim_const(g, 1));
-    if (btl_window_at_least(g, k, 1) || btl_window_at_least(g, stride, 1) || btl_window_at_least(g, padding, 0))
-        return btl_fail(g, BTL_EVALUE, "size and stride must be at least 1, padding at least 0");
-    if (most->hi < padding->lo || btl_dims_unify(g, btl_dim_min(g, padding, most), padding, NULL))
+    const btl_dim *zero = btl_dim_const(g, 0), *one = btl_dim_const(g, 1), *beyond = btl_dim_add(g, padding, one);
+    const char *small = "size and stride must be at least 1, padding at least 0";
+    if (btl_window_at_most(g, one, k, small) || btl_window_at_most(g, one, stride, small) || btl_window_at_most(g, zero, padding, small))
+        return btl_fail(g, BTL_EVALUE, "%s", small);
+    if (btl_window_at_most(g, beyond, k, "padding must be smaller than the window"))
         return btl_fail(g, BTL_EVALUE, "padding must be smaller than the window: %s and %s", btl_window_dim_text(g, padding), btl_window_dim_text(g, k));
-    if (!btl_dim_is(padding, 0) && btl_window_at_least(g, n, 1)) return btl_fail(g, BTL_ESHAPE, "the image is empty");
+    if (!btl_dim_is(padding, 0) && btl_window_at_most(g, one, n, "the image is empty")) return btl_fail(g, BTL_ESHAPE, "the image is empty");
     return BTL_OK;
 }
 
 static btl_status pool_positions(btl_infer *x, const btl_dim *const *n, const btl_var *v, const btl_dim **out) {
     const btl_param *s = pool_settings(x->op, x->params);
+    const char *larger = btl_arena_printf(&x->g->arena, "the window is larger than the image: %s", btl_window_operand_text(x->g, v, "x"));
     for (int i = 0; i < 2; i++) {
         const btl_dim *k = s[SIZE].shape.v[i], *stride = s[STRIDE].shape.v[i], *padding = s[PADDING].shape.v[i];
         BTL_TRY(pool_check(x->g, n[i], k, stride, padding));
-        if (btl_window_positions(x->g, n[i], k, stride, padding, &out[i]) == BTL_OK) continue;
-        btl_fail(x->g, BTL_ESHAPE, "the window is larger than the image: %s", btl_window_operand_text(x->g, v, "x"));
+        if (btl_window_positions(x->g, n[i], k, stride, padding, larger, &out[i]) == BTL_OK) continue;
+        btl_fail(x->g, BTL_ESHAPE, "%s", larger);
         btl_fail_label(x->g, "%s %s of %s", btl_window_dim_text(x->g, k), i ? "columns" : "rows", btl_window_dim_text(x->g, n[i]));
         return BTL_ESHAPE;
     }

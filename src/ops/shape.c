@@ -95,7 +95,7 @@ static const char *const copy_samples[] = { "x: f32[3, 2]", "x: i8[0, 4]", "x: f
 const btl_op btl_op_copy = {
     .name = "copy", .doc = "its operand, row-major in memory of its own", .signature = "copy(x)", .version = 1,
     .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_HIDDEN | OP_IS_PURE_SHAPE,
-    .infer = shape_same_infer, .eval = copy_eval, .emit = copy_emit, .vjp = copy_vjp, .samples = copy_samples,
+    .infer = shape_same_infer, .eval = copy_eval, .emit = copy_emit, .vjp = copy_vjp, .batch = btl_batch_same, .samples = copy_samples,
 };
 
 /* ---- dimshuffle --------------------------------------------------------------------------- */
@@ -164,6 +164,14 @@ static btl_status dimshuffle_vjp(btl_vjp *v) {
     return v->din[0] ? BTL_OK : v->g->status;
 }
 
+static btl_status dimshuffle_batch(btl_batch *b) {
+    const btl_param *p = &b->node->params[0];
+    int pattern[BTL_MAX_RANK + 1] = { 0 };
+    for (int i = 0; i < p->axes.n; i++) pattern[i + 1] = p->axes.v[i] < 0 ? -1 : p->axes.v[i] + 1;
+    b->out[0] = btl_dimshuffle_to(b->g, b->in[0], p->axes.n + 1, pattern);
+    return b->out[0] ? BTL_OK : b->g->status;
+}
+
 static btl_var *dimshuffle_build(btl_graph *g, const btl_op *op, int nin, btl_var *const *in, const btl_param *params,
                                  btl_var **out) {
     btl_param p = btl_param_axes(g, params[0].axes.n < 0 ? 0 : params[0].axes.n, params[0].axes.v);
@@ -184,7 +192,7 @@ const btl_op btl_op_dimshuffle = {
     .signature = "dimshuffle(x, pattern)", .version = 1, .min_in = 1, .max_in = 1, .nout = 1,
     .flags = OP_IS_PURE_SHAPE, .nparams = 1, .params = dimshuffle_params,
     .infer = dimshuffle_infer, .build = dimshuffle_build, .view = dimshuffle_view, .views = shape_views,
-    .emit = dimshuffle_emit, .vjp = dimshuffle_vjp, .samples = dimshuffle_samples,
+    .emit = dimshuffle_emit, .vjp = dimshuffle_vjp, .batch = dimshuffle_batch, .samples = dimshuffle_samples,
 };
 
 btl_var *btl_dimshuffle_to(btl_graph *g, btl_var *x, int n, const int *pattern) {
@@ -361,6 +369,20 @@ static btl_status reshape_vjp(btl_vjp *v) {
     return v->din[0] ? BTL_OK : v->g->status;
 }
 
+/* The sizes of a node's result behind that of a batch. */
+static const btl_dim *const *shape_batch_dims(const btl_batch *b) {
+    const btl_type *type = &b->node->out[0].type;
+    const btl_dim **dims = BTL_ARRAY(&b->g->arena, const btl_dim *, type->rank + 1);
+    dims[0] = b->size;
+    if (type->rank) memcpy(dims + 1, type->dims, (size_t)type->rank * sizeof *dims);
+    return dims;
+}
+
+static btl_status reshape_batch(btl_batch *b) {
+    b->out[0] = btl_reshape_to_dims(b->g, b->in[0], b->node->out[0].type.rank + 1, shape_batch_dims(b));
+    return b->out[0] ? BTL_OK : b->g->status;
+}
+
 /* -1 becomes the number of elements over the product of the other sizes. */
 static btl_status reshape_resolve(btl_graph *g, const btl_type *from, int n, const btl_dim **dims) {
     int free_axis = -1;
@@ -410,7 +432,7 @@ const btl_op btl_op_reshape = {
     .name = "reshape", .doc = "the same elements in another shape; a view", .signature = "reshape(x, shape)", .version = 1,
     .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_IS_PURE_SHAPE | OP_ROW_MAJOR, .nparams = 1, .params = reshape_params,
     .infer = reshape_infer, .build = reshape_build, .eval = reshape_eval, .view = reshape_view, .views = shape_views,
-    .emit = reshape_emit, .vjp = reshape_vjp, .samples = reshape_samples,
+    .emit = reshape_emit, .vjp = reshape_vjp, .batch = reshape_batch, .samples = reshape_samples,
 };
 
 btl_var *btl_reshape_to_dims(btl_graph *g, btl_var *v, int rank, const btl_dim *const *dims) {
@@ -499,6 +521,12 @@ static btl_status broadcast_to_vjp(btl_vjp *v) {
     return v->din[0] ? BTL_OK : v->g->status;
 }
 
+static btl_status broadcast_to_batch(btl_batch *b) {
+    int rank = b->node->out[0].type.rank;
+    b->out[0] = btl_broadcast_to_dims(b->g, btl_batch_lift(b, 0, rank), rank + 1, shape_batch_dims(b));
+    return b->out[0] ? BTL_OK : b->g->status;
+}
+
 static btl_var *broadcast_to_build(btl_graph *g, const btl_op *op, int nin, btl_var *const *in, const btl_param *params,
                                    btl_var **out) {
     int n = params[0].shape.n < 0 ? 0 : params[0].shape.n;
@@ -518,7 +546,7 @@ const btl_op btl_op_broadcast_to = {
     .name = "broadcast_to", .doc = "stretched to a shape by repeating; a view", .signature = "broadcast_to(x, shape)",
     .version = 1, .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_IS_PURE_SHAPE, .nparams = 1,
     .params = broadcast_to_params, .infer = broadcast_to_infer, .build = broadcast_to_build, .view = broadcast_to_view,
-    .views = shape_views, .emit = broadcast_to_emit, .vjp = broadcast_to_vjp, .samples = broadcast_to_samples,
+    .views = shape_views, .emit = broadcast_to_emit, .vjp = broadcast_to_vjp, .batch = broadcast_to_batch, .samples = broadcast_to_samples,
 };
 
 btl_var *btl_broadcast_to_dims(btl_graph *g, btl_var *v, int rank, const btl_dim *const *dims) {

@@ -89,7 +89,7 @@ static const char *const softmax_samples[] = {
         .name = #name_, .doc = doc_, .signature = #name_ "(x, axis=-1)", .version = 1, .min_in = 1, .max_in = 1, \
         .nout = 1, .flags = OP_CAN_FAIL, .promote = PROMOTE_REAL, .nparams = 1, .params = softmax_params, \
         .infer = softmax_infer, .build = softmax_build, .body = name_##_body, .vjp = name_##_vjp, \
-        .samples = softmax_samples,                                                               \
+        .batch = btl_batch_axis, .samples = softmax_samples,                                      \
     };                                                                                            \
     btl_var *(btl_##name_)(btl_graph *g, btl_var *x, int axis) {                                  \
         btl_param param = { .i = axis };                                                          \
@@ -153,7 +153,7 @@ const btl_op btl_op_logsumexp = {
     .name = "logsumexp", .doc = "log(sum(exp(x))) over axes, without overflow",
     .signature = "logsumexp(x, axis=none, keepdims=false)", .version = 1, .min_in = 1, .max_in = 1, .nout = 1,
     .flags = OP_CAN_FAIL, .promote = PROMOTE_REAL, .nparams = 2, .params = btl_reduce_params, .infer = logsumexp_infer,
-    .build = logsumexp_build, .body = logsumexp_body, .vjp = logsumexp_vjp, .samples = logsumexp_samples,
+    .build = logsumexp_build, .body = logsumexp_body, .vjp = logsumexp_vjp, .batch = btl_batch_axis, .samples = logsumexp_samples,
 };
 
 btl_var *(btl_logsumexp)(btl_graph *g, btl_var *x, int naxes, const int *axes, bool keepdims) {

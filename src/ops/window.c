@@ -28,9 +28,10 @@ btl_status btl_window_rank(btl_graph *g, const btl_var *v, const char *what, con
 
 /* ---- settings ------------------------------------------------------------------------------ */
 
-btl_status btl_window_at_least(btl_graph *g, const btl_dim *d, int64_t least) {
-    if (d->hi < least) return BTL_ESHAPE;
-    return btl_dims_unify(g, btl_dim_max(g, d, btl_dim_const(g, least)), d, NULL);
+btl_status btl_window_at_most(btl_graph *g, const btl_dim *a, const btl_dim *b, const char *message) {
+    const btl_dim *left = btl_dim_sub(g, b, a);
+    if (b->hi < a->lo || (left->kind != DIM_SUM && left->hi < 0)) return BTL_ESHAPE;
+    return btl_dims_unify_or_say(g, btl_dim_min(g, a, b), a, message);
 }
 
 btl_status btl_window_setting(btl_graph *g, const char *name, const btl_param *given, int64_t least,
@@ -48,12 +49,10 @@ btl_status btl_window_setting(btl_graph *g, const char *name, const btl_param *g
 }
 
 btl_status btl_window_positions(btl_graph *g, const btl_dim *n, const btl_dim *k, const btl_dim *stride,
-                                const btl_dim *padding, const btl_dim **out) {
-    const btl_dim *room = btl_dim_add(g, n, btl_dim_mul(g, btl_dim_const(g, 2), padding)), *left = btl_dim_sub(g, room, k);
-    if (left->kind != DIM_SUM && left->hi < 0) return BTL_ESHAPE;
-    if (room->hi < k->lo) return BTL_ESHAPE;
-    BTL_TRY(btl_dims_unify(g, btl_dim_min(g, room, k), k, NULL));
-    *out = btl_dim_floordiv(g, btl_dim_add(g, left, stride), stride);
+                                const btl_dim *padding, const char *message, const btl_dim **out) {
+    const btl_dim *room = btl_dim_add(g, n, btl_dim_mul(g, btl_dim_const(g, 2), padding));
+    BTL_TRY(btl_window_at_most(g, k, room, message));
+    *out = btl_dim_floordiv(g, btl_dim_add(g, btl_dim_sub(g, room, k), stride), stride);
     return BTL_OK;
 }
 

@@ -18,11 +18,11 @@
 btl_status btl_window_setting(btl_graph *g, const char *name, const btl_param *given, int64_t least,
                               const btl_dim *const *otherwise, btl_param *out);
 /* The number of positions of a window, which must fit into the image: BTL_ESHAPE (nothing recorded) where
- * it cannot, a check at the call where that is not known. */
+ * it cannot, a check at the call, with that message, where it is not known. */
 btl_status btl_window_positions(btl_graph *g, const btl_dim *n, const btl_dim *k, const btl_dim *stride,
-                                const btl_dim *padding, const btl_dim **out);
-/* At each call d >= least, if that is not known already; BTL_ESHAPE (nothing recorded) if it cannot be. */
-btl_status btl_window_at_least(btl_graph *g, const btl_dim *d, int64_t least);
+                                const btl_dim *padding, const char *message, const btl_dim **out);
+/* a <= b: BTL_ESHAPE (nothing recorded) where it cannot be, a check at the call where it is not known. */
+btl_status btl_window_at_most(btl_graph *g, const btl_dim *a, const btl_dim *b, const char *message);
 
 /* "x is f32[n, 3]", a size, "axis 2: …": for messages. Arena texts. */
 const char *btl_window_operand_text(btl_graph *g, const btl_var *v, const char *otherwise);

@@ -58,7 +58,7 @@ typedef struct fuse {
 /* ---- questions ------------------------------------------------------------------------------- */
 
 static bool fuse_is_elementwise(const btl_node *n) {
-    return (n->op->elem && n->op->nparams == 0) || n->op == &btl_op_cast;
+    return n->op->elem || n->op == &btl_op_cast; /* settings change no text (cast's dtype is the result's) */
 }
 
 static bool fuse_is_reduction(const btl_node *n) { return n->op->reduction != NULL; }

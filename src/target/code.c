@@ -269,12 +269,15 @@ static void code_keep_room(code_load *l, size_t bytes) {
     if (due) btl_cache_trim(l->cache, &l->arena, limit, limit / 10 * 9);
 }
 
-static void code_unstored(code_load *l, const char *path, const char *why) {
-    btl_cache_note(l->cache, "generated code could not be kept in the cache, so that it is compiled again next time: %s%s%s", path, *path ? ": " : "", why);
-    if (!l->table) return;
+/* Told, and counted; true the first time. */
+static bool code_unstored(code_load *l, const char *folder, const char *why) {
+    bool first = true;
+    btl_cache_note(l->cache, "generated code could not be kept in the cache, so that it is compiled again next time: %s%s%s", folder, *folder ? ": " : "", why);
+    if (!l->table) return first;
     pthread_mutex_lock(&l->table->lock);
-    l->table->counts.unstored++;
+    first = l->table->counts.unstored++ == 0;
     pthread_mutex_unlock(&l->table->lock);
+    return first;
 }
 
 /* Into the cache, from a workplace in its folder by its name, from another place by a copy. */
@@ -299,14 +302,14 @@ static btl_status code_finish(code_load *l, const btl_workplace *w, bool *no_roo
     btl_arena_defer(a, code_close_fd, fd);
     *fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
     const char *data = *fd >= 0 ? code_read(l, *fd, &bytes) : NULL;
-    if (!data) return btl_error_set(l->err, BTL_EIO, "%s: cannot be read: %s", path, strerror(errno));
+    if (!data) return btl_error_set(l->err, BTL_EIO, "what the C compiler wrote cannot be read: %s", strerror(errno));
     const char *problem = btl_object_problem(data, bytes);
     if (problem)
         return btl_error_set(l->err, BTL_ECOMPILER, "the C compiler %s wrote no usable shared object: %s", l->compiler.command[0], problem);
     l->wanted.object = data, l->wanted.object_bytes = bytes, l->wanted.created = time(NULL);
     char *tail = btl_sealed_tail(a, &l->wanted, &tail_bytes);
     *no_room = !btl_os_write_all(*fd, tail, tail_bytes) || fchmod(*fd, 0755);
-    if (*no_room) return btl_error_set(l->err, BTL_EIO, "%s: cannot be written: %s", path, strerror(errno));
+    if (*no_room) return btl_error_set(l->err, BTL_EIO, "generated code cannot be written: %s", strerror(errno));
     char *whole = btl_arena_alloc(a, bytes + tail_bytes);
     memcpy(whole, data, bytes);
     memcpy(whole + bytes, tail, tail_bytes);
@@ -329,26 +332,36 @@ static btl_status code_compile_in(code_load *l, const btl_workplace *w, bool *no
     return btl_error_set(l->err, mine.status, "%s", mine.message);
 }
 
+/* In a workplace of its own; *no_room: that place will not do, another may. */
+static btl_status code_compile_at(code_load *l, bool temporary, bool *no_room) {
+    const btl_cache_folder *own = &l->cache->folders[0];
+    *no_room = true;
+    errno = 0;
+    if (!temporary && own->fd < 0) return btl_error_set(l->err, BTL_EIO, "%s", own->problem);
+    btl_workplace *w = btl_workplace_new(l->cache, &l->arena, temporary);
+    if (!w) return btl_error_set(l->err, BTL_EIO, "no folder can be made: %s", strerror(errno));
+    return code_compile_in(l, w, no_room);
+}
+
 /* In the cache's folder, so that the result need only be renamed; if that has no room, in $TMPDIR. */
 static btl_status code_compile(code_load *l) {
     btl_error errors[2] = { 0 }, *given = l->err;
-    btl_status status = BTL_EIO;
     const btl_cache_folder *own = &l->cache->folders[0];
-    for (int temporary = 0; temporary < 2; temporary++) {
-        bool no_room = true;
-        l->err = &errors[temporary];
-        errno = 0;
-        btl_workplace *w = btl_workplace_new(l->cache, &l->arena, temporary);
-        if (w) status = code_compile_in(l, w, &no_room);
-        else if (!temporary && own->fd < 0) btl_error_set(l->err, BTL_EIO, "%s", own->problem);
-        else btl_error_set(l->err, BTL_EIO, "%s: cannot be written: %s", temporary ? btl_temporary_folder() : own->path, strerror(errno));
-        l->err = given;
-        if (w && !no_room) {
-            if (status == BTL_OK && temporary) code_unstored(l, "", errors[0].message);
-            return status == BTL_OK ? BTL_OK : btl_error_set(l->err, status, "%s", errors[temporary].message);
-        }
-    }
-    return btl_error_set(l->err, BTL_EIO, "there is no folder to compile generated code in: %s; %s", errors[0].message, errors[1].message);
+    const char *own_path = own->fd < 0 ? "" : own->path; /* the problem names it */
+    btl_status status;
+    bool no_room = true;
+    int i = 0;
+    do {
+        l->err = &errors[i];
+        status = code_compile_at(l, i == 1, &no_room);
+    } while (no_room && ++i < 2);
+    l->err = given;
+    if (no_room)
+        return btl_error_set(l->err, BTL_EIO, "there is no folder to compile generated code in: %s%s%s; %s: %s", own_path, *own_path ? ": " : "", errors[0].message,
+                             btl_temporary_folder(), errors[1].message);
+    if (status != BTL_OK) return btl_error_set(l->err, status, "%s", errors[i].message);
+    if (i == 1 && code_unstored(l, own_path, errors[0].message)) btl_workplace_clean_temporary();
+    return BTL_OK;
 }
 
 /* ---- all of it -------------------------------------------------------------------------------------------- */

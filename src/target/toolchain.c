@@ -132,7 +132,7 @@ static const char *toolchain_files(btl_arena *a, const btl_compiler *c) {
 
 static int toolchain_number_after(const char *text, const char *word) {
     const char *p = strstr(text, word);
-    return p ? atoi(p + strlen(word)) : 0;
+    return p ? (int)strtol(p + strlen(word), NULL, 10) : 0;
 }
 
 /* gcc writes "NAME (PACKAGER'S WORDS) 12.2.0", clang "… clang version 14.0.6". */
@@ -414,7 +414,7 @@ static btl_compile_end toolchain_write_sources(btl_arena *a, const btl_compile_j
         paths[i] = toolchain_file(a, job, job->units[i].name, ".c");
         int problem = toolchain_write_file(paths[i], job->units[i].text, job->units[i].length);
         if (!problem) continue;
-        btl_error_set(err, BTL_EIO, "%s: cannot be written: %s", paths[i], strerror(problem));
+        btl_error_set(err, BTL_EIO, "the text of generated code cannot be written: %s", strerror(problem));
         return BTL_COMPILE_NO_ROOM;
     }
     return BTL_COMPILED;

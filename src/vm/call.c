@@ -3,6 +3,7 @@
  * Everything that can fail comes before the first byte of the state changes: new values of shared
  * variables are computed beside the old ones and copied over at the very end.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/array.h"
 #include "base/context.h"
 #include "vm/size.h"
 #include "vm/state.h"
@@ -29,10 +30,6 @@ static bool call_wants(const call *c, int output) {
 
 /* DLPack's CPU, or an array that was cleared. */
 static bool call_is_elsewhere(const btl_array *a) { return a->device.type != 1 && a->device.type != 0; }
-
-static bool call_is_aligned(const btl_array *a, btl_dtype dtype) {
-    return (uintptr_t)btl_array_data(a) % btl_dtype_bytes(dtype) == 0;
-}
 
 static btl_status call_pack(call *c, int i) {
     vm_workspace *w = c->w;
@@ -69,8 +66,8 @@ static btl_status call_argument(call *c, int i, bool *resize) {
         a = input->fallback;
     }
     w->given[i] = a;
-    btl_dtype dtype;
-    if (!btl_array_dtype(a, &dtype) || dtype != o->dtype || a->ndim != o->rank || call_is_elsewhere(a)) return call_wrong_type(c, i, a);
+    btl_dtype dtype = o->dtype;
+    if (!btl_array_is(a, dtype) || a->ndim != o->rank || call_is_elsewhere(a)) return call_wrong_type(c, i, a);
     if (a->ndim && !a->shape) return btl_error_set(c->err, BTL_EUSAGE, "argument %s has no shape", input->name);
     int64_t elems = 1;
     for (int k = 0; k < o->rank; k++) {
@@ -79,8 +76,8 @@ static btl_status call_argument(call *c, int i, bool *resize) {
         if (!btl_mul_i64(elems, a->shape[k], &elems)) return btl_error_set(c->err, BTL_ESHAPE, "argument %s: its sizes multiply up to more than can be addressed", input->name);
     }
     if (!a->data && elems) return call_wrong_type(c, i, a);
-    if (elems && (!call_is_aligned(a, dtype) || (a->strides && !btl_array_is_contiguous(a)))) BTL_TRY(call_pack(c, i));
-    o->data = btl_array_data(w->given[i]);
+    if (elems && (!btl_array_is_aligned(a, dtype) || (a->strides && !btl_array_is_contiguous(a)))) BTL_TRY(call_pack(c, i));
+    o->data = btl_array_first(w->given[i]);
     return BTL_OK;
 }
 
@@ -117,7 +114,7 @@ static btl_status call_state(call *c) {
         BTL_TRY(call_map_state(c));
     }
     for (int i = 0; i < c->f->nshared; i++)
-        c->w->operands[c->f->shared[i].slot].data = btl_array_data(&c->state->buffers[c->w->shared_index[i]].array);
+        c->w->operands[c->f->shared[i].slot].data = btl_array_first(&c->state->buffers[c->w->shared_index[i]].array);
     return BTL_OK;
 }
 
@@ -126,8 +123,7 @@ static btl_status call_state(call *c) {
 static btl_status call_check_buffer(const call *c, int i, const btl_array *a) {
     const btl_operand *o = &c->w->operands[c->f->outputs[i].slot];
     const char *name = c->f->outputs[i].name;
-    btl_dtype dtype;
-    if (!btl_array_dtype(a, &dtype) || dtype != o->dtype)
+    if (!btl_array_is(a, o->dtype))
         return btl_error_set(c->err, BTL_EDTYPE, "result %s is %s: the buffer given for it is of another type", name, btl_dtype_name(o->dtype));
     if (call_is_elsewhere(a)) return btl_error_set(c->err, BTL_EVALUE, "result %s: the buffer given for it lies on device type %d", name, a->device.type);
     if (a->ndim && !a->shape) return btl_error_set(c->err, BTL_EUSAGE, "result %s: the buffer given for it has no shape", name);
@@ -135,7 +131,7 @@ static btl_status call_check_buffer(const call *c, int i, const btl_array *a) {
     for (int k = 0; k < o->rank; k++)
         if (a->shape[k] != o->dims[k])
             return btl_error_set(c->err, BTL_ESHAPE, "result %s: axis %d has size %lld, the buffer given for it %lld", name, k, (long long)o->dims[k], (long long)a->shape[k]);
-    if (!btl_array_is_contiguous(a)) return btl_error_set(c->err, BTL_EVALUE, "result %s: the buffer given for it is not row-major", name);
+    if (a->strides && !btl_array_is_contiguous(a)) return btl_error_set(c->err, BTL_EVALUE, "result %s: the buffer given for it is not row-major", name);
     return BTL_OK;
 }
 
@@ -143,12 +139,6 @@ static btl_status call_make(call *c, int i) {
     const btl_operand *o = &c->w->operands[c->f->outputs[i].slot];
     btl_status status = btl_array_new(c->w->ctx, o->dtype, o->rank, o->dims, &c->w->made[i]);
     return status == BTL_OK ? BTL_OK : btl_error_set(c->err, status, "no memory for result %s", c->f->outputs[i].name);
-}
-
-static size_t call_bytes(const btl_array *a) {
-    btl_dtype dtype;
-    int64_t elems = a->ndim && !a->shape ? -1 : btl_array_elems(a);
-    return elems < 0 || !btl_array_dtype(a, &dtype) ? 0 : (size_t)elems * btl_dtype_bytes(dtype);
 }
 
 static bool call_meet(const char *p, size_t bytes, const char *q, size_t n) {
@@ -159,15 +149,15 @@ static bool call_meet(const char *p, size_t bytes, const char *q, size_t n) {
  * what others still read, or a new value of a shared variable, must not lie there. */
 static bool call_must_be_aside(const call *c, int at) {
     const btl_array *a = &c->out[at];
-    const char *p = btl_array_data(a);
-    size_t bytes = call_bytes(a);
-    if (!call_is_aligned(a, c->w->operands[c->f->outputs[at].slot].dtype)) return true;
+    const char *p = btl_array_first(a);
+    const size_t *bytes = c->w->slot_bytes, mine = bytes[c->f->outputs[at].slot];
+    if (!btl_array_is_aligned(a, c->w->operands[c->f->outputs[at].slot].dtype)) return true;
     for (int i = 0; i < c->f->ninputs; i++) {
-        const btl_operand *o = &c->w->operands[c->f->inputs[i].slot];
-        if (call_meet(p, bytes, o->data, (size_t)btl_operand_elems(o) * btl_dtype_bytes(o->dtype))) return true;
+        int slot = c->f->inputs[i].slot;
+        if (call_meet(p, mine, c->w->operands[slot].data, bytes[slot])) return true;
     }
     for (int i = 0; i < c->f->noutputs; i++)
-        if (i != at && call_wants(c, i) && c->out[i].data && call_meet(p, bytes, btl_array_data(&c->out[i]), call_bytes(&c->out[i]))) return true;
+        if (i != at && call_wants(c, i) && c->out[i].data && call_meet(p, mine, btl_array_first(&c->out[i]), bytes[c->f->outputs[i].slot])) return true;
     return false;
 }
 
@@ -180,11 +170,11 @@ static btl_status call_place_outputs(call *c) {
         if (callers && !c->f->slots[output->slot].late) BTL_TRY(call_check_buffer(c, i, &c->out[i]));
         if (output->copy) continue;
         if (callers && !call_must_be_aside(c, i)) {
-            o->data = btl_array_data(&c->out[i]);
+            o->data = btl_array_first(&c->out[i]);
             continue;
         }
         BTL_TRY(call_make(c, i));
-        o->data = btl_array_data(&c->w->made[i]);
+        o->data = btl_array_first(&c->w->made[i]);
     }
     return BTL_OK;
 }
@@ -340,7 +330,7 @@ static void call_commit(call *c) {
     for (int i = 0; i < c->f->nupdates; i++) {
         const btl_operand *value = &c->w->operands[c->f->updates[i].slot];
         btl_array *to = &c->state->buffers[c->w->shared_index[c->f->updates[i].shared]].array;
-        memcpy(btl_array_data(to), value->data, (size_t)btl_array_elems(to) * btl_dtype_bytes(value->dtype));
+        memcpy(btl_array_first(to), value->data, (size_t)btl_array_elems(to) * btl_dtype_bytes(value->dtype));
     }
 }
 
@@ -367,8 +357,10 @@ static btl_status call_with_state(call *c) {
 
 static void call_clean(call *c) {
     vm_workspace *w = c->w;
-    for (int i = 0; i < c->f->noutputs; i++) btl_array_free(&w->made[i]);
-    for (int i = 0; i < c->f->ninputs; i++) btl_array_free(&w->packed[i]);
+    for (int i = 0; i < c->f->noutputs; i++)
+        if (w->made[i].data || w->made[i].shape) btl_array_free(&w->made[i]);
+    for (int i = 0; i < c->f->ninputs; i++)
+        if (w->packed[i].data || w->packed[i].shape) btl_array_free(&w->packed[i]);
 }
 
 btl_status btl_call(const btl_function *f, btl_state *s, const btl_array *in, btl_array *out, const btl_call_options *options, btl_error *err) {

@@ -7,7 +7,7 @@
 #include "vm/compile.h"
 
 #include "expr/body.h"
-#include "vm/code.h"
+#include "vm/generated.h"
 
 #include <string.h>
 

@@ -108,7 +108,8 @@ struct btl_function {
     vm_code *code_place;
     _Atomic(const vm_code *) code; /* NULL: not there (yet) */
     char note[400];          /* what a person may want to know, or "" */
-    _Atomic(vm_workspace *) pool[POOL_SLOTS];
+    _Atomic(vm_workspace *) pool[POOL_SLOTS]; /* NULL: in use, or nobody's yet */
+    _Atomic(int) nhomes;     /* places that have an owner */
     _Atomic(size_t) arena_bytes;
 };
 
@@ -127,6 +128,8 @@ struct vm_workspace {
     btl_operand *operands;   /* by slot */
     int64_t *shapes;         /* dims, then strides, of all slots */
     int64_t *sizes;          /* values of the function's sizes */
+    size_t *slot_bytes;      /* of each slot's elements (a late output's: at its bound, or 0) */
+    int home;                /* its place in the pool, or -1: it goes when the call ends */
     size_t work_bytes;       /* scratch of the kernel that needs most */
     btl_buffer *buffers;
     char *arena;

@@ -145,6 +145,9 @@ btl_status btl_vm_size_slot(vm_workspace *w, int slot, btl_error *err) {
             return btl_vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
         }
     }
+    size_t own = btl_dtype_bytes(o->dtype);
+    for (int k = 0; k < o->rank; k++) own *= (size_t)dims[k];
+    w->slot_bytes[slot] = own;
     btl_strides_row_major(o->rank, dims, o->strides);
     for (int k = 0; s->strides && k < o->rank; k++)
         if (s->strides[k] && !btl_dim_eval(s->strides[k], w->symbols, &o->strides[k])) return size_unknown(w, s, s->strides[k], err);
@@ -170,12 +173,6 @@ static btl_status size_work(vm_workspace *w, btl_error *err) {
         if ((size_t)bytes > w->work_bytes) w->work_bytes = (size_t)bytes;
     }
     return BTL_OK;
-}
-
-static size_t size_bytes(const btl_operand *o) {
-    size_t bytes = btl_dtype_bytes(o->dtype);
-    for (int k = 0; k < o->rank; k++) bytes *= (size_t)o->dims[k];
-    return bytes;
 }
 
 /* Late sizes stand at their bounds while memory is planned. */
@@ -205,7 +202,7 @@ static btl_status size_plan(void *arg) {
     size_t sum = 0;
     for (int i = 0; i < w->f->nbuffers; i++) {
         w->buffers[i] = w->f->lives[i];
-        w->buffers[i].bytes = size_bytes(&w->operands[w->f->buffer_slot[i]]);
+        w->buffers[i].bytes = w->slot_bytes[w->f->buffer_slot[i]];
         if (w->buffers[i].bytes > SIZE_MAX / 2 - VM_ALIGN - sum) {
             a->bytes = SIZE_MAX / 2;
             return BTL_ENOMEM;

@@ -28,6 +28,7 @@ static void workspace_lay_out(const btl_function *f, vm_workspace *w, workspace_
     w->symbols = workspace_cut(b, (size_t)f->graph->dims.nsymbols + 1, sizeof *w->symbols);
     w->operands = workspace_cut(b, (size_t)f->nslots + 1, sizeof *w->operands);
     w->shapes = workspace_cut(b, (size_t)f->shape_total + 1, sizeof *w->shapes);
+    w->slot_bytes = workspace_cut(b, (size_t)f->nslots + 1, sizeof *w->slot_bytes);
     w->sizes = workspace_cut(b, (size_t)f->nsizes + 1, sizeof *w->sizes);
     w->buffers = workspace_cut(b, (size_t)f->nbuffers + 1, sizeof *w->buffers);
     w->own = workspace_cut(b, (size_t)f->nown + 1, sizeof *w->own);
@@ -78,14 +79,16 @@ btl_status btl_vm_workspace_take(const btl_function *f, vm_workspace **out) {
             return BTL_OK;
         }
     }
-    return workspace_new(f, out);
+    BTL_TRY(workspace_new(f, out));
+    int home = atomic_load_explicit(&pool->nhomes, memory_order_relaxed);
+    while (home < POOL_SLOTS && !atomic_compare_exchange_weak(&pool->nhomes, &home, home + 1)) {}
+    (*out)->home = home < POOL_SLOTS ? home : -1;
+    return BTL_OK;
 }
 
+/* Its place is its own: to put it back is one plain store. */
 void btl_vm_workspace_give(const btl_function *f, vm_workspace *w) {
     btl_function *pool = (btl_function *)f;
-    for (int i = 0; i < POOL_SLOTS; i++) {
-        vm_workspace *expected = NULL;
-        if (atomic_compare_exchange_strong(&pool->pool[i], &expected, w)) return;
-    }
-    btl_vm_workspace_free(w);
+    if (w->home < 0) btl_vm_workspace_free(w);
+    else atomic_store_explicit(&pool->pool[w->home], w, memory_order_release);
 }

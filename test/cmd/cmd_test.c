@@ -87,7 +87,7 @@ static void put_npy(const char *path, const char *header, const void *data, size
 /* ---- the command itself ---------------------------------------------------------------------------- */
 
 BTL_TEST(every_verb_explains_itself) {
-    static const char *const verbs[] = { "run", "check", "print", "grad", "ops", "rules", "doctor", "version" };
+    static const char *const verbs[] = { "run", "check", "print", "grad", "ops", "rules", "cache", "doctor", "version" };
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         PRINTS(dir_of(state), "Exit codes:", verbs[i], "--help");
         PRINTS(dir_of(state), verbs[i], "--help");
@@ -593,7 +593,7 @@ BTL_TEST(doctor_and_version_tell_what_is_there) {
     PRINTS(d, "bitale " BTL_VERSION_STRING "\n", "version");
     PRINTS(d, "bitale " BTL_VERSION_STRING "\n", "--version");
     PRINTS(d, "blas", "version", "--features");
-    static const char *const wanted[] = { "compiler", "blas", "kernels", "threads", "cache", "libzip", "zlib", "mode" };
+    static const char *const wanted[] = { "compiler", "blas", "lapack", "kernels", "threads", "cache", "libzip", "zlib", "mode" };
     btl_run r = RUN(d, "doctor", "--json");
     BTL_ASSERT_EXIT(&r, 0);
     json_t *v = parsed(&r);

@@ -193,7 +193,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     btl_context *ctx = NULL;
     btl_graph *g = NULL;
     if (btl_context_new(NULL, &ctx) != BTL_OK || btl_graph_new(ctx, &g) != BTL_OK) return 0;
-    const char *mode = source_byte(&s) & 1 ? "fast_compile" : "fast_run";
+    const char *mode = source_byte(&s) & 1 ? "fast_compile" : "fast_run,linker=strips";
     arguments_make(&s, &a);
     program_make(ctx, &s, &p);
     if (p.n && btl_graph_parse(g, p.text, strlen(p.text), "fuzz") == BTL_OK) run(g, &p, &a, mode);

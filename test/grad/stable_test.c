@@ -92,7 +92,7 @@ static btl_status differentiate_as_written(void *arg) {
     bench *b = arg;
     btl_var *p = btl_softmax(b->g, b->x, 1);
     btl_var *cost = btl_neg(b->g, btl_sum(b->g, btl_log(b->g, pick(b, p)), BTL_ALL_AXES, false));
-    return btl_grad_reverse(b->g, cost, 1, &b->x, BTL_DISCONNECTED_ERROR, &b->y);
+    return btl_grad_reverse(b->g, "grad", cost, 1, &b->x, BTL_DISCONNECTED_ERROR, &b->y);
 }
 
 static bool scatter_fired;

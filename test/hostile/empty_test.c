@@ -61,7 +61,7 @@ static btl_status both(const char *expression, const char *mode, const arguments
     return status;
 }
 
-static const char *const modes[] = { "fast_run", "fast_compile" };
+static const char *const modes[] = { "fast_run,linker=strips", "fast_compile" };
 
 BTL_TEST(arrays_without_elements_go_through_every_family_of_ops) {
     static const char *const expressions[] = {

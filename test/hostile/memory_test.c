@@ -87,7 +87,7 @@ BTL_TEST(parsing_and_printing_survive_every_allocation_that_fails) {
     assert_true(BTL_ASSERT_SURVIVES_ENOMEM(parse_print_parse, NULL) > 10);
 }
 
-static char fast_run[] = "fast_run", fast_compile[] = "fast_compile";
+static char fast_run[] = "fast_run,linker=strips", fast_compile[] = "fast_compile";
 
 static btl_status listings(btl_context *ctx, void *arg) {
     btl_graph *g = NULL;

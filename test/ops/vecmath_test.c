@@ -51,6 +51,24 @@ static int ref_sigmoid(mpfr_t y, const mpfr_t x, mpfr_rnd_t rnd) {
     return inexact;
 }
 
+/* x erfc(-x/sqrt 2)/2 */
+static int ref_gelu(mpfr_t y, const mpfr_t x, mpfr_rnd_t rnd) {
+    mpfr_t t;
+    if (mpfr_inf_p(x) && mpfr_sgn(x) < 0) {
+        mpfr_set_zero(y, -1);
+        return 0;
+    }
+    mpfr_init2(t, 160);
+    mpfr_sqrt_ui(t, 2, rnd);
+    mpfr_div(t, x, t, rnd);
+    mpfr_neg(t, t, rnd);
+    mpfr_erfc(t, t, rnd);
+    mpfr_div_2ui(t, t, 1, rnd);
+    int inexact = mpfr_mul(y, x, t, rnd);
+    mpfr_clear(t);
+    return inexact;
+}
+
 static int ref_softplus(mpfr_t y, const mpfr_t x, mpfr_rnd_t rnd) {
     mpfr_t t;
     mpfr_init2(t, 160);
@@ -108,6 +126,7 @@ struct unary {
     U(softplus, ref_softplus, 2, 2.5, 0, -110, 40, 2, 0, 0.88137358702, 17, 37, 103.97208, 745.1332191019412) \
     U(erf, mpfr_erf, 1.5, 1.5, 0, -4.5, 6, 4, 0, 0.925, 3.95, 5.95) \
     U(erfc, mpfr_erfc, 2, 2.5, 0, -5, 28, 8, 0, 0.47, 10.06, 27.226) \
+    U(gelu, ref_gelu, 3, 3, 0, -40, 20, 8, 0, 0.75, 14.3, 15, 37.5, 38.5, 39) \
     U(sin, mpfr_sin, 1, 1, 0, -30, 30, 1, 0, 0.78539816339744831, 1.57079632679489662, 3.14159265358979324, 6.283185307179586, 262144, 33554432, 6381956970095103.0*0x1p797) \
     U(cos, mpfr_cos, 1, 1, 0, -30, 30, 1, 0, 0.78539816339744831, 1.57079632679489662, 3.14159265358979324, 4.71238898038469, 262144, 33554432, 6381956970095103.0*0x1p797) \
     U(tan, mpfr_tan, 2, 2.5, 0, -30, 30, 1, 0, 0.78539816339744831, 1.57079632679489662, 3.14159265358979324, 4.71238898038469, 262144, 33554432, 6381956970095103.0*0x1p797) \

@@ -45,7 +45,7 @@ static void text_with_gradient(const program *p, char *text, size_t bytes) {
 }
 
 static void check_exact(uint64_t seed, const char *dtype, bool gradient, sweep_report *report) {
-    static const char *const modes[] = { "fast_run", "fast_compile" };
+    static const char *const modes[] = { "fast_run,linker=strips", "fast_compile" };
     program p = program_new(seed, true, dtype, 4 + (int)(seed % 14));
     bool is_input[NINPUTS + MOST_LINES] = { true, true, true };
     char text[8000], why[300];
@@ -186,7 +186,7 @@ static void print_digests(void) {
         for (int k = 0; k < NINPUTS; k++) in[k] = input_array(&p, &p.v[k], VALUES_HARD);
         program_text(&p, NINPUTS, p.n, is_input, text, sizeof text);
         btl_graph *g = parse(text);
-        run(g, "fast_run", in, out, text);
+        run(g, "fast_run,linker=strips", in, out, text);
         printf("program %u %016llx\n", i, (unsigned long long)digest_of(&out[0]));
         for (int k = 0; k < NINPUTS; k++) btl_array_free(&in[k]);
         btl_array_free(&out[0]), btl_array_free(&out[1]);

@@ -50,6 +50,21 @@ static int ref_sigmoid(mpfr_t y, const mpfr_t x, mpfr_rnd_t r) {
     return inexact;
 }
 
+/* x erfc(-x / sqrt 2) / 2 */
+static int ref_gelu(mpfr_t y, const mpfr_t x, mpfr_rnd_t r) {
+    mpfr_t t;
+    if (mpfr_inf_p(x) && mpfr_sgn(x) < 0) return mpfr_set_zero(y, -1), 0;
+    mpfr_init2(t, BITS);
+    mpfr_sqrt_ui(t, 2, r);
+    mpfr_div(t, x, t, r);
+    mpfr_neg(t, t, r);
+    mpfr_erfc(t, t, r);
+    mpfr_div_2ui(t, t, 1, r);
+    int inexact = mpfr_mul(y, x, t, r);
+    mpfr_clear(t);
+    return inexact;
+}
+
 static int ref_softplus(mpfr_t y, const mpfr_t x, mpfr_rnd_t r) {
     mpfr_t t;
     mpfr_init2(t, BITS);
@@ -150,6 +165,7 @@ static const row rows[] = {
     { "gammaln", ref_gammaln, NULL, 8, { 1, 2, 0.5, 2.5, 7 } }, { "psi", ref_psi, NULL, 16, { 1, 1.4616321449683623, 6, 0.5 } },
     { "sigmoid", ref_sigmoid, NULL, 1, { 17, 37, 103.97208, 745.1332191019412 } },
     { "softplus", ref_softplus, NULL, 1, { 17, 37, 103.97208, 745.1332191019412 } }, { "softsign", ref_softsign, NULL, 1, { 1 } },
+    { "gelu", ref_gelu, NULL, 8, { 0.75, 14.3, 15, 37.5, 38.5, 39 } },
     { "xlogx", ref_xlogx, NULL, 1, { 1, 0.36787944117144233 } },
     { "add", NULL, mpfr_add, 1, { 1, 0x1p-1022 } }, { "sub", NULL, mpfr_sub, 1, { 1, 0x1p-1022 } }, { "mul", NULL, mpfr_mul, 1, { 1, 0x1p-511 } },
     { "div", NULL, mpfr_div, 1, { 1, 3 } }, { "floordiv", NULL, ref_floordiv, 8, { 1, 3 } }, { "mod", NULL, ref_mod, 8, { 1, 3 } },

@@ -610,7 +610,7 @@ BTL_TEST(without_any_folder_to_write_to_it_is_told) {
     BTL_ASSERT_STATUS(load_fails(p, &(btl_code_options){ .cache_dir = p->cache, .compiler = cc }, "text", &err), BTL_EIO);
     BTL_ASSERT_CONTAINS(err.message, "there is no folder to compile generated code in");
     BTL_ASSERT_CONTAINS(err.message, "Not a directory");
-    BTL_ASSERT_CONTAINS(err.message, "/nowhere/at/all: cannot be written: No such file or directory");
+    BTL_ASSERT_CONTAINS(err.message, "/nowhere/at/all: no folder can be made: No such file or directory");
 }
 
 BTL_TEST(read_only_caches_are_looked_into_and_left_alone) {

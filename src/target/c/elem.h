@@ -1,5 +1,5 @@
 /* elem.h - the C text of one elementwise operation, for strip kernels (tools/genstrips.c) and for
- * generated code (fused.c): one text, the same bits.
+ * generated code (nest.c): one text, the same bits.
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BTL_TARGET_C_ELEM_H
 #define BTL_TARGET_C_ELEM_H

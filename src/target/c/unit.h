@@ -1,7 +1,7 @@
 /* unit.h - the C text of a function: its kernels, each once, and how they are called.
  *
  * A unit is filled node by node; equal kernels are one. It is then written out as text that runs in the
- * process (btl_unit_print: what vm/code.c compiles) or as a file of its own (standalone.c).
+ * process (btl_unit_print: what vm/generated.c compiles) or as a file of its own (standalone.c).
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BTL_TARGET_C_UNIT_H
 #define BTL_TARGET_C_UNIT_H
@@ -42,7 +42,7 @@ void btl_unit_init(btl_unit *u, btl_arena *a, btl_graph *g);
 /* The call that runs a node; values: of its inputs, then of its outputs. *out NULL: the op has no text. */
 btl_status btl_unit_call(btl_unit *u, const btl_node *n, const btl_c_value *values, btl_c_call *out, bool *has_text);
 
-/* ---- text that runs in this process (process.c) -------------------------------------------- */
+/* ---- text that runs in this process (routine.c) -------------------------------------------- */
 
 /* An operand as generated code sees it: the layout of btl_operand (expr/op.h). A step runs a kernel on operands and
  * sizes chosen by `o`; it returns 0, or 1 where it failed. */

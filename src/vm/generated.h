@@ -1,7 +1,7 @@
-/* code.h - generated code of a function: emitted, compiled, and joined to its instructions.
+/* generated.h - generated code of a function: emitted, compiled, and joined to its instructions.
  * SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BTL_VM_CODE_H
-#define BTL_VM_CODE_H
+#ifndef BTL_VM_GENERATED_H
+#define BTL_VM_GENERATED_H
 
 #include "vm/function.h"
 

@@ -1,4 +1,4 @@
-/* code.c - see code.h.
+/* generated.c - see generated.h.
  *
  * Every instruction asks its op for C. Where all of them have some and no size is found at run time, the whole function becomes one
  * routine (linker `c`); otherwise, or when asked for (`vm`), the virtual machine goes over the instructions and runs the compiled kernel
@@ -7,7 +7,7 @@
  *
  * A function's code is published by one atomic pointer, so a call sees strips or code, never half of each.
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "vm/code.h"
+#include "vm/generated.h"
 
 #include "base/os.h"
 
@@ -18,7 +18,7 @@
 _Static_assert(offsetof(btl_operand, data) == 0 && offsetof(btl_operand, dtype) == sizeof(void *) &&
                    offsetof(btl_operand, rank) == sizeof(void *) + sizeof(int) && offsetof(btl_operand, dims) == sizeof(void *) + 2 * sizeof(int) &&
                    offsetof(btl_operand, strides) == 2 * sizeof(void *) + 2 * sizeof(int),
-               "process.c describes an operand as it was");
+               "process.inc and routine.c describe an operand as it was");
 
 /* ---- what generated code sees ---------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-/* process.c - a unit as text that is compiled and runs in this process: kernels, an adaptor for each, the
+/* routine.c - a unit as text that is compiled and runs in this process: kernels, an adaptor for each, the
  * table of adaptors, and the routine that makes all steps.
  *
  * Short functions call their kernels directly, so that the compiler sees all of it; long ones go over a

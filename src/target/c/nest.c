@@ -1,4 +1,4 @@
-/* fused.c - the C of a fused node: loop nests, and reductions in the one defined order.
+/* nest.c - the C of a fused node: loop nests, and reductions in the one defined order.
  *
  * A body with several costly functions (exp, tanh, …) is written as several loops over a strip of 512 elements, each with one of
  * them: all in one loop they would need more registers than there are (measured: 1.5 times the time). What one loop hands to a
