@@ -42,7 +42,7 @@ btl_float_range btl_float_range_of(btl_dtype dtype) {
     }
 }
 
-static double values_hard_float(btl_dtype dtype, uint64_t *random) {
+double btl_sample_hard_float(btl_dtype dtype, uint64_t *random) {
     const btl_float_range f = btl_float_range_of(dtype);
     const double table[] = {
         0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, 1 + f.eps, 1 - f.eps / 2, -1 - f.eps, -1 + f.eps / 2, f.max, -f.max, f.normal,
@@ -74,7 +74,7 @@ static double values_float(btl_dtype dtype, btl_values values, int64_t at, int64
     const btl_float_range f = btl_float_range_of(dtype);
     double tame = btl_sample_uniform(random, -2, 2);
     switch (values) {
-    case VALUES_HARD: return values_hard_float(dtype, random);
+    case VALUES_HARD: return btl_sample_hard_float(dtype, random);
     case VALUES_NAN: return at == n / 2 || at == n - 1 ? (double)NAN : tame;
     case VALUES_INF: return at == n / 3 || at == n - 1 ? (double)INFINITY : tame;
     case VALUES_ZEROS: return btl_sample_below(random, 2) ? 0.0 : -0.0;

@@ -72,6 +72,7 @@ btl_float_range btl_float_range_of(btl_dtype dtype);
 
 /* All elements of an array without gaps; `name` is the operand's. */
 void btl_sample_fill(btl_array *a, const char *name, btl_values values, uint64_t *random);
+double btl_sample_hard_float(btl_dtype dtype, uint64_t *random);
 /* One element: `real` of a float, `integer` of others. */
 void btl_sample_set(btl_array *a, int64_t at, double real, int64_t integer);
 double btl_sample_element(const btl_array *a, int64_t at);

@@ -48,6 +48,7 @@ typedef btl_float_range sweep_float;
 
 static SWEEP_UNUSED sweep_float sweep_float_of(btl_dtype dtype) { return btl_float_range_of(dtype); }
 static SWEEP_UNUSED void sweep_set(btl_array *a, int64_t at, double real, int64_t integer) { btl_sample_set(a, at, real, integer); }
+static SWEEP_UNUSED double sweep_hard_float(btl_dtype dtype, btl_rng *r) { return btl_sample_hard_float(dtype, &r->state); }
 static SWEEP_UNUSED void sweep_fill(btl_array *a, const char *name, sweep_values values, btl_rng *r) { btl_sample_fill(a, name, values, &r->state); }
 
 /* ---- comparing --------------------------------------------------------------------------------- */
