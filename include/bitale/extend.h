@@ -129,7 +129,7 @@ BTL_API btl_status btl_op_infer_equal(btl_op_infer *x, const btl_dim *a, const b
 BTL_API const btl_dim *btl_op_infer_unknown(btl_op_infer *x, const btl_dim *bound);
 
 /** A user's mistake: records a message (the op's name and the place are put before it) and returns the status, for
- * `return btl_op_fail(…)`. In infer, body, vjp and emit. */
+ * `return btl_op_fail(…)`. In infer, body, vjp, jvp and emit. */
 BTL_API btl_status btl_op_fail(btl_graph *g, btl_status status, const char *format, ...) BTL_PRINTF(3, 4);
 /** Adds what a person can do about it. */
 BTL_API void btl_op_hint(btl_graph *g, const char *format, ...) BTL_PRINTF(2, 3);
@@ -167,6 +167,17 @@ typedef struct btl_op_vjp {
     const bool *need;      /**< which operands' gradients are wanted */
     btl_var **din;         /**< to be filled in, each of its operand's type; NULL: not connected, or not wanted */
 } btl_op_vjp;
+
+/** What `jvp` is given, the other way round: it builds how the results move when the operands do. */
+typedef struct btl_op_jvp {
+    btl_graph *g;
+    btl_settings *settings;
+    int nin, nout;
+    btl_var *const *in;
+    btl_var *const *out;   /**< the results */
+    btl_var *const *din;   /**< how each operand moves; NULL: not at all (never all) */
+    btl_var **dout;        /**< to be filled in, each of its result's type; NULL: not at all */
+} btl_op_jvp;
 
 /** What `body` is given. */
 typedef struct btl_op_body {
@@ -340,6 +351,8 @@ typedef struct btl_op_def {
 
     /** The gradient. Missing (and no body): a gradient through the op is an error that names it. */
     btl_status (*vjp)(btl_op_vjp *v);
+    /** The Jacobian times a direction, for rop and jacobian. Missing: derived from vjp. */
+    btl_status (*jvp)(btl_op_jvp *j);
     /** Does a gradient flow from result `out` to operand `in`? Missing: from every floating one to every floating one. */
     bool (*connected)(btl_settings *s, int out, int in);
 

@@ -94,7 +94,7 @@ BTL_API bool btl_op_setting_at(btl_context *ctx, int i, int k, btl_op_setting *o
 /** What btl_op_check tells of one way in which an op was tried: "types" (of its samples, in every dtype, with symbolic
  * sizes), "eval" (it writes all of its results and nothing else, twice the same, on operands that lie in any way), a linker's name
  * (results as the reference's, or where that is not promised the bits of the strips; failures in the same words), "text"
- * (printed, read back, after every pass), "gradient" (against finite differences, twice). */
+ * (printed, read back, after every pass), "gradient" (against finite differences, twice, and in forward mode). */
 typedef struct btl_op_trial {
     const char *what;
     int cases, failures;   /**< so far */

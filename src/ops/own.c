@@ -146,7 +146,7 @@ static const char *own_problem(const btl_op_def *d) {
         { (d->flags & ~(unsigned)(BTL_OP_CAN_FAIL | BTL_OP_PACKED)) != 0, "has flags that are none" },
         { d->view && (d->nout != 1 || d->min_in < 1), "is a view and must have one result and at least one operand" },
         { d->body && d->nout != 1, "has a body and must have one result" },
-        { d->body && (d->emit || d->vjp), "has a body, from which gradient and code follow: no vjp and emit beside it" },
+        { d->body && (d->emit || d->vjp || d->jvp), "has a body, from which derivatives and code follow: no vjp, jvp and emit beside it" },
         { d->body && d->measure, "has a body and cannot measure sizes" },
         { d->workspace && !d->eval, "has workspace, which only eval uses, but no eval" },
         { d->destroys && (d->emit || d->view || d->body), "destroys operands, which only an op with eval and without emit can" },
@@ -212,7 +212,7 @@ static void own_fill(own_op *o) {
                  (d->view ? OP_IS_PURE_SHAPE : 0u),
         .infer = btl_own_infer, .eval = d->eval ? btl_own_eval : NULL, .view = d->view ? btl_own_view : NULL,
         .body = d->body ? btl_own_body : NULL, .measure = d->measure ? btl_own_measure : NULL,
-        .workspace = d->eval ? btl_own_workspace : NULL, .vjp = d->vjp ? btl_own_vjp : NULL,
+        .workspace = d->eval ? btl_own_workspace : NULL, .vjp = d->vjp ? btl_own_vjp : NULL, .jvp = d->jvp ? btl_own_jvp : NULL,
         .connected = d->connected ? btl_own_connected : NULL, .emit = d->emit ? btl_own_emit : NULL, .views = d->view ? views : NULL,
         .code = &o->code,
     };

@@ -1,7 +1,7 @@
 /* own.h - ops of one's own inside: a btl_op whose functions call those of a btl_op_def.
  *
  *     own.c        the table of a context: registering, finding
- *     own_build.c  infer, body, vjp, emit; settings; btl_op_call
+ *     own_build.c  infer, body, vjp, jvp, emit; settings; btl_op_call
  *     own_run.c    eval, view, measure, workspace
  *     plugin.c     shared objects
  *
@@ -39,6 +39,7 @@ static inline btl_settings own_settings(const btl_op *op, const btl_param *param
 btl_status btl_own_infer(btl_infer *x);
 btl_var *btl_own_body(btl_graph *g, const btl_node *n, btl_var *const *in);
 btl_status btl_own_vjp(btl_vjp *v);
+btl_status btl_own_jvp(btl_jvp *j);
 bool btl_own_connected(const btl_node *n, int out, int in);
 btl_status btl_own_emit(btl_emit *e);
 btl_status btl_own_eval(btl_exec *x);

@@ -16,7 +16,10 @@ btl_status btl_op_fail(btl_graph *g, btl_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return btl_fail(g, status == BTL_OK ? BTL_EPLUGIN : status, "%s", text);
+    const char *hint = g->pending_message ? NULL : g->pending_hint; /* given before, so that this can be returned */
+    btl_fail(g, status == BTL_OK ? BTL_EPLUGIN : status, "%s", text);
+    if (hint) g->pending_hint = hint;
+    return g->pending;
 }
 
 void btl_op_hint(btl_graph *g, const char *format, ...) {
@@ -148,6 +151,7 @@ static btl_status own_check_types(own_inference *mine) {
 
 btl_status btl_own_infer(btl_infer *x) {
     btl_settings settings = own_settings(x->op, x->params);
+    x->g->pending_hint = x->g->pending_message ? x->g->pending_hint : NULL;
     own_inference mine = { .seen = { .g = x->g, .settings = &settings, .nin = x->nin, .nout = x->nout, .in = x->in, .inside = x }, .x = x };
     btl_status status = own_of(x->op)->def.infer(&mine.seen);
     status = own_check_asked(x->g, &settings, "infer", status);
@@ -158,6 +162,16 @@ btl_status btl_own_infer(btl_infer *x) {
 
 /* ---- body, vjp ------------------------------------------------------------------------------- */
 
+/* The reference builds bodies in a graph of their own, where the node's sizes mean nothing. */
+static btl_status own_check_body(btl_graph *g, const btl_node *n, const btl_var *y) {
+    const btl_type *want = &n->out[0].type;
+    bool same_graph = n->id < g->nnodes && g->nodes[n->id] == n, fits = y->type.dtype == want->dtype && y->type.rank == want->rank;
+    if (!fits)
+        return btl_fail(g, BTL_EPLUGIN, "its body gives %s of %d axes, its infer states %s of %d", btl_dtype_name(y->type.dtype), y->type.rank, btl_dtype_name(want->dtype), want->rank);
+    for (int i = 0; same_graph && fits && i < want->rank; i++) fits = y->type.dims[i]->late || want->dims[i]->late || !btl_dim_differ(g, y->type.dims[i], want->dims[i]);
+    return fits ? BTL_OK : btl_fail(g, BTL_EPLUGIN, "its body gives %s, its infer states %s", btl_type_text(g, &y->type), btl_type_text(g, want));
+}
+
 btl_var *btl_own_body(btl_graph *g, const btl_node *n, btl_var *const *in) {
     btl_settings settings = own_settings(n->op, n->params);
     btl_op_body b = { .g = g, .settings = &settings, .nin = n->nin, .in = in };
@@ -167,13 +181,35 @@ btl_var *btl_own_body(btl_graph *g, const btl_node *n, btl_var *const *in) {
     btl_var *y = own_of(n->op)->def.body(&b);
     g->keep_here = keep;
     if (!y && g->ndiagnostics > mistakes) return NULL;
-    btl_status status = BTL_OK;
     if (!y && !g->pending_message) btl_fail(g, BTL_EPLUGIN, "its body gives nothing");
-    const btl_type *want = &n->out[0].type;
-    bool fits = y && y->type.dtype == want->dtype && y->type.rank == want->rank;
-    for (int i = 0; fits && i < want->rank; i++) fits = y->type.dims[i]->late || want->dims[i]->late || !btl_dim_differ(g, y->type.dims[i], want->dims[i]);
-    if (y && !fits) status = btl_fail(g, BTL_EPLUGIN, "its body gives %s, its infer states %s", btl_type_text(g, &y->type), btl_type_text(g, want));
+    btl_status status = y ? own_check_body(g, n, y) : BTL_OK;
     return own_finish(g, n, &settings, "body", status) == BTL_OK ? y : NULL;
+}
+
+/* Runs vjp or jvp for the place of the node. What a builder recorded has been told already. */
+static btl_status own_derive(btl_graph *g, const btl_node *n, btl_settings *settings, btl_op_vjp *v, btl_op_jvp *j) {
+    const btl_op_def *def = &own_of(n->op)->def;
+    int mistakes = g->ndiagnostics;
+    bool keep = g->keep_here;
+    g->keep_here = true;
+    btl_status status = v ? def->vjp(v) : def->jvp(j);
+    g->keep_here = keep;
+    if (g->ndiagnostics > mistakes && !g->pending_message) return g->status;
+    return own_finish(g, n, settings, v ? "vjp" : "jvp", status);
+}
+
+/* A derivative has the type of what it belongs to. */
+static btl_status own_check_derivative(btl_graph *g, const btl_node *n, const char *function, const char *what, int i, const btl_var *of, const btl_var *d) {
+    if (!d) return BTL_OK;
+    bool fits = d->type.rank == of->type.rank && btl_dtype_kind(d->type.dtype) == 'f';
+    for (int k = 0; fits && k < of->type.rank; k++) fits = !btl_dim_differ(g, d->type.dims[k], of->type.dims[k]);
+    if (fits) return BTL_OK;
+    btl_fail(g, BTL_EPLUGIN, "its %s gives %s %d the type %s, which should be that of %s", function, what, i, btl_type_text(g, &d->type), btl_type_text(g, &of->type));
+    const btl_places *here = g->here;
+    g->here = n->places;
+    btl_fail_done(g, n->op->name);
+    g->here = here;
+    return BTL_EPLUGIN;
 }
 
 btl_status btl_own_vjp(btl_vjp *v) {
@@ -181,13 +217,22 @@ btl_status btl_own_vjp(btl_vjp *v) {
     btl_settings settings = own_settings(n->op, n->params);
     btl_op_vjp seen = { .g = v->g, .settings = &settings, .nin = n->nin, .nout = n->nout, .in = v->in, .out = v->out, .dout = v->dout,
                         .need = v->need, .din = v->din };
-    int mistakes = v->g->ndiagnostics;
-    bool keep = v->g->keep_here;
-    v->g->keep_here = true;
-    btl_status status = own_of(n->op)->def.vjp(&seen);
-    v->g->keep_here = keep;
-    if (v->g->ndiagnostics > mistakes && !v->g->pending_message) return v->g->status; /* a builder has told */
-    return own_finish(v->g, n, &settings, "vjp", status);
+    BTL_TRY(own_derive(v->g, n, &settings, &seen, NULL));
+    for (int i = 0; i < n->nin; i++)
+        if (v->need[i]) BTL_TRY(own_check_derivative(v->g, n, "vjp", "the gradient of operand", i, n->in[i], v->din[i]));
+    return BTL_OK;
+}
+
+btl_status btl_own_jvp(btl_jvp *j) {
+    const btl_node *n = j->node;
+    btl_settings settings = own_settings(n->op, n->params);
+    btl_var **out = BTL_ARRAY(&j->g->arena, btl_var *, n->nout);
+    for (int k = 0; k < n->nout; k++) out[k] = &n->out[k];
+    btl_op_jvp seen = { .g = j->g, .settings = &settings, .nin = n->nin, .nout = n->nout, .in = n->in, .out = out, .din = j->din, .dout = j->dout };
+    BTL_TRY(own_derive(j->g, n, &settings, NULL, &seen));
+    for (int k = 0; k < n->nout; k++)
+        if (btl_dtype_kind(n->out[k].type.dtype) == 'f') BTL_TRY(own_check_derivative(j->g, n, "jvp", "the direction of result", k, &n->out[k], j->dout[k]));
+    return BTL_OK;
 }
 
 bool btl_own_connected(const btl_node *n, int out, int in) {

@@ -19,7 +19,7 @@ typedef struct paste {
 
 static btl_status run_paste(void *arg) {
     paste *p = arg;
-    btl_snippets s;
+    btl_snippets s = { 0 };
     btl_text out;
     btl_text_init(&out, &p->arena);
     btl_snippets_add(&s, &p->arena, p->text);
