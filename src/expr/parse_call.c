@@ -256,6 +256,7 @@ const btl_body *btl_fn_to_body(parser *p, value_fn *fn, uint32_t token) {
     fn_frame frame;
     if (fn->bad || !fn_enter(p, fn, token, token, &frame)) return NULL;
     btl_body *body = BTL_NEW(&p->g->arena, btl_body);
+    body->graph = p->g;
     body->nparams = fn->nparams;
     body->params = BTL_ARRAY(&p->g->arena, btl_var *, fn->nparams);
     bool good = true;
