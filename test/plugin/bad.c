@@ -16,10 +16,11 @@ static btl_status infer(btl_op_infer *x) {
 }
 
 static btl_status eval(btl_op_run *r) {
+    btl_status status = btl_array_copy(&r->out[0], &r->in[0]);
 #if BAD == 7 /* has another size in mind than infer */
     r->out[0].shape[0]++;
 #endif
-    return btl_array_copy(&r->out[0], &r->in[0]);
+    return status;
 }
 
 static btl_status emit(btl_emit *e) {
