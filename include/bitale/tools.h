@@ -91,8 +91,8 @@ BTL_API bool btl_op_at(btl_context *ctx, int i, btl_op_info *out);
 /** The k-th setting of the i-th op; false behind the last. */
 BTL_API bool btl_op_setting_at(btl_context *ctx, int i, int k, btl_op_setting *out);
 
-/** What btl_op_check tells of one way in which an op was tried: "types" (of its samples, in every dtype, with symbolic
- * sizes), "eval" (it writes all of its results and nothing else, twice the same, on operands that lie in any way), a linker's name
+/** What btl_op_check tells of one way in which an op was tried: "types" (of its samples, in every dtype), "eval" (it writes all
+ * of its results and nothing else, twice the same, on operands that lie in any way, of symbolic sizes), a linker's name
  * (results as the reference's, or where that is not promised the bits of the strips; failures in the same words), "text"
  * (printed, read back, after every pass), "gradient" (against finite differences, twice, and in forward mode). */
 typedef struct btl_op_trial {

@@ -1,9 +1,10 @@
 /* opcheck.c - btl_op_check: an op tried on its samples in every way there is to run it.
  *
  * A *case* is a sample with values, its operands plain, or views, or of symbolic sizes; it is a piece of a program's text.
- * The reference says what each case gives. The reference itself is held to the op's contract: no byte beside the results is
- * written, every element of them is, twice the same, operands unchanged, whatever their strides. Then all cases together
- * become one program, which each linker runs: a compiler's start costs as much as a hundred kernels.
+ * The reference is first held to the op's contract, in memory with room around everything: no byte beside the results is
+ * written, every element of them is, twice the same, operands unchanged, whatever their strides. Then it says what each case
+ * gives. Then all cases together become one program, which each linker runs: a compiler's start costs as much as a
+ * hundred kernels.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/error.h"
 #include "base/text.h"
@@ -17,14 +18,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_SHOWN = 3, MOST_CASES = 200, MOST_RESULTS = 300, MOST_RUN_FAILURES = 6, GRADIENT_ELEMS = 64, GUARD_BYTES = 64 };
+enum { MOST_SHOWN = 3, MOST_CASES = 200, MOST_RESULTS = 300, MOST_RUN_FAILURES = 6, GRADIENT_ELEMS = 64, GUARD_BYTES = 64, ROOM = 8 };
 
 typedef enum opcheck_variant { PLAIN, TRANSPOSED, STRIDED, REVERSED, BROADCAST, SYMBOLIC, NVARIANTS } opcheck_variant;
 
 static const char *const opcheck_variant_names[NVARIANTS] = { "", ", transposed", ", strided", ", reversed", ", broadcast", ", symbolic sizes" };
 
-typedef struct opcheck_case {
+typedef struct opcheck_case opcheck_case;
+struct opcheck_case {
     btl_sample sample;
+    const opcheck_case *plain; /* the first case of that sample and dtype, or itself */
+    bool dropped;           /* it broke the contract: nothing else is tried with it */
     opcheck_variant how;
     btl_values values;
     int number, nresults;
@@ -35,7 +39,7 @@ typedef struct opcheck_case {
     btl_status status;
     const char *message;    /* of its failure */
     int overwritten;        /* the input that the reference wrote to (undone), or -1 */
-} opcheck_case;
+};
 
 typedef struct opcheck {
     btl_context *ctx;
@@ -251,7 +255,7 @@ static void opcheck_lay_out(opcheck *k, int n, const btl_array *values, bool str
         int64_t *strides = BTL_ARRAY(k->a, int64_t, BTL_MAX_RANK), plain[BTL_MAX_RANK];
         btl_operand from = btl_operand_of_array(&values[i], plain), *to = &l->in[i];
         int64_t elems = btl_operand_elems(&from), size = (int64_t)btl_dtype_bytes(from.dtype), first = 0;
-        l->bytes[i] = (size_t)(elems * size * (strided ? 2 : 1)) + 1;
+        l->bytes[i] = (size_t)(elems * size * 2 * ROOM) + GUARD_BYTES; /* also for an op that takes f32 for f64 */
         l->memory[i] = memset(btl_arena_alloc(k->a, l->bytes[i]), 0x5a, l->bytes[i]);
         *to = (btl_operand){ l->memory[i], from.dtype, from.rank, from.dims, strides };
         btl_strides_row_major(from.rank, from.dims, strides);
@@ -264,70 +268,76 @@ static void opcheck_lay_out(opcheck *k, int n, const btl_array *values, bool str
     }
 }
 
-/* One run into memory with guards, filled beforehand. False where it fails (told). */
-static bool opcheck_run_once(opcheck *k, const opcheck_case *c, const btl_graph *g, const btl_node *n, const opcheck_layout *l, int fill, btl_array *results) {
+/* Room on both sides of a result. */
+static size_t opcheck_guard(size_t bytes) { return GUARD_BYTES + (ROOM - 1) * bytes; }
+
+/* One run into memory with guards, filled beforehand. Its status where that is a failure at run time; BTL_ECHECK where it
+ * broke its contract (told). */
+static btl_status opcheck_run_once(opcheck *k, const opcheck_case *c, const btl_graph *g, const btl_node *n, const opcheck_layout *l, int fill, btl_array *results) {
     btl_error err = { 0 };
     int64_t *symbols = BTL_ARRAY(k->a, int64_t, g->dims.nsymbols + 1);
     btl_operand *out = BTL_ARRAY(k->a, btl_operand, n->nout);
     char **memory = BTL_ARRAY(k->a, char *, n->nout);
     for (int i = 0; i < g->dims.nsymbols; i++) symbols[i] = -1;
     btl_exec x = { .node = n, .params = n->params, .nin = n->nin, .nout = n->nout, .in = l->in, .out = out, .symbols = symbols, .ctx = k->ctx, .err = &err };
-    if (n->op->measure && btl_exec_measure(&x, g) != BTL_OK) {
-        opcheck_fails(k, "%s: %s", c->label, err.message);
-        return false;
-    }
+    if (n->op->measure) BTL_TRY(btl_exec_measure(&x, g));
     for (int i = 0; i < n->nout; i++) {
         const btl_type *type = &n->out[i].type;
         int64_t *dims = BTL_ARRAY(k->a, int64_t, type->rank + 1), *strides = BTL_ARRAY(k->a, int64_t, type->rank + 1);
         for (int axis = 0; axis < type->rank; axis++)
-            if (!btl_dim_eval(type->dims[axis], symbols, &dims[axis]) || dims[axis] < 0) return false;
+            if (!btl_dim_eval(type->dims[axis], symbols, &dims[axis]) || dims[axis] < 0) return BTL_ESHAPE;
         btl_strides_row_major(type->rank, dims, strides);
         out[i] = (btl_operand){ NULL, type->dtype, type->rank, dims, strides };
-        size_t bytes = (size_t)btl_operand_elems(&out[i]) * btl_dtype_bytes(type->dtype);
-        memory[i] = memset(btl_arena_alloc(k->a, bytes + 2 * GUARD_BYTES), fill, bytes + 2 * GUARD_BYTES);
-        out[i].data = memory[i] + GUARD_BYTES;
+        size_t bytes = (size_t)btl_operand_elems(&out[i]) * btl_dtype_bytes(type->dtype), guard = opcheck_guard(bytes);
+        memory[i] = memset(btl_arena_alloc(k->a, bytes + 2 * guard), fill, bytes + 2 * guard);
+        out[i].data = memory[i] + guard;
         results[i] = btl_array_wrap(type->dtype, type->rank, dims, out[i].data);
     }
-    btl_status status = btl_exec_eval(&x);
-    if (status != BTL_OK) {
-        opcheck_fails(k, "%s: its reference fails when its operands lie otherwise: %s", c->label, err.message);
-        return false;
-    }
+    BTL_TRY(btl_exec_eval(&x));
     for (int i = 0; i < n->nout; i++) {
-        size_t bytes = (size_t)btl_array_elems(&results[i]) * btl_dtype_bytes(out[i].dtype);
-        for (size_t b = 0; b < GUARD_BYTES; b++)
-            if (memory[i][b] != (char)fill || memory[i][GUARD_BYTES + bytes + b] != (char)fill) {
-                opcheck_fails(k, "%s: its eval writes beside result %d, which has %zu bytes", c->label, i, bytes);
-                return false;
-            }
+        size_t bytes = (size_t)btl_array_elems(&results[i]) * btl_dtype_bytes(out[i].dtype), guard = opcheck_guard(bytes), at = 0;
+        while (at < guard && memory[i][at] == (char)fill && memory[i][guard + bytes + at] == (char)fill) at++;
+        if (at == guard) continue;
+        opcheck_fails(k, "%s: its eval writes beside result %d, which has %zu bytes", c->label, i, bytes);
+        return BTL_ECHECK;
     }
+    return BTL_OK;
+}
+
+static bool opcheck_same_results(opcheck *k, const opcheck_case *c, int n, const btl_array *got, const btl_array *want, const char *when) {
+    char why[400];
+    btl_agreement exact = { 0 };
+    for (int i = 0; i < n; i++)
+        if (!btl_arrays_agree(&got[i], &want[i], &exact, why, sizeof why)) {
+            opcheck_fails(k, "%s: %s result %d: %s", c->label, when, i, why);
+            return false;
+        }
     return true;
 }
 
-static void opcheck_contract(opcheck *k, const opcheck_case *c, const opcheck_program *p) {
+/* Runs the node by itself. False: it broke its contract (told). */
+static bool opcheck_contract(opcheck *k, const opcheck_case *c, const opcheck_program *p) {
     const btl_node *n = opcheck_node(k, p->g);
     btl_error err = { 0 };
-    char why[400];
-    if (!n || n->nin > SAMPLE_OPERANDS || c->how != PLAIN || c->status != BTL_OK) return;
+    if (!n || n->nin > SAMPLE_OPERANDS || c->how != PLAIN) return true;
     btl_array *values = opcheck_arrays(k, n->nin), *first = BTL_ARRAY(k->a, btl_array, n->nout), *again = BTL_ARRAY(k->a, btl_array, n->nout);
-    if (n->nin && btl_graph_eval(p->g, p->ninputs, p->inputs, c->in, NULL, n->nin, n->in, values, &err) != BTL_OK) return;
+    if (n->nin && btl_graph_eval(p->g, p->ninputs, p->inputs, c->in, NULL, n->nin, n->in, values, &err) != BTL_OK) return true;
     opcheck_layout plain, strided, kept;
-    btl_agreement exact = { 0 };
-    k->cases++;
-    if (c->overwritten >= 0) opcheck_fails(k, "%s: its eval writes to operand %d, which it does not declare as destroyed", c->label, c->overwritten);
     opcheck_lay_out(k, n->nin, values, false, &plain);
     opcheck_lay_out(k, n->nin, values, false, &kept);
     opcheck_lay_out(k, n->nin, values, true, &strided);
-    if (!opcheck_run_once(k, c, p->g, n, &plain, 0x11, first) || !opcheck_run_once(k, c, p->g, n, &plain, 0xee, again)) return;
+    btl_status status = opcheck_run_once(k, c, p->g, n, &plain, 0x11, first);
+    if (status != BTL_OK) return status != BTL_ECHECK; /* what fails is looked at where the reference runs */
     for (int i = 0; i < n->nin; i++)
-        if (memcmp(plain.memory[i], kept.memory[i], kept.bytes[i]) != 0) opcheck_fails(k, "%s: its eval writes to operand %d, which it does not declare as destroyed", c->label, i);
-    for (int i = 0; i < n->nout; i++)
-        if (!btl_arrays_agree(&again[i], &first[i], &exact, why, sizeof why))
-            opcheck_fails(k, "%s: run twice, its eval gives two values of result %d, or leaves elements of it unwritten: %s", c->label, i, why);
-    if (!opcheck_run_once(k, c, p->g, n, &strided, 0x11, again)) return;
-    for (int i = 0; i < n->nout; i++)
-        if (!btl_arrays_agree(&again[i], &first[i], &exact, why, sizeof why))
-            opcheck_fails(k, "%s: on strided operands its eval gives another result %d: %s", c->label, i, why);
+        if (memcmp(plain.memory[i], kept.memory[i], kept.bytes[i]) != 0) {
+            opcheck_fails(k, "%s: its eval writes to operand %d, which it does not declare as destroyed", c->label, i);
+            return false;
+        }
+    if (opcheck_run_once(k, c, p->g, n, &plain, 0xee, again) != BTL_OK ||
+        !opcheck_same_results(k, c, n->nout, again, first, "run twice, its eval gives other values, or leaves elements unwritten, of")) return false;
+    status = opcheck_run_once(k, c, p->g, n, &strided, 0x11, again);
+    if (status != BTL_OK && status != BTL_ECHECK) opcheck_fails(k, "%s: on strided operands its eval fails", c->label);
+    return status == BTL_OK && opcheck_same_results(k, c, n->nout, again, first, "on strided operands its eval gives another");
 }
 
 /* ---- gathering cases ---------------------------------------------------------------------------- */
@@ -340,74 +350,72 @@ static bool opcheck_is_rightly_refused(opcheck *k, const opcheck_case *c, const 
     return false;
 }
 
-/* Types a case, runs its reference and keeps it for the linkers. False: the op refuses it. */
-static bool opcheck_take(opcheck *k, const btl_sample *s, opcheck_variant how, btl_values values) {
+/* Types a case and keeps it. NULL: the op refuses it. */
+static opcheck_case *opcheck_take(opcheck *k, const btl_sample *s, opcheck_variant how, btl_values values, const opcheck_case *plain) {
     btl_graph *g;
     btl_entry *entry;
-    opcheck_program p;
-    if (k->ncases == MOST_CASES || k->nresults + k->op->nout + 1 > MOST_RESULTS) return true;
     opcheck_case *c = opcheck_case_new(k, s, how, values);
     k->cases++;
     if (opcheck_parse(k, c, &g, &entry) != BTL_OK || !entry) {
         opcheck_is_rightly_refused(k, c, g);
-        return false;
+        return NULL;
     }
     if (!btl_graph_check(g)) opcheck_fails(k, "%s: the graph is not sound: %s", c->label, btl_graph_messages(g));
-    opcheck_program_of(k, c, g, entry, &p);
-    opcheck_reference(k, c, &p);
-    if (c->status == BTL_EINTERNAL || c->status == BTL_EPLUGIN || c->status == BTL_ENOMEM) opcheck_fails(k, "%s: %s", c->label, c->message);
-    else if (c->status != BTL_OK && !(k->op->flags & OP_CAN_FAIL) && opcheck_node(k, g)) opcheck_fails(k, "%s: it fails when it runs, which it does not declare (BTL_OP_CAN_FAIL): %s", c->label, c->message);
-    else k->v[k->ncases++] = c, k->nresults += c->nresults;
+    c->plain = plain ? plain : c;
+    if (k->ncases < MOST_CASES && k->nresults + c->nresults <= MOST_RESULTS) k->v[k->ncases++] = c, k->nresults += c->nresults;
+    return c;
+}
+
+/* A sample with tame values, with hard ones, and with its operands lying otherwise. */
+static bool opcheck_sample(opcheck *k, const btl_sample *s, bool hard) {
+    static const btl_values special[] = { VALUES_HARD, VALUES_NAN, VALUES_INF, VALUES_ZEROS, VALUES_TINY };
+    const opcheck_case *plain = opcheck_take(k, s, PLAIN, VALUES_TAME, NULL);
+    if (!plain) return false;
+    for (size_t v = 0; hard && v < sizeof special / sizeof *special; v++) opcheck_take(k, s, PLAIN, special[v], plain);
+    for (int how = TRANSPOSED; how < NVARIANTS; how++) opcheck_take(k, s, (opcheck_variant)how, VALUES_TAME, plain);
     return true;
 }
 
-/* Symbolic sizes must come out as the numbers do. */
-static void opcheck_compare_symbolic(opcheck *k, const opcheck_case *plain, const opcheck_case *symbolic) {
-    char why[400];
-    btl_agreement exact = { 0 };
-    if (plain->status != BTL_OK || symbolic->status != BTL_OK) return;
-    for (int i = 0; i < plain->nresults; i++)
-        if (!btl_arrays_agree(&symbolic->want[i], &plain->want[i], &exact, why, sizeof why))
-            opcheck_fails(k, "%s: with symbolic sizes result %d is another one: %s", plain->label, i, why);
-}
-
-static void opcheck_samples(opcheck *k, btl_samples samples) {
+static void opcheck_types(opcheck *k, btl_samples samples) {
     char why[500];
-    static const btl_values special[] = { VALUES_HARD, VALUES_NAN, VALUES_INF, VALUES_ZEROS, VALUES_TINY };
+    btl_sample s;
     /* where elements are combined, what overflows inside depends on the order: Bitale's own promise no bits there */
     bool any = false, hard = btl_op_own_def(k->op) || k->op->elem || (k->op->flags & OP_IS_PURE_SHAPE);
     opcheck_begin(k, "types");
-    for (int i = 0; samples && samples[i]; i++) {
-        btl_sample s;
-        if (!btl_sample_parse(k->op, samples[i], &s, why, sizeof why)) {
-            opcheck_fails(k, "%s", why);
-            continue;
-        }
-        int first = k->ncases;
-        if (!opcheck_take(k, &s, PLAIN, VALUES_TAME)) {
-            if (k->op->samples) opcheck_fails(k, "it refuses its sample \"%s\"", samples[i]);
-            continue;
-        }
-        any = true;
-        const opcheck_case *plain = k->ncases > first ? k->v[first] : NULL;
-        for (size_t v = 0; hard && v < sizeof special / sizeof *special; v++) opcheck_take(k, &s, PLAIN, special[v]);
-        for (int how = TRANSPOSED; how < NVARIANTS; how++) {
-            int before = k->ncases;
-            bool taken = opcheck_take(k, &s, (opcheck_variant)how, VALUES_TAME);
-            if (how == SYMBOLIC && taken && plain && k->ncases > before) opcheck_compare_symbolic(k, plain, k->v[before]);
-        }
-    }
     if (!samples || !samples[0]) opcheck_fails(k, "it has no samples to be tried on");
-    else if (!any && !k->failures) opcheck_fails(k, "it takes none of its samples");
-    for (int dtype = 0; any && dtype < BTL_NDTYPES; dtype++) {
-        btl_sample s;
+    for (int i = 0; samples && samples[i]; i++) {
+        if (!btl_sample_parse(k->op, samples[i], &s, why, sizeof why)) opcheck_fails(k, "%s", why);
+        else if (opcheck_sample(k, &s, hard)) any = true;
+        else if (k->op->samples) opcheck_fails(k, "it refuses its sample \"%s\"", samples[i]);
+    }
+    for (int dtype = 0; any && dtype < BTL_NDTYPES && btl_sample_parse(k->op, samples[0], &s, why, sizeof why); dtype++) {
         bool retyped = false;
-        if (!btl_sample_parse(k->op, samples[0], &s, why, sizeof why)) break;
         for (int i = 0; i < s.n; i++)
             if (!s.operands[i].fixed) s.operands[i].dtype = (btl_dtype)dtype, retyped = true;
-        if (retyped) opcheck_take(k, &s, PLAIN, VALUES_TAME);
+        if (retyped) opcheck_take(k, &s, PLAIN, VALUES_TAME, NULL);
     }
     opcheck_end(k);
+}
+
+/* ---- the reference, one case after the other --------------------------------------------------------- */
+
+/* Symbolic sizes must come out as the numbers do. */
+static void opcheck_compare_symbolic(opcheck *k, const opcheck_case *c) {
+    char why[400];
+    btl_agreement exact = { 0 };
+    if (c->how != SYMBOLIC || c->plain->status != BTL_OK || c->status != BTL_OK) return;
+    for (int i = 0; i < c->nresults; i++)
+        if (!btl_arrays_agree(&c->want[i], &c->plain->want[i], &exact, why, sizeof why))
+            opcheck_fails(k, "%s: with symbolic sizes result %d is another one: %s", c->plain->label, i, why);
+}
+
+static bool opcheck_reference_is_good(opcheck *k, const opcheck_case *c, const btl_graph *g) {
+    int before = k->failures;
+    if (c->overwritten >= 0) opcheck_fails(k, "%s: its eval writes to operand %d, which it does not declare as destroyed", c->label, c->overwritten);
+    if (c->status == BTL_EINTERNAL || c->status == BTL_EPLUGIN || c->status == BTL_ENOMEM) opcheck_fails(k, "%s: %s", c->label, c->message);
+    else if (c->status != BTL_OK && !(k->op->flags & OP_CAN_FAIL) && opcheck_node(k, g))
+        opcheck_fails(k, "%s: it fails when it runs, which it does not declare (BTL_OP_CAN_FAIL): %s", c->label, c->message);
+    return k->failures == before;
 }
 
 static void opcheck_eval(opcheck *k) {
@@ -416,9 +424,16 @@ static void opcheck_eval(opcheck *k) {
         btl_graph *g;
         btl_entry *entry;
         opcheck_program p;
-        if (k->v[i]->how != PLAIN || opcheck_parse(k, k->v[i], &g, &entry) != BTL_OK) continue;
-        opcheck_program_of(k, k->v[i], g, entry, &p);
-        opcheck_contract(k, k->v[i], &p);
+        opcheck_case *c = k->v[i];
+        k->cases++;
+        c->dropped = c->plain->dropped || opcheck_parse(k, c, &g, &entry) != BTL_OK;
+        if (c->dropped) continue;
+        opcheck_program_of(k, c, g, entry, &p);
+        c->dropped = !opcheck_contract(k, c, &p);
+        if (c->dropped) continue;
+        opcheck_reference(k, c, &p);
+        c->dropped = !opcheck_reference_is_good(k, c, g);
+        if (!c->dropped) opcheck_compare_symbolic(k, c);
     }
     opcheck_end(k);
 }
@@ -461,15 +476,17 @@ static void opcheck_compare(opcheck *k, const opcheck_case *c, const btl_array *
     }
 }
 
+static bool opcheck_goes_well(const opcheck_case *c) { return !c->dropped && c->status == BTL_OK; }
+
 /* All cases that go well, as one function. *results: what it gave, for the linkers that follow. */
 static void opcheck_all_at_once(opcheck *k, const char *linker, const btl_array *strips, btl_array **results) {
     btl_text t, outputs;
     int n = 0, nin = 0, at = 0;
     btl_text_init(&t, k->a), btl_text_init(&outputs, k->a);
-    for (int i = 0; i < k->ncases; i++) n += k->v[i]->status == BTL_OK ? k->v[i]->nresults : 0;
+    for (int i = 0; i < k->ncases; i++) n += opcheck_goes_well(k->v[i]) ? k->v[i]->nresults : 0;
     btl_array *in = BTL_ARRAY(k->a, btl_array, k->ncases * SAMPLE_OPERANDS + 1), *out = opcheck_arrays(k, n);
     for (int i = 0; i < k->ncases; i++) {
-        if (k->v[i]->status != BTL_OK) continue;
+        if (!opcheck_goes_well(k->v[i])) continue;
         btl_text_add(&t, k->v[i]->text);
         btl_text_add(&outputs, outputs.length ? ", " : "");
         opcheck_results(&outputs, k->v[i]);
@@ -489,7 +506,7 @@ static void opcheck_all_at_once(opcheck *k, const char *linker, const btl_array 
         return;
     }
     for (int i = 0; i < k->ncases; i++) {
-        if (k->v[i]->status != BTL_OK) continue;
+        if (!opcheck_goes_well(k->v[i])) continue;
         opcheck_compare(k, k->v[i], &out[at], strips ? &strips[at] : NULL);
         at += k->v[i]->nresults;
     }
@@ -501,7 +518,7 @@ static void opcheck_run_failures(opcheck *k, const char *linker) {
     int tried = 0;
     for (int i = 0; i < k->ncases && tried < MOST_RUN_FAILURES; i++) {
         const opcheck_case *c = k->v[i];
-        if (c->status == BTL_OK) continue;
+        if (c->dropped || c->status == BTL_OK) continue;
         btl_text t;
         btl_error err = { 0 };
         btl_function *f = NULL;
@@ -666,6 +683,7 @@ static void opcheck_gradient_of(opcheck *k, const btl_sample *s, btl_dtype dtype
     opcheck_case *c = opcheck_smooth(k, s, dtype);
     if (!c || opcheck_parse(k, c, &g, &entry) != BTL_OK || !entry) return;
     opcheck_program_of(k, c, g, entry, &p);
+    if (!opcheck_contract(k, c, &p)) return;
     opcheck_reference(k, c, &p);
     if (c->status != BTL_OK) return; /* of an empty array, say: told elsewhere if it must not be */
     for (int i = 0; i < c->nresults; i++) {
@@ -703,7 +721,7 @@ static void opcheck_gradients(opcheck *k, btl_samples samples) {
 static btl_status opcheck_run(void *arg) {
     opcheck *k = arg;
     btl_samples samples = btl_samples_of(k->op);
-    opcheck_samples(k, samples);
+    opcheck_types(k, samples);
     opcheck_eval(k);
     opcheck_linkers(k);
     opcheck_text(k);

@@ -39,7 +39,7 @@ typedef struct btl_sample {
 
 /* False: `why` says what is wrong with the text. */
 bool btl_sample_parse(const btl_op *op, const char *text, btl_sample *out, char *why, size_t why_bytes);
-/* The samples of an op; of one without any, those that fit its number of operands; or NULL. */
+/* The samples of an op; of one of Bitale's without any, those that fit its number of operands; or NULL. */
 btl_samples btl_samples_of(const btl_op *op);
 int64_t btl_sample_elems(const btl_sample_operand *o);
 /* "f32[3, 0]", in the notation. With `symbol`, sizes by name, equal ones by the same ("f32[n3, 0]"); 1 stays 1, it
