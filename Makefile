@@ -8,6 +8,7 @@
 #   make tsan       all tests under ThreadSanitizer (clang)
 #   make clang      all tests, built by clang
 #   make debug      all tests with asserts and the graph checker
+#   make sweep      generated code against strips on all samples, not a part of them
 #   make growth     that time grows no faster than the length of a program (large ones)
 #   make bench      the figures of docs/PERFORMANCE.md
 #   make bench-peers SUITE=folder VENV=folder   beside other systems (bench/peers.sh says more)
@@ -62,6 +63,12 @@ growth:
 	@$(BUILD) build -j $(JOBS)
 	@BTL_TIMED=1 $(CTEST) --test-dir build -j 1 -R 'hostile|schedule/offsets'
 
+# what the ordinary tests take samples of, in full: half an hour
+sweep:
+	@$(CONFIGURE) release
+	@$(BUILD) build -j $(JOBS)
+	@BTL_FULL=1 $(CTEST) --timeout 7200 --test-dir build -R 'sweep/'
+
 bench:
 	@$(CONFIGURE) release
 	@$(BUILD) build -j $(JOBS) --target product benches
@@ -105,4 +112,4 @@ deps-%:
 	@[ "$(DEPS)" = no ] || sh tools/install-deps.sh $*
 
 .NOTPARALLEL:
-.PHONY: all test demo release-tests asan tsan clang debug growth bench bench-peers fuzz lint format ci install clean help
+.PHONY: all test demo release-tests asan tsan clang debug growth sweep bench bench-peers fuzz lint format ci install clean help

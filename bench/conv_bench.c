@@ -20,8 +20,10 @@ static void conv_products_work(void *arg) {
     const conv_products *p = arg;
     for (int b = 0; b < p->batch; b++) {
         float *y = p->y + (size_t)b * (size_t)(p->maps * p->area);
-        if (p->which == 0) p->sgemm(101, 111, 111, p->maps, p->area, p->depth, 1, p->k, p->depth, p->columns, p->area, 0, y, p->area);
-        else if (p->which == 1) p->sgemm(101, 112, 111, p->depth, p->area, p->maps, 1, p->k, p->depth, y, p->area, 0, p->columns, p->area);
+        if (p->which == 0)
+            p->sgemm(101, 111, 111, p->maps, p->area, p->depth, 1, p->k, p->depth, p->columns, p->area, 0, y, p->area);
+        else if (p->which == 1)
+            p->sgemm(101, 112, 111, p->depth, p->area, p->maps, 1, p->k, p->depth, y, p->area, 0, p->columns, p->area);
         else p->sgemm(101, 111, 112, p->maps, p->depth, p->area, 1, y, p->area, p->columns, p->area, 0, p->k, p->depth);
     }
 }
@@ -35,7 +37,12 @@ static float *conv_floats(size_t n) {
 
 static double conv_limit(bench_sgemm sgemm, const conv_layer *l, int out, int which) {
     if (!sgemm) return 0;
-    conv_products p = { .sgemm = sgemm, .batch = l->batch, .maps = l->maps, .area = out * out, .depth = l->channels * l->kernel * l->kernel, .which = which };
+    conv_products p = { .sgemm = sgemm,
+                        .batch = l->batch,
+                        .maps = l->maps,
+                        .area = out * out,
+                        .depth = l->channels * l->kernel * l->kernel,
+                        .which = which };
     p.k = conv_floats((size_t)(p.maps * p.depth));
     p.y = conv_floats((size_t)p.batch * (size_t)(p.maps * p.area));
     p.columns = conv_floats((size_t)(p.depth * p.area));
@@ -55,8 +62,12 @@ static void conv_run(bench_sgemm sgemm, const conv_layer *l) {
     snprintf(y, sizeof y, "f32[%d, %d, %d, %d]", l->batch, l->maps, out, out);
     for (int which = 0; which < 3; which++) {
         if (which == 0) snprintf(text, sizeof text, "input x: %s\ninput k: %s\noutput y = conv2d(x, k)\n", x, k);
-        if (which == 1) snprintf(text, sizeof text, "input y: %s\ninput k: %s\noutput x = conv2d_dx(y, k, size=[%d, %d])\n", y, k, l->size, l->size);
-        if (which == 2) snprintf(text, sizeof text, "input x: %s\ninput y: %s\noutput k = conv2d_dk(x, y, size=[%d, %d])\n", x, y, l->kernel, l->kernel);
+        if (which == 1)
+            snprintf(text, sizeof text, "input y: %s\ninput k: %s\noutput x = conv2d_dx(y, k, size=[%d, %d])\n", y, k,
+                     l->size, l->size);
+        if (which == 2)
+            snprintf(text, sizeof text, "input x: %s\ninput y: %s\noutput k = conv2d_dk(x, y, size=[%d, %d])\n", x, y,
+                     l->kernel, l->kernel);
         bench_program p = bench_compile(text, NULL);
         bench_arguments(&p, 2);
         bench_call(&p);

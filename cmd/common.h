@@ -92,6 +92,7 @@ int verb_run(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_print(int argc, char **argv);
 int verb_grad(int argc, char **argv);
+int verb_emit_c(int argc, char **argv);
 int verb_ops(int argc, char **argv);
 int verb_rules(int argc, char **argv);
 int verb_cache(int argc, char **argv);

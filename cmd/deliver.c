@@ -49,11 +49,26 @@ static void deliver_rename_in_message(const deliver *d, btl_error *err) {
     if (at) memmove(at + keep, at + skip, strlen(at + skip) + 1);
 }
 
+/* The path aside of a file that will be named so. */
+static char *deliver_add(deliver *d, char *name) {
+    d->names = cmd_realloc(d->names, (size_t)(d->n + 1) * sizeof *d->names);
+    d->names[d->n++] = name;
+    return cmd_format("%s/%s", d->temporary, name);
+}
+
+int deliver_write_text(deliver *d, const char *name, const char *text, size_t length) {
+    char *path = deliver_add(d, cmd_format("%s", name));
+    FILE *f = fopen(path, "wb");
+    int failed = f ? 0 : errno;
+    if (f && fwrite(text, 1, length, f) != length) failed = errno;
+    if (f && fclose(f) != 0 && !failed) failed = errno;
+    free(path);
+    return failed ? cmd_fail(d->c, BTL_EIO, "%s/%s: cannot be written: %s", d->dir, name, cmd_reason(failed)) : 0;
+}
+
 int deliver_write(deliver *d, const char *name, const btl_array *a) {
     btl_error err = { 0 };
-    char *path = cmd_format("%s/%s.npy", d->temporary, name);
-    d->names = cmd_realloc(d->names, (size_t)(d->n + 1) * sizeof *d->names);
-    d->names[d->n++] = cmd_format("%s.npy", name);
+    char *path = deliver_add(d, cmd_format("%s.npy", name));
     btl_status status = btl_npy_write(d->c->ctx, path, a, &err);
     free(path);
     if (status == BTL_OK) return 0;
@@ -61,7 +76,21 @@ int deliver_write(deliver *d, const char *name, const btl_array *a) {
     return cmd_fail_error(d->c, &err);
 }
 
+/* What could be in the way is looked for before the first file gets its name. */
+static int deliver_check_names(const deliver *d) {
+    for (int i = 0; i < d->n; i++) {
+        char *to = cmd_format("%s/%s", d->dir, d->names[i]);
+        struct stat st;
+        int code = stat(to, &st) == 0 && S_ISDIR(st.st_mode) ? cmd_fail(d->c, BTL_EIO, "%s: cannot be written: a folder has that name", to) : 0;
+        free(to);
+        if (code) return code;
+    }
+    return 0;
+}
+
 int deliver_commit(deliver *d) {
+    int in_the_way = deliver_check_names(d);
+    if (in_the_way) return in_the_way;
     for (int i = 0; i < d->n; i++) {
         char *from = cmd_format("%s/%s", d->temporary, d->names[i]), *to = cmd_format("%s/%s", d->dir, d->names[i]);
         int failed = rename(from, to) ? errno : 0;

@@ -11,14 +11,16 @@ typedef struct deliver {
     char *temporary;   /* a folder in it, NULL: not there */
     bool made;         /* the folder is ours */
     int n;             /* files in the temporary folder */
-    char **names;      /* NAME.npy */
+    char **names;      /* of files */
 } deliver;
 
 /* Makes the folder if it is missing and a temporary one in it: whether they can be written is known
  * before the work begins. `dir` NULL does nothing. 0 or the exit code after a message. */
 int deliver_begin(deliver *d, const cmd *c, const char *dir);
-/* Writes an array aside. */
+/* Writes an array aside, as NAME.npy. */
 int deliver_write(deliver *d, const char *name, const btl_array *a);
+/* Writes a text aside, as the file NAME. */
+int deliver_write_text(deliver *d, const char *name, const char *text, size_t length);
 /* Gives all files their names. */
 int deliver_commit(deliver *d);
 /* Removes what was not committed, and frees. */

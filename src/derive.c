@@ -141,14 +141,15 @@ btl_status btl_jacobian(btl_graph *g, btl_var *y, int n, btl_var *const *wrt, bt
     return derive_call(&a, n, 0, derive_jacobian);
 }
 
-/* A gradient that does not depend on its variable is that of a linear cost: its Hessian is zero. */
+/* Forward over reverse, as is usual. A gradient that does not depend on its variable is that of a linear cost: its
+ * Hessian is zero. */
 static btl_status derive_hessian(void *arg) {
     derive_args *a = arg;
     btl_var *cost, **d = BTL_ARRAY(&a->g->arena, btl_var *, a->n + 1);
     BTL_TRY(derive_stable(a, &cost));
     BTL_TRY(btl_grad_reverse(a->g, "hessian", cost, a->n, a->wrt, a->how, d));
     for (int i = 0; i < a->n; i++)
-        BTL_TRY(btl_grad_jacobian(a->g, "hessian", BTL_JACOBIAN_CHEAPER, d[i], 1, &a->wrt[i], BTL_DISCONNECTED_ZERO, &a->out[i]));
+        BTL_TRY(btl_grad_jacobian(a->g, "hessian", BTL_JACOBIAN_COLUMNS, d[i], 1, &a->wrt[i], BTL_DISCONNECTED_ZERO, &a->out[i]));
     return BTL_OK;
 }
 

@@ -9,7 +9,7 @@ row, the coefficients (lowest degree first, as C99 hexadecimal constants) and lo
 Method: the Remez exchange (Remez 1934; Muller et al., Handbook of Floating-Point Arithmetic, 2nd ed., ch. 10) on a
 fixed grid of Chebyshev points, in multiple precision.  Coefficients are rounded one at a time from the lowest degree
 upwards, and the remaining ones are fitted again to what is left, so that the rounding of the ones that matter most is
-made good by the others.  Nothing is random: the same mpmath gives the same digits.
+made good by the others.  QUOTIENTS holds rational functions of one shape.  Nothing is random: the same mpmath gives the same digits.
 
     vecmath_coefficients.py            all rows (some minutes)
     vecmath_coefficients.py expf logf  some rows
@@ -126,13 +126,6 @@ SQ = sqrt(mpf(2))
 QP = (pi / 4 * mpf('1.004')) ** 2      # r^2 after the reduction by pi/2
 S2 = ((SQ - 1) / (SQ + 1)) ** 2 * mpf('1.0001')
 PSI0 = findroot(digamma, mpf('1.4616321449683623413'))
-ERFC_K = mpf(2)
-
-
-def erfcx_g(q):
-    """erfcx(x) (x + K) as a function of q = (x - K)/(x + K) (Shepherd & Laframboise 1981)."""
-    x = ERFC_K * (1 + q) / (1 - q)
-    return exp(x * x) * erfc(x) * (x + ERFC_K)
 
 
 GELU_K = mpf(4)
@@ -158,7 +151,7 @@ def psi_tail(z):
     return (digamma(x) - log(x) + 1 / (2 * x)) / z
 
 
-def q_of(x, k=ERFC_K):
+def q_of(x, k):
     return (mpf(x) - k) / (mpf(x) + k)
 
 
@@ -204,8 +197,9 @@ TABLE = {
     # log2 erfc(a) = p(a)
     'erff_tail': (7, 24, 0.92, 3.95, lambda a: log(erfc(a)) / LN2, lambda a: erfc(a) / erf(a) * LN2),
     'erf_tail': (19, 53, 0.92, 5.95, lambda a: log(erfc(a)) / LN2, lambda a: erfc(a) / erf(a) * LN2),
-    # erfcx(x) = g(q)/(x + K), q = (x - K)/(x + K)
-    'erfc': (24, 53, q_of(0.46), q_of(27.4), erfcx_g, lambda q: 1 / erfcx_g(q)),
+    # the same, for erfc x = 1 - x - x p(z)
+    'erfcf': (6, 24, 0, mpf('0.77') ** 2, lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: sqrt(z) / erfc(sqrt(z))),
+    'erfc': (10, 53, 0, mpf('0.66') ** 2, lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: sqrt(z) / erfc(sqrt(z))),
     # 1 - Phi(x) = e^(-x^2/2) g(q)/(x + K)
     'geluf': (10, 24, q_of(0, GELU_K), q_of(14.6, GELU_K), gelu_g, lambda q: 1 / gelu_g(q)),
     'gelu': (23, 53, q_of(0, GELU_K), q_of(38.7, GELU_K), gelu_g, lambda q: 1 / gelu_g(q)),
@@ -217,6 +211,72 @@ TABLE = {
                 lambda v: (v + 1.5 - PSI0) / digamma(v + 1.5)),
     'digamma_tail': (7, 53, mpf(1) / 10**9, mpf(1) / 36, psi_tail, lambda z: z / digamma(1 / sqrt(z))),
 }
+
+
+# name: (n, bits, lo, hi, factor, function): factor f(x) = q(x) / (x q(x) + p(x)), q of degree n with 1 in front, p of
+# degree n-1, with the least relative error.  Where f(x) falls like 1/x, x q(x) outweighs p(x), and the rounding errors
+# of q cancel.  The factor is the one unknown that is left: those here were found by trying, the error is least there.
+QUOTIENTS = {
+    # 2 e^-k erfcx(x); k, not the factor, is what the code adds to x^2
+    'erfcf_tail': (4, 24, '0.74', '10.1', 2 * exp(-mpf(float.fromhex('0x1.eeb90cp-4'))), lambda x: exp(x * x) * erfc(x)),
+    'erfc_tail': (9, 53, '0.64', '27.4', 2 * exp(-mpf(float.fromhex('0x1.eeb95b094c691p-4'))), lambda x: exp(x * x) * erfc(x)),
+}
+
+
+def remez_quotient(grid, target, powers, n, q, p, guess):
+    """The q and p that fit best, given their lowest coefficients; the exchange as in remez.  Linear in both but for the
+    denominator beside the error, which is taken from the step before.  Returns error, q, p and that denominator."""
+    free_q, free_p, best = n - len(q), n - len(p), None
+    count, last = free_q + free_p, len(grid) - 1
+    ref = [round(last * i / count) for i in range(count + 1)]
+
+    def value(coef, i):
+        return sum(c * z for c, z in zip(coef, powers[i]))
+    for turn in range(40):
+        for _ in range(8 if turn < 2 else 3):
+            rows, rhs = [], []
+            for k, i in enumerate(ref):
+                beside = target[i] * grid[i] - 1                   # what q is multiplied by
+                rows.append([beside * z for z in powers[i][len(q):n]] + [target[i] * z for z in powers[i][len(p):n]] +
+                            [(-1) ** k * guess[i] * target[i]])
+                rhs.append(-beside * (value(q, i) + powers[i][n]) - target[i] * value(p, i))
+            sol = solve(rows, rhs)
+            all_q, all_p = q + sol[:free_q] + [mpf(1)], p + sol[free_q:-1]
+            top = [value(all_q, i) for i in range(last + 1)]
+            below = [grid[i] * top[i] + value(all_p, i) for i in range(last + 1)]
+            if min(below) <= 0:
+                break
+            guess = below
+        err = [1 - a / b / t for t, a, b in zip(target, top, below)]
+        worst = max(abs(e) for e in err)
+        if best is None or worst < best[0]:
+            best = (worst, all_q, all_p, guess)
+        peaks = extrema(err, count + 1)
+        if worst <= abs(sol[-1]) * mpf('1.01') or len(peaks) < count + 1:
+            break
+        ref = peaks
+    return best
+
+
+def fit_quotient(name):
+    """q and p, rounded in turn from the lowest coefficients upwards, and the largest relative error."""
+    n, bits, lo, hi, factor, f = QUOTIENTS[name]
+    points, low, high = 48 * n, log1p(mpf(lo)), log1p(mpf(hi))     # Chebyshev points of log(1 + x)
+    grid = [expm1((low + high) / 2 + (high - low) / 2 * cos(pi * (2 * i + 1) / (2 * points))) for i in range(points)]
+    target, powers = [factor * f(x) for x in grid], [[x ** k for k in range(n + 1)] for x in grid]
+    q, p = [], []
+    worst, all_q, all_p, guess = remez_quotient(grid, target, powers, n, q, p, [(x + 1.5) ** (n + 1) for x in grid])
+    while len(p) < n:
+        q.append(round_bits(all_q[len(q)], bits))
+        worst, all_q, all_p, guess = remez_quotient(grid, target, powers, n, q, p, guess)
+        p.append(round_bits(all_p[len(p)], bits))
+        if len(p) < n:
+            worst, all_q, all_p, guess = remez_quotient(grid, target, powers, n, q, p, guess)
+    q.append(mpf(1))
+    worst = max(abs(1 - sum(c * x for c, x in zip(q, z)) / (z[1] * sum(c * x for c, x in zip(q, z)) +
+                                                           sum(c * x for c, x in zip(p, z))) / t)
+                for z, t in zip(powers, target))
+    return q, p, worst
 
 
 def split(x, *bits):
@@ -259,12 +319,18 @@ def main(names):
             print('%-22s' % name, ' '.join(hexfloat(p, bits) for p in split(x, *parts)))
         print('2/pi, 32-bit pieces:', *['0x%x' % c for c in chunks_of_two_over_pi(32, 7)])
         print('2/pi, 26-bit pieces:', *['0x%x' % c for c in chunks_of_two_over_pi(26, 48)])
-    for name in names or TABLE:
+    for name in names or [*TABLE, *QUOTIENTS]:
         if name in TABLE:
             coef, worst = fit(name)
             print('%s: 2^%.1f' % (name, float(log(worst) / LN2)))
             for c in coef:
                 print('    ' + hexfloat(c, TABLE[name][1]))
+        elif name in QUOTIENTS:
+            q, p, worst = fit_quotient(name)
+            print('%s: 2^%.1f' % (name, float(log(worst) / LN2)))
+            for what, coef in ('q', q), ('p', p):
+                for c in coef:
+                    print('  %s ' % what + hexfloat(c, QUOTIENTS[name][1]))
 
 
 if __name__ == '__main__':

@@ -202,7 +202,7 @@ BTL_API btl_var *btl_elu(btl_graph *g, btl_var *x, double alpha);
 
 /** x*Phi(x), Phi the normal distribution: x*erfc(-x/sqrt(2))/2, accurate for large negative x, too. With `approximate`
  * 0.5*x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x^3))), which differs from it by up to 5e-4.
- * Gradient:    dy*(Phi(x) + x*exp(-x*x/2)/sqrt(2*pi)); that of the other expression.   Error: 3 ulp.
+ * Gradient:    dy*(Phi(x) + x*exp(-x*x/2)/sqrt(2*pi)); that of the other expression.   Error: 4 ulp.
  * Source:      Hendrycks & Gimpel (2016), Gaussian Error Linear Units. */
 BTL_API btl_var *btl_gelu(btl_graph *g, btl_var *x, bool approximate);
 

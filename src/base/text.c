@@ -121,7 +121,7 @@ static int text_distance(const char *a, size_t na, const char *b, size_t nb) {
 const char *btl_nearest_name(const char *word, size_t length, int n,
                              const char *(*candidate)(void *arg, int i), void *arg) {
     const char *best = NULL;
-    int limit = length < 3 ? 1 : length < 6 ? 2 : 3, best_distance = limit + 1;
+    int limit = length < 5 ? 1 : length < 6 ? 2 : 3, best_distance = limit + 1;
     if (length == 0 || length > LONGEST_NAME) return NULL;
     for (int i = 0; i < n; i++) {
         const char *name = candidate(arg, i);

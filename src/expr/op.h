@@ -56,6 +56,13 @@ typedef struct btl_vjp {
     btl_var **din;         /* to be filled: NULL stands for "not connected" or not wanted */
 } btl_vjp;
 
+/* A value that is zeros but for a range along one axis, of v's type there: the gradient by a slice. */
+typedef struct btl_part {
+    int axis;
+    const btl_dim *start, *length;
+    btl_var *value;        /* of the whole's rank */
+} btl_part;
+
 /* The other way round: how the outputs move when the inputs do. */
 typedef struct btl_jvp {
     btl_graph *g;
@@ -77,7 +84,8 @@ typedef struct btl_batch {
 /* ---- elementwise ops ---------------------------------------------------------------------- */
 
 /* The scalar function of an elementwise op. `code` is a C expression over $0 $1 $2 (the operands),
- * in which $t is the operands' type name ("f32"), $T its C type, $f the suffix of C's functions
+ * in which $t is the operands' type name ("f32"), $T its C type, $U the type without a sign
+ * in which integers may overflow, $f the suffix of C's functions
  * ("f" for f32, "" for f64) and $r the result's type name; functions btl_… come from vecmath.inc.
  * One text for all dtypes, or different ones for floats, signed, unsigned and bool (NULL: the op
  * does not take that kind). f16 and bf16 compute in f32 and round each result.
@@ -185,8 +193,12 @@ struct btl_op {
     size_t (*workspace)(const btl_exec *x);   /* bytes; data pointers are not yet set */
     /* Its own C text (expr/emit.h). Missing: generated code leaves the node to kernel or eval. */
     btl_status (*emit)(btl_emit *e);
+    /* What it means that it fails at run time, for lists of such codes: "an index is out of range". */
+    const char *fails;
 
     btl_status (*vjp)(btl_vjp *v);
+    /* Is output 0 zeros but for a part? Gradients that are, are put together (grad/parts.c). May be missing. */
+    bool (*part)(btl_graph *g, const btl_node *n, btl_part *out);
     /* Missing: derived, as the vjp of the vjp (grad/forward.c). */
     btl_status (*jvp)(btl_jvp *j);
     /* Missing: of an elementwise op, a reduction, a body it is derived; of others the slices are computed

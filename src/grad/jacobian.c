@@ -4,7 +4,7 @@
  *     forward   column by column:  v -> J . v,  for the unit vectors v of x's shape
  *
  * in either case one graph that takes all unit vectors at once, the identity matrix (batch.h). The way with
- * fewer unit vectors is taken; of symbolic sizes, the one whose number is known.
+ * fewer unit vectors is taken, columns if there are as many; of symbolic sizes, the one whose number is known.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "grad/jacobian.h"
 
@@ -72,7 +72,7 @@ static btl_status jacobian_reverse(jacobian *j) {
     if (!single && nsome) {
         btl_var *units = jacobian_units(g, j->y);
         if (!units) return g->status;
-        BTL_TRY(btl_grad_batch(g, j->who, 1, &u, &units, nsome, some, some));
+        BTL_TRY(btl_grad_batch(g, j->who, true, 1, &u, &units, nsome, some, some));
     }
     for (int i = 0, k = 0; i < j->n; i++) {
         btl_type type = jacobian_type(j, i);
@@ -104,7 +104,7 @@ static btl_status jacobian_forward(jacobian *j, int i) {
     if (column && !single) {
         btl_var *units = jacobian_units(g, x);
         if (!units) return g->status;
-        BTL_TRY(btl_grad_batch(g, j->who, 1, &v, &units, 1, &column, &d));
+        BTL_TRY(btl_grad_batch(g, j->who, true, 1, &v, &units, 1, &column, &d));
         if (d && !(d = jacobian_turn(j, d))) return g->status;
     } else {
         d = column;

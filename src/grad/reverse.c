@@ -22,6 +22,7 @@
 
 #include "bitale/ops.h"
 #include "expr/op.h"
+#include "grad/parts.h"
 #include "ops/helpers.h"
 
 #include <assert.h>
@@ -32,6 +33,7 @@ enum { REVERSE_DEPENDS = 1,  /* on a wrt */
 /* What is known of one variable. */
 typedef struct reverse_slot {
     btl_var *gradient; /* the sum so far; NULL: zero */
+    btl_parts *parts;  /* what waits to be added to it, or NULL */
     unsigned char flags;
 } reverse_slot;
 
@@ -190,8 +192,23 @@ static btl_status reverse_add(reverse *r, const btl_node *n, const btl_var *v, b
     for (int k = 0; k < v->type.rank; k++)
         if (btl_dim_differ(r->g, v->type.dims[k], d->type.dims[k])) return reverse_fail_type(r, n, v, d);
     d = btl_cast_to(r->g, d, v->type.dtype);
+    if (d && d->node->op->part) {
+        if (!s->parts) s->parts = BTL_NEW(&r->g->arena, btl_parts);
+        if (btl_parts_take(r->g, s->parts, &v->type, d)) return BTL_OK;
+    }
     s->gradient = s->gradient ? btl_add(r->g, s->gradient, d) : d;
     return s->gradient ? BTL_OK : r->g->status;
+}
+
+/* Everything has come: the gradient of v, NULL where it is plainly zero. */
+static btl_status reverse_settle(reverse *r, const btl_var *v, btl_var **gradient) {
+    reverse_slot *s = reverse_find(r, v);
+    if (s && s->parts && s->parts->n) {
+        s->gradient = btl_parts_sum(r->g, s->parts, &v->type, s->gradient);
+        if (!s->gradient) return r->g->status;
+    }
+    *gradient = s ? s->gradient : NULL;
+    return BTL_OK;
 }
 
 btl_status btl_grad_fail_missing(btl_graph *g, const char *who, const char *noun, const btl_node *n, const btl_var *v) {
@@ -220,7 +237,7 @@ static btl_status reverse_node(reverse *r, const btl_node *n, const reverse_buff
     btl_var *flows = NULL, *wanted = NULL;
     for (int o = 0; o < n->nout; o++) {
         b->out[o] = &n->out[o];
-        b->dout[o] = reverse_find(r, &n->out[o])->gradient;
+        BTL_TRY(reverse_settle(r, &n->out[o], &b->dout[o]));
         if (b->dout[o]) flows = &n->out[o];
     }
     reverse_reach(r, n);
@@ -260,7 +277,9 @@ static btl_status reverse_backward(reverse *r) {
         reverse_slot *from = reverse_find(r, &e->node->out[0]), *to = reverse_find(r, e->body);
         if (!to || !(to->flags & REVERSE_DEPENDS)) continue; /* the body does not use what it was given */
         if (from->flags & REVERSE_REACHED) to->flags |= REVERSE_REACHED;
-        if (from->gradient) BTL_TRY(reverse_add(r, e->node, e->body, from->gradient));
+        btl_var *d;
+        BTL_TRY(reverse_settle(r, &e->node->out[0], &d));
+        if (d) BTL_TRY(reverse_add(r, e->node, e->body, d));
     }
     return BTL_OK;
 }
@@ -297,7 +316,8 @@ static btl_status reverse_run(reverse *r, btl_var **out, bool *connected) {
     for (int i = 0; i < l->n; i++) {
         const reverse_slot *s = reverse_find(r, l->wrt[i]);
         connected[i] = s && (s->flags & REVERSE_REACHED);
-        out[i] = connected[i] ? s->gradient : NULL;
+        r->g->here = l->wrt[i]->node->places;
+        BTL_TRY(reverse_settle(r, l->wrt[i], &out[i]));
     }
     return BTL_OK;
 }

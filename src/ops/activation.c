@@ -81,7 +81,7 @@ static btl_var *gelu_build(btl_graph *g, const btl_op *op, int nin, btl_var *con
 
 ELEM_REAL1(gelu, activation_gelu(a))
 ELEM_VJP1(gelu, btl_mul(g, dy, gelu_slope(g, x)))
-ELEM_TEXT(gelu, .code_float = "btl_gelu$f($0)", .real = gelu_real, .max_ulp = 3, .cost = 30)
+ELEM_TEXT(gelu, .code_float = "btl_gelu$f($0)", .real = gelu_real, .max_ulp = 4, .cost = 30)
 ELEM_OP(gelu, 1, "gelu(x, approximate=false)", "x times the normal distribution's Phi(x)", .promote = PROMOTE_REAL, .vjp = gelu_vjp,
         .build = gelu_build, .nparams = 1, .params = activation_gelu_params, .samples = btl_samples_float_1)
 

@@ -196,38 +196,80 @@ static void argreduce_emit_empty(btl_emit *e, const btl_loops *line) {
         btl_emit_text(e, "if (%s == 0 && %s != 0) return 1;\n", btl_extent_text(e, count), btl_emit_elems(e, btl_emit_out(e, 0)));
 }
 
-/* "!(v <= best)" is true of a NaN as well; nothing is behind the first one. */
-static void argreduce_emit_line(btl_emit *e, btl_loops *line, const char *first, bool max) {
+enum { ARGREDUCE_FEW = 32, ARGREDUCE_BLOCK = 64, ARGREDUCE_TILE = 64 };
+
+/* How elements are read and compared: "!(v <= best)" is true of a NaN as well; nothing is behind the first one. */
+typedef struct argreduce_text { btl_emit *e; btl_dtype dtype; bool is_float, half; const char *stored, *type, *compare; } argreduce_text;
+
+static argreduce_text argreduce_text_of(btl_emit *e, bool max) {
     btl_dtype dtype = btl_emit_type(e, 0)->dtype;
-    bool is_float = btl_dtype_kind(dtype) == 'f', half = argreduce_is_half(dtype);
-    const char *type = half ? "float" : btl_emit_ctype(dtype), *compare = max ? "<=" : ">=";
-    const char *value = btl_emit_format(e, "p[%s]", btl_loops_at(line, "0", 0, 0, line->n)), *start = "p[0]";
-    if (half) value = btl_loops_cast(e, dtype, BTL_F32, value), start = btl_loops_cast(e, dtype, BTL_F32, start);
-    btl_emit_text(e, "const %s *p = %s;\n%s best = %s;\nint64_t at = 0;\n", btl_emit_ctype(dtype), first, type, start);
-    if (line->n == 1) {
-        btl_emit_text(e, "for (int64_t j0 = 1; j0 < %s%s; j0++) {\nconst %s v = %s;\nif (!(v %s best)) best = v, at = j0;\n}\n",
-                      btl_extent_text(e, line->v[0].count), is_float ? " && best == best" : "", type, value, compare);
-    } else {
-        btl_emit_text(e, "int64_t k = 0;\n");
+    bool half = argreduce_is_half(dtype);
+    return (argreduce_text){ e, dtype, btl_dtype_kind(dtype) == 'f', half, btl_emit_ctype(dtype), half ? "float" : btl_emit_ctype(dtype), max ? "<=" : ">=" };
+}
+
+static const char *argreduce_value(const argreduce_text *t, const char *element) { return t->half ? btl_loops_cast(t->e, t->dtype, BTL_F32, element) : element; }
+
+/* Of a line of many elements, blocks are first looked over as a whole, which vectors do: few have something better. */
+static void argreduce_emit_blocks(const argreduce_text *t, const char *count, const char *value) {
+    btl_emit_text(t->e,
+                  "for (int64_t s = 1; s < %s%s; s += %d) {\nconst int64_t end = %s - s < %d ? %s : s + %d;\nint more = 0;\n"
+                  "BTL_SIMD_OR(more) for (int64_t j0 = s; j0 < end; j0++) more |= !(%s %s best);\nif (!more) continue;\n"
+                  "for (int64_t j0 = s; j0 < end%s; j0++) {\nconst %s v = %s;\nif (!(v %s best)) best = v, at = j0;\n}\n}\n",
+                  count, t->is_float ? " && best == best" : "", ARGREDUCE_BLOCK, count, ARGREDUCE_BLOCK, count, ARGREDUCE_BLOCK, value, t->compare,
+                  t->is_float ? " && best == best" : "", t->type, value, t->compare);
+}
+
+static void argreduce_emit_line(const argreduce_text *t, btl_loops *line, const char *first) {
+    const char *value = argreduce_value(t, btl_emit_format(t->e, "p[%s]", btl_loops_at(line, "0", 0, 0, line->n))), *count = btl_extent_text(t->e, line->v[0].count);
+    int64_t known;
+    btl_emit_text(t->e, "const %s *p = %s;\n%s best = %s;\nint64_t at = 0;\n", t->stored, first, t->type, argreduce_value(t, "p[0]"));
+    if (line->n > 1) {
+        btl_emit_text(t->e, "int64_t k = 0;\n");
         btl_loops_open(line, 0, line->n);
-        btl_emit_text(e, "const %s v = %s;\nif (%s!(v %s best)) best = v, at = k;\nk++;\n", type, value, is_float ? "best == best && " : "", compare);
+        btl_emit_text(t->e, "const %s v = %s;\nif (%s!(v %s best)) best = v, at = k;\nk++;\n", t->type, value, t->is_float ? "best == best && " : "", t->compare);
         btl_loops_close(line, line->n);
+    } else if (btl_dim_is_const(line->v[0].count.known, &known) && known <= ARGREDUCE_FEW) {
+        btl_emit_text(t->e, "for (int64_t j0 = 1; j0 < %s%s; j0++) {\nconst %s v = %s;\nif (!(v %s best)) best = v, at = j0;\n}\n", count,
+                      t->is_float ? " && best == best" : "", t->type, value, t->compare);
+    } else {
+        argreduce_emit_blocks(t, count, value);
     }
-    btl_emit_text(e, "*y++ = at;\n");
+    btl_emit_text(t->e, "*y++ = at;\n");
+}
+
+/* Lines that lie beside one another, in tiles of so many. */
+static void argreduce_emit_columns(const argreduce_text *t, btl_loops *all, btl_loops *line) {
+    btl_emit *e = t->e;
+    int last = all->n - 1;
+    const char *columns = btl_extent_text(e, all->v[last].count), *count = btl_extent_text(e, line->v[0].count);
+    btl_loops_open(all, 0, last);
+    btl_emit_text(e, "for (int64_t c0 = 0; c0 < %s; c0 += %d) {\nconst int64_t width = %s - c0 < %d ? %s - c0 : %d;\nconst %s *p = %s + c0;\n%s best[%d];\nint64_t at[%d];\n", columns,
+                  ARGREDUCE_TILE, columns, ARGREDUCE_TILE, columns, ARGREDUCE_TILE, t->stored, btl_loops_at(all, "x0", 0, 0, last), t->type, ARGREDUCE_TILE, ARGREDUCE_TILE);
+    btl_emit_text(e, "for (int64_t c = 0; c < width; c++) best[c] = %s, at[c] = 0;\n", argreduce_value(t, "p[c]"));
+    btl_emit_text(e, "for (int64_t j0 = 1; j0 < %s; j0++) {\nconst %s *v = p + j0 * (%s);\nBTL_SIMD for (int64_t c = 0; c < width; c++) {\nconst %s u = %s, b = best[c];\n", count,
+                  t->stored, btl_extent_text(e, line->v[0].step[0]), t->type, argreduce_value(t, "v[c]"));
+    btl_emit_text(e, "const int better = %s!(u %s b);\nbest[c] = better ? u : b, at[c] = better ? j0 : at[c];\n}\n}\n", t->is_float ? "(b == b) & " : "", t->compare);
+    btl_emit_text(e, "for (int64_t c = 0; c < width; c++) *y++ = at[c];\n}\n");
+    btl_loops_close(all, last);
 }
 
 static btl_status argreduce_emit(btl_emit *e, bool max) {
     const btl_param *axes = btl_param_of(e->node->op, e->params, "axis");
     int rank = btl_emit_type(e, 0)->rank, axis = axes->axes.n < 0 ? -1 : axes->axes.v[0] + (axes->axes.v[0] < 0 ? rank : 0);
     btl_loops all = btl_loops_begin(e, 1, 'i'), line = btl_loops_begin(e, 1, 'j');
+    argreduce_text t = argreduce_text_of(e, max);
     for (int k = 0; k < rank; k++)
         btl_loops_add(axis < 0 || axis == k ? &line : &all, btl_extent_dim(e, 0, k), btl_extent_stride(e, 0, k), btl_extent_const(e, 0));
-    btl_loops_merge(&line);
+    btl_loops_merge(&line), btl_loops_merge(&all);
     argreduce_emit_empty(e, &line);
     btl_emit_text(e, "int64_t *y = y0;\n");
+    if (line.n == 1 && all.n && btl_extent_is(all.v[all.n - 1].step[0], 1)) {
+        argreduce_emit_columns(&t, &all, &line);
+        return BTL_OK;
+    }
     btl_loops_open(&all, 0, all.n);
     btl_emit_text(e, "{\n");
-    if (line.n) argreduce_emit_line(e, &line, btl_loops_at(&all, "x0", 0, 0, all.n), max);
+    if (line.n) argreduce_emit_line(&t, &line, btl_loops_at(&all, "x0", 0, 0, all.n));
     else btl_emit_text(e, "*y++ = 0;\n");
     btl_emit_text(e, "}\n");
     btl_loops_close(&all, all.n);
@@ -251,7 +293,7 @@ static const char *const argreduce_samples[] = {
         .name = #name_, .doc = doc_, .signature = #name_ "(x, axis=none, keepdims=false)", .version = 1, \
         .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_CAN_FAIL, .promote = PROMOTE_NONE, .nparams = 2, \
         .params = btl_reduce_params, .infer = argreduce_infer, .build = argreduce_build, .eval = name_##_eval, \
-        .kernel = name_##_kernel, .emit = name_##_emit, .connected = argreduce_never_connected, .samples = argreduce_samples, \
+        .kernel = name_##_kernel, .emit = name_##_emit, .fails = #name_ " of no elements", .connected = argreduce_never_connected, .samples = argreduce_samples, \
     };                                                                                            \
     btl_var *(btl_##name_)(btl_graph *g, btl_var *x, int naxes, const int *axes, bool keepdims) {              \
         const btl_param params[2] = { { .axes = { naxes, axes } }, { .i = keepdims } };        \

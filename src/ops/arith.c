@@ -76,20 +76,20 @@ static int64_t arith_pow_signed(int64_t base, int64_t exponent) {
 ELEM_REAL2(add, arith_sum(a, b))
 ELEM_INT2(add, (uint64_t)a + (uint64_t)b, a + b)
 ELEM_VJP2(add, dy, dy)
-ELEM_TEXT(add, ELEM_CODE_NUMBER("$0 + $1"), .code_bool = "$0 | $1", ELEM_REFS(add), .cost = 1)
+ELEM_TEXT(add, ELEM_CODE_WRAPS("$0 + $1", "($U)$0 + ($U)$1"), .code_bool = "$0 | $1", ELEM_REFS(add), .cost = 1)
 ELEM_OP(add, 2, "add(x, y)", "x + y; on bool: or", .flags = OP_COMMUTATIVE, .promote = PROMOTE_COMMON,
         .vjp = add_vjp, .samples = btl_samples_2)
 
 ELEM_REAL2(sub, arith_sum(a, -b))
 ELEM_INT2(sub, (uint64_t)a - (uint64_t)b, a - b)
 ELEM_VJP2(sub, dy, btl_neg(g, dy))
-ELEM_TEXT(sub, ELEM_CODE_NUMBER("$0 - $1"), ELEM_REFS(sub), .cost = 1)
+ELEM_TEXT(sub, ELEM_CODE_WRAPS("$0 - $1", "($U)$0 - ($U)$1"), ELEM_REFS(sub), .cost = 1)
 ELEM_OP(sub, 2, "sub(x, y)", "x - y", .promote = PROMOTE_COMMON, .vjp = sub_vjp, .samples = btl_samples_number_2)
 
 ELEM_REAL2(mul, arith_product(a, b))
 ELEM_INT2(mul, (uint64_t)a * (uint64_t)b, a * b)
 ELEM_VJP2(mul, btl_mul(g, dy, b), btl_mul(g, dy, a))
-ELEM_TEXT(mul, ELEM_CODE_NUMBER("$0 * $1"), .code_bool = "$0 & $1", ELEM_REFS(mul), .cost = 1)
+ELEM_TEXT(mul, ELEM_CODE_WRAPS("$0 * $1", "($U)$0 * ($U)$1"), .code_bool = "$0 & $1", ELEM_REFS(mul), .cost = 1)
 ELEM_OP(mul, 2, "mul(x, y)", "x * y; on bool: and", .flags = OP_COMMUTATIVE, .promote = PROMOTE_COMMON,
         .vjp = mul_vjp, .samples = btl_samples_2)
 
@@ -152,7 +152,7 @@ ELEM_OP(pow, 2, "pow(x, y)", "x ** y", .promote = PROMOTE_COMMON, .vjp = pow_vjp
 ELEM_REAL1(sqr, arith_product(a, a))
 ELEM_INT1(sqr, (uint64_t)a * (uint64_t)a, a * a)
 ELEM_VJP1(sqr, btl_mul(g, dy, btl_mul(g, NUM(2), x)))
-ELEM_TEXT(sqr, ELEM_CODE_NUMBER("$0 * $0"), ELEM_REFS(sqr), .cost = 1)
+ELEM_TEXT(sqr, ELEM_CODE_WRAPS("$0 * $0", "($U)$0 * ($U)$0"), ELEM_REFS(sqr), .cost = 1)
 ELEM_OP(sqr, 1, "sqr(x)", "x * x", .promote = PROMOTE_COMMON, .vjp = sqr_vjp, .samples = btl_samples_number_1)
 
 ELEM_REAL1(sqrt, arith_root(a))
@@ -168,13 +168,13 @@ ELEM_REAL_OP(inv, "1 / x", "1 / $0", 0, 4)
 ELEM_REAL1(neg, -a)
 ELEM_INT1(neg, -(uint64_t)a, -a)
 ELEM_VJP1(neg, btl_neg(g, dy))
-ELEM_TEXT(neg, ELEM_CODE_NUMBER("-$0"), ELEM_REFS(neg), .cost = 1)
+ELEM_TEXT(neg, ELEM_CODE_WRAPS("-$0", "0 - ($U)$0"), ELEM_REFS(neg), .cost = 1)
 ELEM_OP(neg, 1, "neg(x)", "-x", .promote = PROMOTE_COMMON, .vjp = neg_vjp, .samples = btl_samples_number_1)
 
 ELEM_REAL1(abs, fabsl(a))
 ELEM_INT1(abs, a < 0 ? -(uint64_t)a : (uint64_t)a, a)
 ELEM_VJP1(abs, btl_mul(g, dy, btl_sign(g, x)))
-ELEM_TEXT(abs, .code_float = "__builtin_fabs$f($0)", .code_signed = "$0 < 0 ? -$0 : $0", .code_unsigned = "$0",
+ELEM_TEXT(abs, .code_float = "__builtin_fabs$f($0)", .code_signed = "($T)($0 < 0 ? 0 - ($U)$0 : ($U)$0)", .code_unsigned = "$0",
           .code_bool = "$0", ELEM_REFS(abs), .cost = 1)
 ELEM_OP(abs, 1, "abs(x)", "magnitude; the least integer wraps to itself", .promote = PROMOTE_COMMON, .vjp = abs_vjp,
         .samples = btl_samples_1)

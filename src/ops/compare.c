@@ -31,9 +31,9 @@ COMPARE(ne, !=, "x != y", OP_COMMUTATIVE)
     ELEM_OP(name, 1, #name "(x)", doc, .promote = PROMOTE_NONE, .connected = btl_never_connected, \
             .samples = btl_samples_1)
 
-COMPARE_TEST(isnan, "is it not a number?", "$0 != $0", "$0 != $0", isnan(a) != 0, 0)
-COMPARE_TEST(isinf, "is it infinite, of either sign?", "($0 == $0) & ($0 - $0 != 0)", "$0 != $0", isinf(a) != 0, 0)
-COMPARE_TEST(isfinite, "is it neither infinite nor NaN?", "$0 - $0 == 0", "$0 == $0", isfinite(a) != 0, 1)
+COMPARE_TEST(isnan, "is it not a number?", "$0 != $0", "$0 & 0", isnan(a) != 0, 0)
+COMPARE_TEST(isinf, "is it infinite, of either sign?", "($0 == $0) & ($0 - $0 != 0)", "$0 & 0", isinf(a) != 0, 0)
+COMPARE_TEST(isfinite, "is it neither infinite nor NaN?", "$0 - $0 == 0", "!($0 & 0)", isfinite(a) != 0, 1)
 
 /* ---- logic of bool ------------------------------------------------------------------------ */
 

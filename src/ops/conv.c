@@ -14,6 +14,7 @@
 #include "ops/conv.h"
 
 #include "base/error.h"
+#include "expr/emit.h"
 #include "expr/operand.h"
 
 extern const btl_op btl_op_conv2d, btl_op_conv2d_dx, btl_op_conv2d_dk;
@@ -65,24 +66,28 @@ static btl_status conv_same(btl_infer *x, const char *what, const btl_dim *a, co
     return BTL_ESHAPE;
 }
 
-static btl_status conv_operands(btl_infer *x, const char *const names[2], const char *const what[2], const char *const letters[2]) {
+static btl_status conv_operands(btl_infer *x, const char *const names[2], const char *const what[2],
+                                const char *const letters[2]) {
     for (int i = 0; i < 2; i++) BTL_TRY(btl_window_rank(x->g, x->in[i], what[i], letters[i]));
     if (x->in[0]->type.dtype == x->in[1]->type.dtype) return BTL_OK;
     return btl_fail(x->g, BTL_EDTYPE, "types differ: %s", conv_both(x, names[0], names[1]));
 }
 
 /* Where a kernel of k fits into an image of n: positions for rows and columns. */
-static btl_status conv_positions(btl_infer *x, const btl_dim *const *n, const btl_dim *const *k, const char *both, const btl_dim **out) {
+static btl_status conv_positions(btl_infer *x, const btl_dim *const *n, const btl_dim *const *k, const char *both,
+                                 const btl_dim **out) {
     const btl_param *s = conv_settings(x->op, x->params);
     const btl_dim *zero = btl_dim_const(x->g, 0), *one = btl_dim_const(x->g, 1);
     const char *larger = btl_arena_printf(&x->g->arena, "the kernel is larger than the image: %s", both);
     for (int i = 0; i < 2; i++) {
         const btl_dim *stride = s[STRIDE].shape.v[i], *padding = s[PADDING].shape.v[i];
-        if (btl_window_at_most(x->g, one, stride, "stride must be at least 1") || btl_window_at_most(x->g, zero, padding, "padding must be at least 0"))
+        if (btl_window_at_most(x->g, one, stride, "stride must be at least 1") ||
+            btl_window_at_most(x->g, zero, padding, "padding must be at least 0"))
             return btl_fail(x->g, BTL_EVALUE, "stride must be at least 1, padding at least 0");
         if (btl_window_positions(x->g, n[i], k[i], stride, padding, larger, &out[i]) == BTL_OK) continue;
         btl_fail(x->g, BTL_ESHAPE, "%s", larger);
-        btl_fail_label(x->g, "%s %s of %s", btl_window_dim_text(x->g, k[i]), i ? "columns" : "rows", btl_window_dim_text(x->g, n[i]));
+        btl_fail_label(x->g, "%s %s of %s", btl_window_dim_text(x->g, k[i]), i ? "columns" : "rows",
+                       btl_window_dim_text(x->g, n[i]));
         btl_fail_hint(x->g, "padding=… adds rows and columns of zeros on every side of the image");
         return BTL_ESHAPE;
     }
@@ -98,7 +103,8 @@ static btl_status conv2d_infer(btl_infer *x) {
     const btl_dim *dims[4] = { a->type.dims[0], k->type.dims[0] };
     if (conv_same(x, "x and k have different numbers of channels", a->type.dims[1], k->type.dims[1], both)) {
         bool swapped = k->type.dims[0] == a->type.dims[1];
-        btl_fail_hint(x->g, swapped ? "k's axes are maps, channels, rows, columns: swapaxes(k, 0, 1) would fit" : "k's axes are maps, channels, rows, columns");
+        btl_fail_hint(x->g, swapped ? "k's axes are maps, channels, rows, columns: swapaxes(k, 0, 1) would fit"
+                                    : "k's axes are maps, channels, rows, columns");
         return BTL_ESHAPE;
     }
     BTL_TRY(conv_positions(x, a->type.dims + 2, k->type.dims + 2, both, dims + 2));
@@ -107,12 +113,14 @@ static btl_status conv2d_infer(btl_infer *x) {
 }
 
 /* The kernel's positions in the image are as many as dy has. */
-static btl_status conv_same_positions(btl_infer *x, const btl_dim *const *n, const btl_dim *const *k, const btl_var *dy, const char *both) {
+static btl_status conv_same_positions(btl_infer *x, const btl_dim *const *n, const btl_dim *const *k, const btl_var *dy,
+                                      const char *both) {
     const btl_dim *positions[2];
     BTL_TRY(conv_positions(x, n, k, both, positions));
     for (int i = 0; i < 2; i++)
-        BTL_TRY(conv_same(x, i ? "the columns of dy do not belong to this size" : "the rows of dy do not belong to this size", dy->type.dims[2 + i],
-                          positions[i], both));
+        BTL_TRY(conv_same(
+            x, i ? "the columns of dy do not belong to this size" : "the rows of dy do not belong to this size",
+            dy->type.dims[2 + i], positions[i], both));
     return BTL_OK;
 }
 
@@ -179,15 +187,23 @@ static btl_status conv2d_dk_vjp(btl_vjp *v) {
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static btl_status conv_read(const btl_exec *x, const btl_operand *images, const btl_operand *kernels, const btl_operand *products, btl_conv *c) {
+static btl_status conv_read(const btl_exec *x, const btl_operand *images, const btl_operand *kernels,
+                            const btl_operand *products, btl_conv *c) {
     const btl_param *s = conv_settings(x->node->op, x->params);
     int64_t stride[2], padding[2];
     BTL_TRY(btl_window_read(x, &s[STRIDE], stride));
     BTL_TRY(btl_window_read(x, &s[PADDING], padding));
     if (stride[0] < 1 || stride[1] < 1) return btl_error_set(x->err, BTL_EVALUE, "stride must be at least 1");
     const int64_t *n = images->dims, *k = kernels->dims, *y = products->dims;
-    *c = (btl_conv){ .x = images, .k = kernels, .y = products, .batch = n[0], .channels = n[1], .maps = k[0], .flip = s[FLIP].i != 0,
-                     .rows = { n[2], k[2], y[2], stride[0], padding[0] }, .columns = { n[3], k[3], y[3], stride[1], padding[1] } };
+    *c = (btl_conv){ .x = images,
+                     .k = kernels,
+                     .y = products,
+                     .batch = n[0],
+                     .channels = n[1],
+                     .maps = k[0],
+                     .flip = s[FLIP].i != 0,
+                     .rows = { n[2], k[2], y[2], stride[0], padding[0] },
+                     .columns = { n[3], k[3], y[3], stride[1], padding[1] } };
     return BTL_OK;
 }
 
@@ -243,8 +259,11 @@ static conv_sum conv_one_pixel(const btl_conv *c, int64_t b, int64_t ch, int64_t
     for (int64_t o = 0; o < c->maps; o++)
         for (int64_t i = 0; i < c->rows.k; i++)
             for (int64_t j = 0; j < c->columns.k; j++) {
-                int64_t u = row + c->rows.padding - i, v = column + c->columns.padding - j, p = u / c->rows.stride, q = v / c->columns.stride;
-                if (u < 0 || v < 0 || u % c->rows.stride || v % c->columns.stride || p >= c->rows.out || q >= c->columns.out) continue;
+                int64_t u = row + c->rows.padding - i, v = column + c->columns.padding - j, p = u / c->rows.stride,
+                        q = v / c->columns.stride;
+                if (u < 0 || v < 0 || u % c->rows.stride || v % c->columns.stride || p >= c->rows.out ||
+                    q >= c->columns.out)
+                    continue;
                 conv_sum_add(&s, c->y, conv_at(c->y, b, o, p, q), c->k, conv_kernel_at(c, o, ch, i, j));
             }
     return s;
@@ -306,7 +325,7 @@ static btl_status conv2d_dk_eval(btl_exec *x) {
 /* ---- kernels ------------------------------------------------------------------------------- */
 
 /* Integers have no BLAS: they take the plain loops of the reference. */
-#define CONV_KERNEL(name, compute)                                                                \
+#define CONV_KERNEL(name, compute, text)                                                                \
     static size_t name##_workspace(const btl_exec *x) {                                           \
         btl_conv c;                                                                               \
         bool is_float = btl_dtype_kind(x->out[0].dtype) == 'f';                                   \
@@ -318,10 +337,11 @@ static btl_status conv2d_dk_eval(btl_exec *x) {
         BTL_TRY(name##_read(x, &c));                                                              \
         compute(x->ctx, &c, x->work);                                                             \
         return BTL_OK;                                                                            \
-    }
-CONV_KERNEL(conv2d, btl_conv_products)
-CONV_KERNEL(conv2d_dx, btl_conv_images)
-CONV_KERNEL(conv2d_dk, btl_conv_kernels)
+    }                                                                                             \
+    static btl_status name##_emit(btl_emit *e) { return text(e, conv_settings(e->node->op, e->params)); }
+CONV_KERNEL(conv2d, btl_conv_products, btl_conv_products_emit)
+CONV_KERNEL(conv2d_dx, btl_conv_images, btl_conv_images_emit)
+CONV_KERNEL(conv2d_dk, btl_conv_kernels, btl_conv_kernels_emit)
 
 /* ---- the ops ------------------------------------------------------------------------------- */
 
@@ -329,26 +349,26 @@ CONV_KERNEL(conv2d_dk, btl_conv_kernels)
 static const char *const conv2d_samples[] = {
     "x: f32[1, 1, 3, 4], w: f32[1, 1, 2, 2]", "x: f64[2, 1, 4, 3], w: f64[2, 1, 2, 3]", "x: f64[1, 2, 3, 3], w: f64[3, 2, 1, 1]",
     "x: f64[1, 1, 3, 3], w: f64[2, 1, 3, 3]", "x: f64[2, 2, 2, 3], w: f64[1, 2, 2, 1] | flip=true",
-    "x: f64[1, 1, 5, 5], w: f64[2, 1, 2, 3] | stride=2", "x: f64[1, 1, 5, 4], w: f64[1, 1, 3, 2] | stride=[2, 1], padding=[1, 0], flip=true",
-    "x: f64[1, 2, 2, 3], w: f64[2, 2, 3, 3] | padding=1", "x: f64[1, 1, 2, 2], w: f64[1, 1, 2, 2] | padding=[3, 2], stride=[3, 1]",
-    "x: f64[1, 1, 4, 4], w: f64[1, 1, 1, 1] | stride=3", "x: f64[0, 2, 3, 3], w: f64[2, 2, 2, 2]", "x: f64[2, 0, 3, 3], w: f64[2, 0, 2, 2]",
-    "x: f64[2, 2, 3, 3], w: f64[0, 2, 2, 2]", "x: f64[1, 1, 0, 2], w: f64[1, 1, 2, 2] | padding=1",
-    "x: f32[3, 2, 7, 6], w: f32[4, 2, 3, 2]", "x: f32[20, 1, 5, 5], w: f32[3, 1, 2, 2]", "x: f32[2, 1, 20, 21], w: f32[2, 1, 3, 5]",
+    "x: f64[1, 1, 5, 5], w: f64[2, 1, 2, 3] | stride=2",
+    "x: f64[1, 1, 5, 4], w: f64[1, 1, 3, 2] | stride=[2, 1], padding=[1, 0], flip=true",
+    "x: f64[1, 2, 2, 3], w: f64[2, 2, 3, 3] | padding=1", "x: f64[0, 2, 3, 3], w: f64[2, 2, 2, 2]",
+    "x: f64[2, 0, 3, 3], w: f64[2, 0, 2, 2]", "x: f64[1, 1, 0, 2], w: f64[1, 1, 2, 2] | padding=1",
+    "x: f32[60, 1, 3, 3], w: f32[3, 1, 2, 2]", "x: f32[2, 1, 20, 21], w: f32[2, 1, 3, 5]",
     "x: f64[3, 2, 9, 8], w: f64[4, 2, 3, 3] | stride=[3, 2], padding=[2, 1]", "x: f32[2, 3, 17, 16], w: f32[4, 3, 1, 1]",
     "x: f16[3, 2, 5, 5], w: f16[2, 2, 2, 3]", "x: bf16[2, 2, 5, 5], w: bf16[2, 2, 2, 3] | padding=1, flip=true",
-    "x: f16[1, 1, 18, 18], w: f16[2, 1, 2, 2]", "x: i32[2, 2, 4, 4], w: i32[2, 2, 2, 3]", "x: i8[1, 2, 4, 4], w: i8[2, 2, 3, 3] | padding=1",
-    "x: bool[2, 1, 4, 4], w: bool[2, 1, 2, 2]", "x: i32[1, 1, 3, 3], w: f32[1, 1, 2, 2]",
+    "x: i32[2, 2, 4, 4], w: i32[2, 2, 2, 3]", "x: bool[2, 1, 4, 4], w: bool[2, 1, 2, 2]", "x: i32[1, 1, 3, 3], w: f32[1, 1, 2, 2]",
     /* its derivatives, as they are printed */
-    "y: f64[1, 2, 2, 2], w: f64[2, 1, 2, 3] | = conv2d_dx(y, w, size=[3, 4])", "y: f64[1, 2, 2, 2], w: f64[2, 1, 2, 3] | = conv2d_dx(y, w, size=[4, 5], stride=2)",
+    "y: f64[1, 2, 2, 2], w: f64[2, 1, 2, 3] | = conv2d_dx(y, w, size=[3, 4])",
     "y: f32[2, 3, 4, 2], w: f32[3, 2, 3, 2] | = conv2d_dx(y, w, size=[5, 5], stride=[2, 3], padding=[2, 1], flip=true)",
-    "y: f32[20, 3, 4, 4], w: f32[3, 2, 2, 2] | = conv2d_dx(y, w, size=[5, 5])", "y: f32[2, 3, 17, 16], w: f32[3, 4, 1, 1] | = conv2d_dx(y, w, size=[17, 16])",
-    "y: f16[3, 2, 4, 4], w: f16[2, 2, 2, 2] | = conv2d_dx(y, w, size=[5, 5])", "y: f64[0, 2, 2, 2], w: f64[2, 1, 2, 3] | = conv2d_dx(y, w, size=[3, 4])",
-    "y: i32[1, 2, 2, 2], w: i32[2, 1, 2, 3] | = conv2d_dx(y, w, size=[3, 4])",
-    "x: f64[2, 1, 3, 3], y: f64[2, 2, 2, 2] | = conv2d_dk(x, y, size=[2, 2])", "x: f64[1, 1, 4, 5], y: f64[1, 2, 2, 2] | = conv2d_dk(x, y, size=[2, 3], stride=2)",
+    "y: f32[20, 3, 4, 4], w: f32[3, 2, 2, 2] | = conv2d_dx(y, w, size=[5, 5])",
+    "y: f32[2, 3, 17, 16], w: f32[3, 4, 1, 1] | = conv2d_dx(y, w, size=[17, 16])",
+    "y: f16[3, 2, 4, 4], w: f16[2, 2, 2, 2] | = conv2d_dx(y, w, size=[5, 5])",
+    "x: f64[2, 1, 3, 3], y: f64[2, 2, 2, 2] | = conv2d_dk(x, y, size=[2, 2])",
     "x: f32[2, 2, 5, 5], y: f32[2, 3, 4, 2] | = conv2d_dk(x, y, size=[3, 2], stride=[2, 3], padding=[2, 1], flip=true)",
-    "x: f32[20, 2, 5, 5], y: f32[20, 3, 4, 4] | = conv2d_dk(x, y, size=[2, 2])", "x: f32[2, 3, 17, 16], y: f32[2, 4, 17, 16] | = conv2d_dk(x, y, size=[1, 1])",
-    "x: f16[30, 2, 4, 4], y: f16[30, 2, 3, 3] | = conv2d_dk(x, y, size=[2, 2])", "x: f64[0, 1, 3, 3], y: f64[0, 2, 2, 2] | = conv2d_dk(x, y, size=[2, 2])",
-    "x: i32[2, 1, 3, 3], y: i32[2, 2, 2, 2] | = conv2d_dk(x, y, size=[2, 2])", NULL,
+    "x: f32[20, 2, 5, 5], y: f32[20, 3, 4, 4] | = conv2d_dk(x, y, size=[2, 2])",
+    "x: f32[2, 3, 17, 16], y: f32[2, 4, 17, 16] | = conv2d_dk(x, y, size=[1, 1])",
+    "x: f16[30, 2, 4, 4], y: f16[30, 2, 3, 3] | = conv2d_dk(x, y, size=[2, 2])",
+    "x: f64[0, 1, 3, 3], y: f64[0, 2, 2, 2] | = conv2d_dk(x, y, size=[2, 2])", NULL,
 };
 
 #define CONV_OP(name_, signature_, doc_, first, ...)                                              \
@@ -356,10 +376,11 @@ static const char *const conv2d_samples[] = {
         .name = #name_, .doc = doc_, .signature = signature_, .version = 1, .min_in = 2, .max_in = 2, .nout = 1, \
         .promote = PROMOTE_COMMON, .nparams = NSETTINGS + 1 - (first), .params = conv_params + (first), .infer = name_##_infer, \
         .build = conv_build, .eval = name_##_eval, .kernel = name_##_kernel, .workspace = name_##_workspace, \
-        .vjp = name_##_vjp, __VA_ARGS__                                                           \
+        .emit = name_##_emit, .fails = "stride must be at least 1", .vjp = name_##_vjp, __VA_ARGS__                                                           \
     };
 CONV_OP(conv2d, "conv2d(x, k, stride=1, padding=0, flip=false)",
-        "cross-correlation of images x[b, c, h, w] with kernels k[o, c, i, j], where all of the kernel lies inside", 1, .samples = conv2d_samples)
+        "cross-correlation of images x[b, c, h, w] with kernels k[o, c, i, j], where all of the kernel lies inside", 1,
+        .samples = conv2d_samples)
 CONV_OP(conv2d_dx, "conv2d_dx(dy, k, size, stride=1, padding=0, flip=false)", "the derivative of conv2d by x, of that size", 0, .flags = OP_HIDDEN)
 CONV_OP(conv2d_dk, "conv2d_dk(x, dy, size, stride=1, padding=0, flip=false)", "the derivative of conv2d by k, of that size", 0, .flags = OP_HIDDEN)
 

@@ -23,4 +23,9 @@ void btl_conv_products(btl_context *ctx, const btl_conv *c, char *work);
 void btl_conv_images(btl_context *ctx, const btl_conv *c, char *work);
 void btl_conv_kernels(btl_context *ctx, const btl_conv *c, char *work);
 
+/* Their texts (conv_emit.c); settings: stride, padding, flip. */
+btl_status btl_conv_products_emit(btl_emit *e, const btl_param *settings);
+btl_status btl_conv_images_emit(btl_emit *e, const btl_param *settings);
+btl_status btl_conv_kernels_emit(btl_emit *e, const btl_param *settings);
+
 #endif

@@ -205,7 +205,7 @@ const btl_op btl_op_arange = {
     .name = "arange", .doc = "start, start + step, ... up to but without stop", .signature = "arange(start=0, stop, step=1, dtype=i64)",
     .version = 1, .min_in = 0, .max_in = 3, .nout = 1, .flags = OP_CAN_FAIL, .nparams = 4, .params = arange_params,
     .infer = arange_infer, .build = arange_build, .eval = arange_eval, .measure = arange_measure, .kernel = arange_kernel,
-    .emit = arange_emit, .connected = create_never_connected, .samples = arange_samples,
+    .emit = arange_emit, .fails = "arange: the step is 0", .connected = create_never_connected, .samples = arange_samples,
 };
 
 /* ---- one value everywhere ----------------------------------------------------------------- */

@@ -102,6 +102,8 @@ extern const char *const btl_samples_bool_1[], *const btl_samples_bool_2[];
 /* The C text is the same for every type. */
 #define ELEM_CODE(text) .code_float = text, .code_signed = text, .code_unsigned = text, .code_bool = text
 #define ELEM_CODE_NUMBER(text) .code_float = text, .code_signed = text, .code_unsigned = text
+/* Integers are computed unsigned and no narrower than int, where C lets overflow wrap. */
+#define ELEM_CODE_WRAPS(text, wrapped) .code_float = text, ELEM_CODE_BITS("($T)(" wrapped ")")
 #define ELEM_CODE_BITS(text) .code_signed = text, .code_unsigned = text
 
 #define ELEM_OP(name_, nin, signature_, doc_, ...)                                                \

@@ -256,5 +256,5 @@ const btl_op btl_op_fused = {
     .params = fused_params,
     .infer = fused_infer,
     .eval = fused_eval_run,
-    .emit = btl_emit_fused,
+    .emit = btl_emit_fused, .fails = "max or min of no elements",
 };

@@ -256,7 +256,7 @@ const btl_op btl_op_subtensor = {
     .name = "subtensor", .doc = "x[ints, slices, newaxis]; a view", .signature = "x[...]", .version = 1, .min_in = 1,
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL | OP_IS_PURE_SHAPE, .nparams = 1, .params = index_params,
     .infer = subtensor_infer, .measure = subtensor_measure, .view = subtensor_view, .views = subtensor_views,
-    .emit = btl_subtensor_emit,
+    .emit = btl_subtensor_emit, .fails = "an index is out of range, or a step is 0",
     .vjp = subtensor_vjp, .connected = subtensor_connected, .batch = subtensor_batch,
     .samples = subtensor_samples,
 };
@@ -610,7 +610,7 @@ const btl_op btl_op_advanced_subtensor = {
     .name = "advanced_subtensor", .doc = "x[integer arrays]", .signature = "x[i, ...]", .version = 1, .min_in = 2,
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL, .nparams = 1, .params = index_params, .infer = advanced_infer,
     .eval = advanced_eval, .kernel = advanced_kernel, .workspace = index_workspace,
-    .emit = btl_advanced_subtensor_emit, .vjp = subtensor_vjp,
+    .emit = btl_advanced_subtensor_emit, .fails = "an index is out of range", .vjp = subtensor_vjp,
     .connected = subtensor_connected, .batch = advanced_batch,
     .samples = advanced_subtensor_samples,
 };
@@ -744,6 +744,41 @@ static btl_var *index_batch_y(const btl_batch *b) {
     return btl_dimshuffle_to(b->g, b->in[1], rank + 1, pattern);
 }
 
+/* Where x[items] begins along the one axis that is cut: an int, or a slice in steps of 1. */
+static bool index_part_start(btl_graph *g, const btl_index_item *item, const btl_dim *n, const btl_dim **start) {
+    const btl_dim *zero = btl_dim_const(g, 0), *at = item->start.dim ? item->start.dim : zero;
+    if (item->start.input >= 0 || item->stop.input >= 0 || item->step.input >= 0) return false;
+    if (item->kind == INDEX_SLICE && item->step.dim && !btl_dim_is(item->step.dim, 1)) return false;
+    if (at->lo < 0 && at->hi >= 0) return false;
+    *start = at->lo >= 0 ? at : btl_dim_max(g, zero, btl_dim_add(g, n, at));
+    return true;
+}
+
+/* y in zeros, where one axis is cut and y fills what is cut out. */
+static bool inc_subtensor_part(btl_graph *g, const btl_node *n, btl_part *out) {
+    const btl_param *p = &n->params[0];
+    const btl_type *x = &n->in[0]->type, *y = &n->in[1]->type;
+    double zero = 1;
+    int cut = -1, pattern[BTL_MAX_RANK];
+    if (n->nin != 2 || p->index.n != x->rank || !btl_var_constant_value(n->in[0], &zero) || zero != 0) return false;
+    for (int i = 0; i < p->index.n; i++) {
+        if (btl_slice_is_full(&p->index.v[i])) continue;
+        if (cut >= 0 || (p->index.v[i].kind != INDEX_INT && p->index.v[i].kind != INDEX_SLICE)) return false;
+        cut = i;
+    }
+    if (cut < 0) return false;
+    bool picked = p->index.v[cut].kind == INDEX_INT;
+    if (y->rank + picked != x->rank || !index_part_start(g, &p->index.v[cut], x->dims[cut], &out->start)) return false;
+    for (int i = 0; i < x->rank; i++) {
+        pattern[i] = !picked || i < cut ? i : i == cut ? -1 : i - 1;
+        if (i != cut && y->dims[pattern[i]] != x->dims[i]) return false; /* y is stretched */
+    }
+    out->axis = cut;
+    out->length = picked ? btl_dim_const(g, 1) : y->dims[cut];
+    out->value = btl_dimshuffle_to(g, n->in[1], x->rank, pattern);
+    return out->value != NULL;
+}
+
 static btl_status index_write_batch(btl_batch *b) {
     btl_param p;
     btl_var **in = btl_arena_copy(&b->g->arena, b->in, (size_t)b->node->nin * sizeof *in);
@@ -764,6 +799,7 @@ const btl_op btl_op_set_subtensor = {
     .signature = "set_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = set_subtensor_eval,
     .kernel = set_subtensor_kernel, .workspace = index_workspace, .emit = btl_set_subtensor_emit,
+    .fails = "an index is out of range, or what is set has other sizes",
     .vjp = set_subtensor_vjp, .connected = index_write_connected, .jvp = btl_jvp_linear, .batch = index_write_batch,
     .samples = set_subtensor_samples,
 };
@@ -779,7 +815,8 @@ const btl_op btl_op_inc_subtensor = {
     .signature = "inc_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = inc_subtensor_eval,
     .kernel = inc_subtensor_kernel, .workspace = index_workspace, .emit = btl_inc_subtensor_emit,
-    .vjp = inc_subtensor_vjp, .connected = index_write_connected, .jvp = btl_jvp_linear, .batch = index_write_batch,
+    .fails = "an index is out of range, or what is added has other sizes",
+    .vjp = inc_subtensor_vjp, .connected = index_write_connected, .part = inc_subtensor_part, .jvp = btl_jvp_linear, .batch = index_write_batch,
     .samples = inc_subtensor_samples,
 };
 
@@ -977,6 +1014,13 @@ btl_var *btl_part_along(btl_graph *g, btl_var *x, int axis, const btl_dim *start
     for (int i = 0; i < axis; i++) items[i] = index_whole;
     items[axis] = (btl_index_arg){ .kind = ARG_SLICE, .start = { start, NULL }, .stop = { btl_dim_add(g, start, length), NULL } };
     return btl_index_build(g, x, axis + 1, items);
+}
+
+btl_var *btl_part_add(btl_graph *g, btl_var *x, const btl_part *part) {
+    btl_index_arg items[BTL_MAX_RANK];
+    for (int i = 0; i < part->axis; i++) items[i] = index_whole;
+    items[part->axis] = (btl_index_arg){ .kind = ARG_SLICE, .start = { part->start, NULL }, .stop = { btl_dim_add(g, part->start, part->length), NULL } };
+    return btl_index_assign(g, x, part->axis + 1, items, part->value, true);
 }
 
 /* ---- take and public builders ------------------------------------------------------------- */

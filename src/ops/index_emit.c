@@ -187,7 +187,10 @@ static void index_emit_move(btl_emit *e, const btl_index_plan *plan, const index
     }
     for (int i = 0; i < l.n + block.n; i++)
         if (btl_extent_is(i < l.n ? l.v[i].count : block.v[i - l.n].count, 0)) return;
-    btl_loops_open(&l, 0, l.n);
+    int last = l.n - 1;
+    btl_loops_open(&l, 0, l.n ? last : 0);
+    if (l.n && reads && block.n == 0) btl_emit_text(e, "BTL_SIMD "); /* single elements, each to a place of its own */
+    btl_loops_open(&l, l.n ? last : 0, l.n);
     const char *place = reads ? "x0" : "y0", *packed = reads ? "y0" : btl_emit_format(e, "x%d", part);
     place = btl_loops_at(&l, place, reads ? 1 : 0, 0, l.n), packed = btl_loops_at(&l, packed, reads ? 0 : 1, 0, l.n);
     btl_emit_text(e, "{\n");
@@ -200,11 +203,12 @@ static void index_emit_move(btl_emit *e, const btl_index_plan *plan, const index
             btl_extent step = btl_extent_stretched(e, input, axis_of[k] - (w->rank - a->rank), w->dims[axis_of[k]]);
             if (!btl_extent_is(step, 0)) at = btl_emit_format(e, btl_extent_is(step, 1) ? "%s + i%d" : "%s + i%d * (%s)", at, k, btl_extent_text(e, step));
         }
+        btl_extent stride = btl_extent_stride(e, base, plan->axis[i]);
+        if (btl_extent_is(stride, 0)) continue;
         btl_emit_text(e, "int64_t at%d = (int64_t)x%d[%s];\n", i, input, at);
         if (btl_dtype_kind(a->dtype) == 'i') btl_emit_text(e, "if (at%d < 0) at%d += %s;\n", i, i, n);
-        btl_extent stride = btl_extent_stride(e, base, plan->axis[i]);
         if (btl_extent_is(stride, 1)) place = btl_emit_format(e, "%s + at%d", place, i);
-        else if (!btl_extent_is(stride, 0)) place = btl_emit_format(e, "%s + at%d * (%s)", place, i, btl_extent_text(e, stride));
+        else place = btl_emit_format(e, "%s + at%d * (%s)", place, i, btl_extent_text(e, stride));
     }
     btl_loops_move(&block, t->dtype, reads ? packed : place, reads ? place : packed, add);
     btl_emit_text(e, "}\n");

@@ -13,6 +13,7 @@
 
 #include "base/context.h"
 #include "bitale/linalg.h"
+#include "ops/support.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -158,65 +159,7 @@ static void la_clear_upper(btl_dtype dtype, int64_t n, const la_matrix *a) {
 
 /* ---- within a block ----------------------------------------------------------------------- */
 
-#define LA_AT(a, i, j) (a)[(i) * row + (j) * column]
-
-/* Each element from those before it in its row and in the diagonal's (Cholesky and Banachiewicz); 0, or the order of
- * the minor that is not positive. */
-#define LA_FACTOR(name, type, root)                                                               \
-    static int64_t name(int64_t n, type *a, int64_t row, int64_t column) {                        \
-        for (int64_t j = 0; j < n; j++) {                                                         \
-            type d = LA_AT(a, j, j);                                                              \
-            for (int64_t k = 0; k < j; k++) d -= LA_AT(a, j, k) * LA_AT(a, j, k);                 \
-            if (!(d > 0)) return j + 1;                                                           \
-            d = root(d);                                                                          \
-            LA_AT(a, j, j) = d;                                                                   \
-            for (int64_t i = j + 1; i < n; i++) {                                                 \
-                type s = LA_AT(a, i, j);                                                          \
-                for (int64_t k = 0; k < j; k++) s -= LA_AT(a, i, k) * LA_AT(a, j, k);             \
-                LA_AT(a, i, j) = s / d;                                                           \
-            }                                                                                     \
-        }                                                                                         \
-        return 0;                                                                                 \
-    }
-LA_FACTOR(la_factor_f32, float, __builtin_sqrtf)
-LA_FACTOR(la_factor_f64, double, __builtin_sqrt)
-
-/* x T^-1 (T lower, backwards) or x T^-T (forwards) for each of m rows x. */
-#define LA_RIGHT_SOLVE(name, type)                                                                \
-    static void name(bool trans, int64_t m, int64_t n, const type *t, int64_t row, int64_t column, type *x, int64_t xrow, \
-                     int64_t xcolumn) {                                                           \
-        for (int64_t r = 0; r < m; r++, x += xrow)                                                \
-            for (int64_t step = 0; step < n; step++) {                                            \
-                int64_t j = trans ? step : n - 1 - step;                                          \
-                type s = x[j * xcolumn];                                                          \
-                for (int64_t k = 0; k < step; k++) {                                              \
-                    int64_t i = trans ? k : n - 1 - k;                                            \
-                    s -= x[i * xcolumn] * (trans ? LA_AT(t, j, i) : LA_AT(t, i, j));              \
-                }                                                                                 \
-                x[j * xcolumn] = s / LA_AT(t, j, j);                                              \
-            }                                                                                     \
-    }
-LA_RIGHT_SOLVE(la_right_f32, float)
-LA_RIGHT_SOLVE(la_right_f64, double)
-
-/* t^-1 x for the k columns of x, by rows; t lower (downwards) or upper (upwards). */
-#define LA_LEFT_SOLVE(name, type)                                                                 \
-    static void name(bool lower, bool unit, int64_t n, int64_t k, const type *t, int64_t row, int64_t column, type *x, int64_t ldx) { \
-        for (int64_t step = 0; step < n; step++) {                                                \
-            int64_t i = lower ? step : n - 1 - step;                                              \
-            type *to = x + i * ldx;                                                               \
-            for (int64_t s = 0; s < step; s++) {                                                  \
-                int64_t j = lower ? s : n - 1 - s;                                                \
-                const type c = LA_AT(t, i, j), *from = x + j * ldx;                               \
-                for (int64_t q = 0; q < k; q++) to[q] -= c * from[q];                             \
-            }                                                                                     \
-            if (unit) continue;                                                                   \
-            const type d = LA_AT(t, i, i);                                                        \
-            for (int64_t q = 0; q < k; q++) to[q] /= d;                                           \
-        }                                                                                         \
-    }
-LA_LEFT_SOLVE(la_left_f32, float)
-LA_LEFT_SOLVE(la_left_f64, double)
+/* Factors and solves of a block are those of support.inc. */
 
 /* Murray's unblocked reverse: l and d lower triangles by rows, n columns; d becomes the gradient by a. Column k of l is
  * root(a_kk - r r'), (a - B r') / root, r and B what stands to the left of it. */
@@ -253,9 +196,9 @@ static void la_right_solve(btl_context *ctx, btl_dtype dtype, bool trans, int64_
         if (dtype == BTL_F32) l->strsm(order, LA_RIGHT, LA_LOWER, op, LA_NON_UNIT, (int)m, (int)n, 1, t->data, ldt, x->data, ldx);
         else l->dtrsm(order, LA_RIGHT, LA_LOWER, op, LA_NON_UNIT, (int)m, (int)n, 1, t->data, ldt, x->data, ldx);
     } else if (dtype == BTL_F32) {
-        la_right_f32(trans, m, n, t->data, t->row, t->column, x->data, x->row, x->column);
+        btl_la_right_f32(trans, m, n, t->data, t->row, t->column, x->data, x->row, x->column);
     } else {
-        la_right_f64(trans, m, n, t->data, t->row, t->column, x->data, x->row, x->column);
+        btl_la_right_f64(trans, m, n, t->data, t->row, t->column, x->data, x->row, x->column);
     }
 }
 
@@ -269,8 +212,8 @@ static int64_t la_factor_blocks(btl_context *ctx, btl_dtype dtype, int64_t n, co
         int64_t size = la_least(LA_PLAIN, n - k), next = k + size;
         la_matrix diagonal = la_part(dtype, a, k, k), below = la_part(dtype, a, next, k);
         btl_matrix factor = la_read(&diagonal);
-        int64_t minor = dtype == BTL_F32 ? la_factor_f32(size, diagonal.data, a->row, a->column)
-                                         : la_factor_f64(size, diagonal.data, a->row, a->column);
+        int64_t minor = dtype == BTL_F32 ? btl_la_factor_f32(size, diagonal.data, a->row, a->column)
+                                         : btl_la_factor_f64(size, diagonal.data, a->row, a->column);
         if (minor) return k + minor;
         la_right_solve(ctx, dtype, true, n - next, size, &factor, &below);
         for (int64_t i = next; i < n; i += LA_PLAIN) {
@@ -391,8 +334,8 @@ static void la_left_blocks(btl_context *ctx, btl_dtype dtype, bool lower, bool u
     for (int64_t step = 0; step < blocks; step++) {
         int64_t start = (lower ? step : blocks - 1 - step) * LA_PLAIN, size = la_least(LA_PLAIN, n - start), end = start + size;
         la_matrix diagonal = la_part(dtype, &all, start, start), here = la_part(dtype, x, start, 0);
-        if (dtype == BTL_F32) la_left_f32(lower, unit, size, k, diagonal.data, t->row, t->column, here.data, x->row);
-        else la_left_f64(lower, unit, size, k, diagonal.data, t->row, t->column, here.data, x->row);
+        if (dtype == BTL_F32) btl_la_left_f32(lower, unit, size, k, diagonal.data, t->row, t->column, here.data, x->row);
+        else btl_la_left_f64(lower, unit, size, k, diagonal.data, t->row, t->column, here.data, x->row);
         la_matrix side = la_part(dtype, &all, lower ? end : 0, start), rest = la_part(dtype, x, lower ? end : 0, 0);
         btl_matrix T = la_read(&side), X = la_read(&here);
         la_minus(ctx, dtype, lower ? n - end : start, k, size, &T, &X, &rest);

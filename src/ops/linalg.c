@@ -17,6 +17,7 @@
 #include "base/context.h"
 #include "expr/operand.h"
 #include "ops/lapack.h"
+#include "ops/linalg_parts.h"
 #include "ops/move.h"
 #include "ops/structure.h"
 
@@ -188,7 +189,7 @@ static const char *const cholesky_samples[] = {
 const btl_op btl_op_cholesky = {
     .name = "cholesky", .doc = "the Cholesky factor of positive definite matrices", .signature = "cholesky(a, lower=true)", .version = 1,
     .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_CAN_FAIL, .nparams = 1, .params = cholesky_params, .infer = cholesky_infer,
-    .build = cholesky_build, .eval = cholesky_eval, .kernel = cholesky_kernel, .vjp = cholesky_vjp, .batch = btl_batch_same,
+    .build = cholesky_build, .eval = cholesky_eval, .kernel = cholesky_kernel, .emit = btl_cholesky_emit, .fails = "a matrix is not positive definite", .vjp = cholesky_vjp, .batch = btl_batch_same,
     .samples = cholesky_samples,
 };
 
@@ -468,7 +469,7 @@ static const char *const solve_samples[] = {
 const btl_op btl_op_solve_triangular = {
     .name = "solve_triangular", .doc = "x with a x = b, a triangular", .signature = "solve_triangular(a, b, lower=true, trans=false, unit=false)",
     .version = 1, .min_in = 2, .max_in = 2, .nout = 1, .flags = OP_CAN_FAIL, .nparams = 3, .params = solve_params, .infer = solve_infer,
-    .build = solve_build, .eval = solve_eval, .kernel = solve_kernel, .workspace = solve_workspace, .vjp = solve_vjp, .batch = solve_batch,
+    .build = solve_build, .eval = solve_eval, .kernel = solve_kernel, .emit = btl_solve_triangular_emit, .fails = "a matrix is singular", .workspace = solve_workspace, .vjp = solve_vjp, .batch = solve_batch,
     .samples = solve_samples,
 };
 

@@ -28,6 +28,7 @@ typedef struct product {
     answer joined;
     const char *joined_if;
     const btl_dim *work;             /* bytes so far */
+    bool has_work;
 } product;
 
 static const char *product_text(product *p, btl_extent x) { return btl_extent_text(p->e, x); }
@@ -123,6 +124,7 @@ static const char *product_room(product *p, btl_extent elems) {
     btl_graph *g = p->e->g;
     int64_t size = strcmp(p->name, "f64") == 0 ? 8 : 4;
     const btl_dim *line = btl_dim_const(g, 64), *at = p->work, *bytes = btl_dim_mul(g, elems.known, btl_dim_const(g, size));
+    p->has_work = true;
     p->work = btl_dim_add(g, at, btl_dim_mul(g, btl_dim_floordiv(g, btl_dim_add(g, bytes, btl_dim_const(g, 63)), line), line));
     if (btl_dim_is(at, 0)) return btl_emit_format(p->e, "(%s *)work", p->type);
     return btl_emit_format(p->e, "(%s *)(void *)((char *)work + %s)", p->type, btl_emit_size(p->e, at));
@@ -236,6 +238,6 @@ btl_status btl_matmul_emit(btl_emit *e) {
     if (btl_dtype_kind(y->dtype) == 'f') product_float(&p, rows, known, p.joined == NO ? p.m : all);
     else product_integer(&p, rows);
     for (; loops; loops--) btl_emit_text(e, "}\n");
-    if (!btl_dim_is(p.work, 0)) btl_emit_work(e, p.work);
+    if (p.has_work) btl_emit_work(e, p.work);
     return BTL_OK;
 }

@@ -16,6 +16,7 @@
 #include "ops/pool.h"
 
 #include "base/error.h"
+#include "expr/emit.h"
 #include "expr/operand.h"
 
 #include <math.h>
@@ -62,23 +63,28 @@ static btl_var *pool_build(btl_graph *g, const btl_op *op, int nin, btl_var *con
 static btl_status pool_check(btl_graph *g, const btl_dim *n, const btl_dim *k, const btl_dim *stride, const btl_dim *padding) {
     const btl_dim *zero = btl_dim_const(g, 0), *one = btl_dim_const(g, 1), *beyond = btl_dim_add(g, padding, one);
     const char *small = "size and stride must be at least 1, padding at least 0";
-    if (btl_window_at_most(g, one, k, small) || btl_window_at_most(g, one, stride, small) || btl_window_at_most(g, zero, padding, small))
+    if (btl_window_at_most(g, one, k, small) || btl_window_at_most(g, one, stride, small) ||
+        btl_window_at_most(g, zero, padding, small))
         return btl_fail(g, BTL_EVALUE, "%s", small);
     if (btl_window_at_most(g, beyond, k, "padding must be smaller than the window"))
-        return btl_fail(g, BTL_EVALUE, "padding must be smaller than the window: %s and %s", btl_window_dim_text(g, padding), btl_window_dim_text(g, k));
-    if (!btl_dim_is(padding, 0) && btl_window_at_most(g, one, n, "the image is empty")) return btl_fail(g, BTL_ESHAPE, "the image is empty");
+        return btl_fail(g, BTL_EVALUE, "padding must be smaller than the window: %s and %s",
+                        btl_window_dim_text(g, padding), btl_window_dim_text(g, k));
+    if (!btl_dim_is(padding, 0) && btl_window_at_most(g, one, n, "the image is empty"))
+        return btl_fail(g, BTL_ESHAPE, "the image is empty");
     return BTL_OK;
 }
 
 static btl_status pool_positions(btl_infer *x, const btl_dim *const *n, const btl_var *v, const btl_dim **out) {
     const btl_param *s = pool_settings(x->op, x->params);
-    const char *larger = btl_arena_printf(&x->g->arena, "the window is larger than the image: %s", btl_window_operand_text(x->g, v, "x"));
+    const char *larger = btl_arena_printf(&x->g->arena, "the window is larger than the image: %s",
+                                          btl_window_operand_text(x->g, v, "x"));
     for (int i = 0; i < 2; i++) {
         const btl_dim *k = s[SIZE].shape.v[i], *stride = s[STRIDE].shape.v[i], *padding = s[PADDING].shape.v[i];
         BTL_TRY(pool_check(x->g, n[i], k, stride, padding));
         if (btl_window_positions(x->g, n[i], k, stride, padding, larger, &out[i]) == BTL_OK) continue;
         btl_fail(x->g, BTL_ESHAPE, "%s", larger);
-        btl_fail_label(x->g, "%s %s of %s", btl_window_dim_text(x->g, k), i ? "columns" : "rows", btl_window_dim_text(x->g, n[i]));
+        btl_fail_label(x->g, "%s %s of %s", btl_window_dim_text(x->g, k), i ? "columns" : "rows",
+                       btl_window_dim_text(x->g, n[i]));
         return BTL_ESHAPE;
     }
     return BTL_OK;
@@ -87,7 +93,8 @@ static btl_status pool_positions(btl_infer *x, const btl_dim *const *n, const bt
 static btl_status pool_infer_float(btl_infer *x) {
     for (int i = 0; i < x->nin; i++)
         if (btl_dtype_kind(x->in[i]->type.dtype) != 'f' || x->in[i]->type.dtype != x->in[0]->type.dtype)
-            return btl_fail(x->g, BTL_EDTYPE, "needs floating-point operands of one type: %s", btl_window_operand_text(x->g, x->in[i], "the operand"));
+            return btl_fail(x->g, BTL_EDTYPE, "needs floating-point operands of one type: %s",
+                            btl_window_operand_text(x->g, x->in[i], "the operand"));
     return BTL_OK;
 }
 
@@ -107,7 +114,8 @@ static btl_status pool_same(btl_infer *x, const btl_var *v, const btl_dim *const
     for (int i = 0; i < 4; i++) {
         if (btl_dims_unify(x->g, v->type.dims[i], dims[i], NULL) == BTL_OK) continue;
         btl_fail(x->g, BTL_ESHAPE, "sizes do not belong together: %s", btl_window_operand_text(x->g, v, "an operand"));
-        btl_fail_label(x->g, "%s and %s along axis %d", btl_window_dim_text(x->g, v->type.dims[i]), btl_window_dim_text(x->g, dims[i]), i);
+        btl_fail_label(x->g, "%s and %s along axis %d", btl_window_dim_text(x->g, v->type.dims[i]),
+                       btl_window_dim_text(x->g, dims[i]), i);
         return BTL_ESHAPE;
     }
     return BTL_OK;
@@ -179,20 +187,27 @@ static bool pool_max_connected(const btl_node *n, int out, int in) {
 
 /* ---- running ------------------------------------------------------------------------------- */
 
+static bool pool_is_of_max(const btl_op *op) { return op == &btl_op_max_pool2d_dx || op == &btl_op_max_pool2d_at; }
+static bool pool_is_to_pixels(const btl_op *op) { return op == &btl_op_max_pool2d_dx || op == &btl_op_mean_pool2d_dx; }
+
 static btl_status pool_read(const btl_exec *x, btl_pool *s) {
     const btl_param *p = pool_settings(x->node->op, x->params);
     const btl_op *op = x->node->op;
-    bool of_max = op == &btl_op_max_pool2d_dx || op == &btl_op_max_pool2d_at;
-    bool to_pixels = op == &btl_op_max_pool2d_dx || op == &btl_op_mean_pool2d_dx;
+    bool of_max = pool_is_of_max(op), to_pixels = pool_is_to_pixels(op);
     int64_t size[2], stride[2], padding[2];
     BTL_TRY(btl_window_read(x, &p[SIZE], size));
     BTL_TRY(btl_window_read(x, &p[STRIDE], stride));
     BTL_TRY(btl_window_read(x, &p[PADDING], padding));
     if (stride[0] < 1 || stride[1] < 1) return btl_error_set(x->err, BTL_EVALUE, "stride must be at least 1");
-    const btl_operand *images = of_max || !to_pixels ? &x->in[0] : &x->out[0], *windows = to_pixels ? &x->in[x->nin - 1] : &x->out[0];
+    const btl_operand *images = of_max || !to_pixels ? &x->in[0] : &x->out[0],
+                      *windows = to_pixels ? &x->in[x->nin - 1] : &x->out[0];
     const int64_t *n = images->dims, *out = windows->dims;
-    *s = (btl_pool){ .x = &x->in[0], .y = of_max ? &x->in[1] : NULL, .v = &x->in[x->nin - 1], .to = &x->out[0],
-                     .rows = { n[2], size[0], out[2], stride[0], padding[0] }, .columns = { n[3], size[1], out[3], stride[1], padding[1] } };
+    *s = (btl_pool){ .x = &x->in[0],
+                     .y = of_max ? &x->in[1] : NULL,
+                     .v = &x->in[x->nin - 1],
+                     .to = &x->out[0],
+                     .rows = { n[2], size[0], out[2], stride[0], padding[0] },
+                     .columns = { n[3], size[1], out[3], stride[1], padding[1] } };
     return BTL_OK;
 }
 
@@ -296,54 +311,59 @@ static size_t pool_workspace(const btl_exec *x) {
     static btl_status name_##_kernel(btl_exec *x) {                                               \
         btl_pool s;                                                                               \
         BTL_TRY(pool_read(x, &s));                                                                \
-        fast(&s, x->work);                                                                        \
+        btl_pool_##fast(&s, x->work);                                                             \
         return BTL_OK;                                                                            \
+    }                                                                                             \
+    static btl_status name_##_emit(btl_emit *e) {                                                 \
+        const btl_op *op = e->node->op;                                                           \
+        return btl_pool_emit(e, #fast, pool_settings(op, e->params), pool_is_of_max(op), pool_is_to_pixels(op)); \
     }                                                                                             \
     const btl_op btl_op_##name_ = {                                                               \
         .name = #name_, .doc = doc_, .signature = signature_, .version = 1, .min_in = nin_, .max_in = nin_, .nout = 1, \
         .nparams = NSETTINGS + 1 - (first), .params = pool_params + (first), .infer = infer_, .build = pool_build, \
-        .eval = name_##_eval, .kernel = name_##_kernel, .workspace = pool_workspace, .vjp = name_##_vjp, __VA_ARGS__ \
+        .eval = name_##_eval, .kernel = name_##_kernel, .workspace = pool_workspace, .emit = name_##_emit, .fails = "stride must be at least 1", \
+        .vjp = name_##_vjp, __VA_ARGS__ \
     };
 
 static const char *const max_pool2d_samples[] = {
     "x: f64[1, 1, 4, 4]", "x: f64[2, 1, 4, 5] | size=[2, 3]", "x: f64[1, 2, 5, 5] | 2", "x: f64[1, 1, 3, 3] | size=[3, 3]",
-    "x: f64[1, 2, 3, 4] | size=1", "x: f64[1, 1, 5, 5] | size=3, stride=1", "x: f64[1, 1, 5, 6] | size=[3, 2], stride=[2, 1], padding=[1, 0]",
-    "x: f64[1, 1, 5, 5] | size=2, stride=3", "x: f64[1, 2, 2, 2] | size=3, padding=2, stride=2", "x: f64[1, 1, 1, 1] | size=3, padding=1",
-    "x: f32[0, 2, 4, 4]", "x: f32[2, 0, 4, 4]", "x: f32[2, 3, 12, 20]", "x: f32[1, 2, 13, 21] | size=[2, 4], stride=[2, 3]",
-    "x: f32[1, 1, 30, 33] | size=3, stride=2, padding=1", "x: f16[1, 2, 6, 6]", "x: bf16[1, 1, 7, 7] | size=3, stride=2, padding=1",
-    "x: i8[1, 2, 6, 6]", "x: i16[1, 1, 4, 4]", "x: i32[1, 1, 5, 5] | size=3, stride=1, padding=1", "x: i64[1, 1, 4, 4]", "x: u8[1, 1, 4, 4]",
-    "x: u16[1, 1, 4, 4]", "x: u32[1, 1, 4, 4]", "x: u64[1, 1, 4, 4]", "x: bool[2, 1, 4, 4]",
+    "x: f64[1, 1, 5, 5] | size=3, stride=1", "x: f64[1, 1, 5, 6] | size=[3, 2], stride=[2, 1], padding=[1, 0]",
+    "x: f64[1, 1, 5, 5] | size=2, stride=3", "x: f64[1, 2, 2, 2] | size=3, padding=2, stride=2", "x: f32[0, 2, 4, 4]",
+    "x: f32[2, 3, 12, 20]", "x: f32[1, 1, 30, 33] | size=3, stride=2, padding=1", "x: f16[1, 2, 6, 6]", "x: i32[1, 1, 4, 4]",
     /* its derivative, where no windows overlap */
     "x: f64[1, 2, 4, 5], v: f64[1, 2, 2, 2] | = max_pool2d_dx(x, max_pool2d(x), v)",
     "x: f32[2, 1, 7, 8], v: f32[2, 1, 2, 4] | = max_pool2d_dx(x, max_pool2d(x, size=[3, 2]), v, size=[3, 2])",
     "x: f16[1, 1, 5, 5], v: f16[1, 1, 3, 3] | = max_pool2d_dx(x, max_pool2d(x, padding=1), v, padding=1)", NULL,
 };
 POOL_OP(max_pool2d, "max_pool2d(x, size=2, stride=none, padding=0)",
-        "the largest of each window of images x[b, c, h, w]; a last incomplete window is dropped; NaN if one is NaN", 1, 1, pool_infer,
-        pool_reference_max, btl_pool_max, .samples = max_pool2d_samples)
-POOL_OP(max_pool2d_dx, "max_pool2d_dx(x, y, dy, size=2, stride=none, padding=0)", "the derivative of y = max_pool2d(x): to every pixel that is y", 3, 1,
-        pool_max_infer, pool_reference_pixel, btl_pool_to_max, .promote = PROMOTE_COMMON, .flags = OP_HIDDEN, .connected = pool_max_connected)
-POOL_OP(max_pool2d_at, "max_pool2d_at(x, y, v, size=2, stride=none, padding=0)", "the sum of v over the pixels where x is y = max_pool2d(x)", 3, 1,
-        pool_max_infer, pool_reference_window, btl_pool_at_max, .promote = PROMOTE_COMMON, .flags = OP_HIDDEN, .connected = pool_max_connected)
+        "the largest of each window of images x[b, c, h, w]; a last incomplete window is dropped; NaN if one is NaN", 1,
+        1, pool_infer, pool_reference_max, max, .samples = max_pool2d_samples)
+POOL_OP(max_pool2d_dx, "max_pool2d_dx(x, y, dy, size=2, stride=none, padding=0)",
+        "the derivative of y = max_pool2d(x): to every pixel that is y", 3, 1, pool_max_infer, pool_reference_pixel,
+        to_max, .promote = PROMOTE_COMMON, .flags = OP_HIDDEN, .connected = pool_max_connected)
+POOL_OP(max_pool2d_at, "max_pool2d_at(x, y, v, size=2, stride=none, padding=0)",
+        "the sum of v over the pixels where x is y = max_pool2d(x)", 3, 1, pool_max_infer, pool_reference_window,
+        at_max, .promote = PROMOTE_COMMON, .flags = OP_HIDDEN, .connected = pool_max_connected)
 
 static const char *const mean_pool2d_samples[] = {
-    "x: f64[1, 1, 4, 4]", "x: f64[2, 1, 4, 5] | size=[2, 3]", "x: f64[1, 2, 5, 5] | 2", "x: f64[1, 1, 3, 3] | size=[3, 3]",
-    "x: f64[1, 1, 5, 5] | size=3, stride=1", "x: f64[1, 1, 5, 6] | size=[3, 2], stride=[2, 1], padding=[1, 0]",
-    "x: f64[1, 1, 5, 5] | size=2, stride=3", "x: f64[1, 2, 2, 2] | size=3, padding=2, stride=2", "x: f64[1, 1, 1, 1] | size=3, padding=1",
-    "x: f32[0, 2, 4, 4]", "x: f32[2, 3, 12, 20]", "x: f32[1, 1, 30, 33] | size=3, stride=2, padding=1", "x: f16[1, 2, 6, 6]",
-    "x: bf16[1, 1, 7, 7] | size=3, stride=2, padding=1", "x: i32[1, 1, 4, 4]",
-    "y: f64[1, 2, 2, 2] | = mean_pool2d_dx(y, image=[5, 4])", "y: f32[1, 1, 3, 5] | = mean_pool2d_dx(y, image=[5, 5], size=[3, 1], stride=[2, 1], padding=[1, 0])",
+    "x: f64[1, 1, 4, 4]", "x: f64[2, 1, 4, 5] | size=[2, 3]", "x: f64[1, 1, 5, 5] | size=3, stride=1",
+    "x: f64[1, 1, 5, 6] | size=[3, 2], stride=[2, 1], padding=[1, 0]", "x: f64[1, 2, 2, 2] | size=3, padding=2, stride=2",
+    "x: f32[0, 2, 4, 4]", "x: f32[2, 3, 12, 20]", "x: f16[1, 2, 6, 6]", "x: i32[1, 1, 4, 4]",
+    "y: f64[1, 2, 2, 2] | = mean_pool2d_dx(y, image=[5, 4])",
+    "y: f32[1, 1, 3, 5] | = mean_pool2d_dx(y, image=[5, 5], size=[3, 1], stride=[2, 1], padding=[1, 0])",
     "y: f16[1, 1, 4, 4] | = mean_pool2d_dx(y, image=[6, 6], size=3, stride=1)", NULL,
 };
-POOL_OP(mean_pool2d, "mean_pool2d(x, size=2, stride=none, padding=0)",
-        "the mean of each window of images x[b, c, h, w], of its pixels in the image; a last incomplete window is dropped", 1, 1, pool_infer,
-        pool_reference_window, btl_pool_mean, .promote = PROMOTE_REAL, .samples = mean_pool2d_samples)
+POOL_OP(
+    mean_pool2d, "mean_pool2d(x, size=2, stride=none, padding=0)",
+    "the mean of each window of images x[b, c, h, w], of its pixels in the image; a last incomplete window is dropped",
+    1, 1, pool_infer, pool_reference_window, mean, .promote = PROMOTE_REAL, .samples = mean_pool2d_samples)
 POOL_OP(mean_pool2d_dx, "mean_pool2d_dx(dy, image, size=2, stride=none, padding=0)", "the derivative of mean_pool2d, of that size", 1, 0,
-        mean_pool2d_dx_infer, pool_reference_pixel, btl_pool_spread, .promote = PROMOTE_REAL, .flags = OP_HIDDEN)
+        mean_pool2d_dx_infer, pool_reference_pixel, spread, .promote = PROMOTE_REAL, .flags = OP_HIDDEN)
 
 /* ---- public builders ------------------------------------------------------------------------ */
 
-static btl_var *pool_builder(btl_graph *g, const btl_op *op, btl_var *x, const int64_t *size, const int64_t *stride, const int64_t *padding) {
+static btl_var *pool_builder(btl_graph *g, const btl_op *op, btl_var *x, const int64_t *size, const int64_t *stride,
+                             const int64_t *padding) {
     static const int64_t two[2] = { 2, 2 }, zero[2] = { 0, 0 };
     const int64_t *const pairs[NSETTINGS] = { size ? size : two, stride, padding ? padding : zero };
     return btl_build_windowed(g, op, 1, &x, NSETTINGS, pairs, NULL);

@@ -23,6 +23,10 @@ void btl_pool_spread(const btl_pool *s, char *work);     /* each v[window] over 
 void btl_pool_at_max(const btl_pool *s, char *work);     /* the sum of v[pixel] where x[pixel] is y */
 void btl_pool_to_max(const btl_pool *s, char *work);     /* v[window] to the pixels where x is y */
 
+/* The text of one (pool_emit.c): `what` is its function in support.inc, "max"; settings: size, stride, padding. of_max: its
+ * operands are x, y, v; to_pixels: its result is of the images' size. */
+btl_status btl_pool_emit(btl_emit *e, const char *what, const btl_param *settings, bool of_max, bool to_pixels);
+
 /* How many of the window's k elements lie in the image, at one position. */
 static inline int64_t btl_slide_count(const btl_slide *s, int64_t p) {
     int64_t first = p * s->stride - s->padding, end = first + s->k;

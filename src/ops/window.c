@@ -21,7 +21,9 @@ btl_status btl_window_rank(btl_graph *g, const btl_var *v, const char *what, con
     if (v->type.rank == 4) return BTL_OK;
     btl_fail(g, BTL_ESHAPE, "needs %s [%s]: %s", what, letters, btl_window_operand_text(g, v, "the operand"));
     const char *name = v->name ? v->name : "x";
-    if (v->type.rank == 3) btl_fail_hint(g, "%s[newaxis] has one more axis in front, of size 1; %s[:, newaxis] behind the first", name, name);
+    if (v->type.rank == 3)
+        btl_fail_hint(g, "%s[newaxis] has one more axis in front, of size 1; %s[:, newaxis] behind the first", name,
+                      name);
     if (v->type.rank == 2) btl_fail_hint(g, "%s[newaxis, newaxis] is one of one channel", name);
     return BTL_ESHAPE;
 }
@@ -38,11 +40,14 @@ btl_status btl_window_setting(btl_graph *g, const char *name, const btl_param *g
                               const btl_dim *const *otherwise, btl_param *out) {
     const btl_dim *dims[2];
     int n = given->shape.n;
-    if (n > 2 || n == 0 || (n < 0 && !otherwise)) return btl_fail(g, BTL_EVALUE, "%s must be one size or two, for rows and columns; %d are given", name, n < 0 ? 0 : n);
+    if (n > 2 || n == 0 || (n < 0 && !otherwise))
+        return btl_fail(g, BTL_EVALUE, "%s must be one size or two, for rows and columns; %d are given", name,
+                        n < 0 ? 0 : n);
     for (int i = 0; i < 2; i++) {
         dims[i] = n < 0 ? otherwise[i] : given->shape.v[n == 2 ? i : 0];
         if (dims[i]->hi < least)
-            return btl_fail(g, BTL_EVALUE, "%s must be at least %lld, not %s", name, (long long)least, btl_window_dim_text(g, dims[i]));
+            return btl_fail(g, BTL_EVALUE, "%s must be at least %lld, not %s", name, (long long)least,
+                            btl_window_dim_text(g, dims[i]));
     }
     *out = btl_param_shape(g, 2, dims);
     return BTL_OK;
@@ -52,13 +57,17 @@ btl_status btl_window_positions(btl_graph *g, const btl_dim *n, const btl_dim *k
                                 const btl_dim *padding, const char *message, const btl_dim **out) {
     const btl_dim *room = btl_dim_add(g, n, btl_dim_mul(g, btl_dim_const(g, 2), padding));
     BTL_TRY(btl_window_at_most(g, k, room, message));
-    *out = btl_dim_floordiv(g, btl_dim_add(g, btl_dim_sub(g, room, k), stride), stride);
+    const btl_dim *left = btl_dim_sub(g, room, k);
+    /* of left // stride + 1 the form that is n // k for windows side by side, and 1 for one as large as the image */
+    if (btl_dim_is(left, 0)) *out = btl_dim_const(g, 1);
+    else *out = btl_dim_floordiv(g, btl_dim_add(g, left, stride), stride);
     return BTL_OK;
 }
 
 btl_status btl_window_read(const btl_exec *x, const btl_param *p, int64_t sizes[2]) {
     for (int i = 0; i < 2; i++)
-        if (!btl_dim_eval(p->shape.v[i], x->symbols, &sizes[i])) return btl_error_set(x->err, BTL_ESHAPE, "a size among its settings is not known");
+        if (!btl_dim_eval(p->shape.v[i], x->symbols, &sizes[i]))
+            return btl_error_set(x->err, BTL_ESHAPE, "a size among its settings is not known");
     return BTL_OK;
 }
 

@@ -11,6 +11,7 @@
 #define BTL_OPS_WINDOW_H
 
 #include "ops/structure.h"
+#include "ops/support.h"
 
 /* ---- types --------------------------------------------------------------------------------- */
 
@@ -37,20 +38,7 @@ btl_var *btl_build_windowed(btl_graph *g, const btl_op *op, int nin, btl_var *co
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-/* One axis: n of the image, k of the window, out positions. */
-typedef struct btl_slide { int64_t n, k, out, stride, padding; } btl_slide;
-
 /* The two sizes of a setting. */
 btl_status btl_window_read(const btl_exec *x, const btl_param *p, int64_t sizes[2]);
-
-/* The positions at which the window's element `tap` lies in the image: first <= p < end. (Stride 1, the most
- * frequent one, is spared the divisions: they take longer than a short row.) */
-static inline void btl_slide_range(const btl_slide *s, int64_t tap, int64_t *first, int64_t *end) {
-    int64_t before = s->padding - tap, last = s->n - 1 + before; /* 0 <= p * stride - before < n */
-    int64_t from = before <= 0 ? 0 : s->stride == 1 ? before : (before - 1) / s->stride + 1;
-    int64_t to = last < 0 ? 0 : s->stride == 1 ? last + 1 : last / s->stride + 1;
-    *end = to < s->out ? to : s->out;
-    *first = from < *end ? from : *end;
-}
 
 #endif

@@ -3,13 +3,15 @@
  * A node whose operands are all constants is computed by the reference evaluator, which is at
  * least as accurate as any kernel. Not folded: what may fail (the error belongs to the call), what
  * op->flags forbid (random numbers made on purpose), what would become larger than a constant
- * should be, and pure repetition (broadcast_to of 0 to a million zeros).
+ * should be, or much larger than what it is made of (eye(1000), cheaper computed than read), and pure
+ * repetition (broadcast_to of 0 to a million zeros).
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "rewrite/rules.h"
 
 #include "expr/operand.h"
 
-enum { FOLD_BYTES = 1 << 20 }; /* the largest constant made */
+enum { FOLD_BYTES = 1 << 20, /* the largest constant made */
+       FOLD_GROWN = 4096 }; /* elements of the largest that is larger than what it is made of (arange, eye) */
 
 static bool fold_dims(const btl_type *type, int64_t *dims, int64_t *elems) {
     *elems = 1;
@@ -19,13 +21,15 @@ static bool fold_dims(const btl_type *type, int64_t *dims, int64_t *elems) {
 }
 
 static bool fold_wants(const btl_node *n, int64_t elems) {
-    if (!n->nin || n->nout != 1 || (n->op->flags & (OP_NO_FOLD | OP_CAN_FAIL | OP_BARRIER | OP_HIDDEN))) return false;
+    if (n->nout != 1 || (n->op->flags & (OP_NO_FOLD | OP_BARRIER | OP_HIDDEN | OP_LEAF))) return false;
+    if (!n->nin) return n->op->eval && elems <= FOLD_GROWN; /* of settings alone: it fails now or never */
+    if (n->op->flags & OP_CAN_FAIL) return false;
     int64_t given = 0;
     for (int i = 0; i < n->nin; i++) {
         if (!btl_var_is_constant(n->in[i])) return false;
         given += btl_array_elems(btl_var_constant_array(n->in[i]));
     }
-    return !(n->op->flags & OP_IS_PURE_SHAPE) || elems <= given;
+    return elems <= given || (elems <= FOLD_GROWN && !(n->op->flags & OP_IS_PURE_SHAPE));
 }
 
 static btl_var *fold_node(btl_match *m, const btl_node *n) {

@@ -33,7 +33,7 @@ static bool snippet_read_marker(const char *line, const char *end, btl_snippet *
 }
 
 void btl_snippets_add(btl_snippets *s, btl_arena *a, const char *text) {
-    int first = s->nsections; /* what stands before this text's first marker belongs to nobody, least of all the text before */
+    int first = s->nsections; /* what stands before this text's first section belongs to none */
     for (const char *line = text, *next; *line; line = next) {
         const char *newline = strchr(line, '\n');
         const char *end = newline ? newline : line + strlen(line);

@@ -9,9 +9,10 @@
 #include "base/text.h"
 
 /* Texts put into the library when it is built: ops/vecmath.inc; ops/support.inc, what ops' emit call; ops/gemm.inc,
- * products for standalone code; target/c/process.inc, what the library lends to code in its process;
- * target/c/fold.inc; target/c/loops.inc, what loops call. */
-extern const char btl_vecmath_text[], btl_support_text[], btl_gemm_text[], btl_process_text[], btl_fold_text[], btl_loops_text[];
+ * products for standalone code; target/c/process.inc, what the library lends to code in its process; fold.inc; loops.inc, what
+ * loops call; and for files of their own standalone.inc, cblas.inc and npy_main.inc. */
+extern const char btl_vecmath_text[], btl_support_text[], btl_gemm_text[], btl_process_text[], btl_fold_text[], btl_loops_text[],
+    btl_standalone_text[], btl_cblas_text[], btl_npy_main_text[];
 
 typedef struct btl_snippet {
     const char *name, *needs, *text; /* inside the cut text; needs runs to the end of its line */

@@ -10,6 +10,7 @@
 #include "vm/generated.h"
 
 #include "base/os.h"
+#include "vm/fold_steps.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -22,8 +23,8 @@ _Static_assert(offsetof(btl_operand, data) == 0 && offsetof(btl_operand, dtype) 
 
 /* ---- what generated code sees ---------------------------------------------------------------- */
 
-static const btl_dim *const *code_row_major(btl_graph *g, const btl_type *t) {
-    const btl_dim **strides = BTL_ARRAY(&g->arena, const btl_dim *, t->rank + 1), *step = btl_dim_const(g, 1);
+static const btl_dim *const *code_row_major(btl_graph *g, btl_arena *a, const btl_type *t) {
+    const btl_dim **strides = BTL_ARRAY(a, const btl_dim *, t->rank + 1), *step = btl_dim_const(g, 1);
     for (int k = t->rank - 1; k >= 0; k--) {
         strides[k] = step;
         step = btl_dim_mul(g, step, t->dims[k]);
@@ -31,45 +32,48 @@ static const btl_dim *const *code_row_major(btl_graph *g, const btl_type *t) {
     return strides;
 }
 
+/* By slot. Views: none is known until their call is. */
+static btl_c_value *code_values(btl_function *f, btl_arena *a) {
+    btl_c_value *values = BTL_ARRAY(a, btl_c_value, f->nslots + 1);
+    for (int i = 0; i < f->nslots; i++) {
+        const vm_slot *s = &f->slots[i];
+        bool row_major = s->storage != STORE_VIEW || (s->var->node->op->flags & OP_ROW_MAJOR);
+        values[i] = (btl_c_value){ i, &s->var->type, NULL };
+        values[i].strides = row_major ? code_row_major(f->graph, a, &s->var->type) : (const btl_dim *const *)BTL_ARRAY(a, const btl_dim *, s->var->type.rank + 1);
+    }
+    return values;
+}
+
+btl_status btl_vm_code_steps(btl_function *f, btl_unit *u, btl_unit_step *steps) {
+    btl_c_value *values = code_values(f, u->arena);
+    for (int i = 0; i < f->ninstrs; i++) {
+        const vm_instr *q = &f->instrs[i];
+        btl_unit_step *s = &steps[i];
+        btl_c_value *operands = BTL_ARRAY(u->arena, btl_c_value, q->nin + q->nout + 1);
+        for (int k = 0; k < q->nin; k++) operands[k] = values[q->in[k]];
+        for (int k = 0; k < q->nout; k++) operands[q->nin + k] = values[q->out[k]];
+        BTL_TRY(btl_unit_call(u, q->node, operands, &s->call, &s->has_text));
+        s->needed_by = q->needed_by;
+        if (s->has_text && q->kind == VM_VIEW) values[q->out[0]].strides = s->call.view_strides;
+    }
+    return BTL_OK;
+}
+
 typedef struct code_maker {
     btl_function *f;
     btl_graph *g;
     btl_unit unit;
     btl_unit_step *steps;
-    btl_c_value *values;      /* by slot */
     btl_unit_sizes sizes;
     bool all;                 /* every instruction has a text */
     btl_text log;
 } code_maker;
 
-static void code_values(code_maker *m) {
-    for (int i = 0; i < m->f->nslots; i++) {
-        const vm_slot *s = &m->f->slots[i];
-        bool row_major = s->storage != STORE_VIEW || (s->var->node->op->flags & OP_ROW_MAJOR);
-        m->values[i] = (btl_c_value){ i, &s->var->type, NULL };
-        m->values[i].strides = row_major ? code_row_major(m->g, &s->var->type) : (const btl_dim *const *)BTL_ARRAY(&m->g->arena, const btl_dim *, s->var->type.rank + 1);
-    }
-}
-
 static btl_status code_emit(code_maker *m) {
-    btl_function *f = m->f;
+    BTL_TRY(btl_vm_code_steps(m->f, &m->unit, m->steps));
     m->all = true;
-    for (int i = 0; i < f->ninstrs; i++) {
-        vm_instr *q = &f->instrs[i];
-        btl_unit_step *s = &m->steps[i];
-        btl_c_value *operands = BTL_ARRAY(m->unit.arena, btl_c_value, q->nin + q->nout + 1);
-        for (int k = 0; k < q->nin; k++) operands[k] = m->values[q->in[k]];
-        for (int k = 0; k < q->nout; k++) operands[q->nin + k] = m->values[q->out[k]];
-        BTL_TRY(btl_unit_call(&m->unit, q->node, operands, &s->call, &s->has_text));
-        s->needed_by = q->needed_by;
-        m->all &= s->has_text;
-        if (!s->has_text || q->kind != VM_VIEW) continue;
-        int rank = m->values[q->out[0]].type->rank; /* kept with the function: they are evaluated when it is sized */
-        const btl_dim **strides = BTL_ARRAY(&m->g->arena, const btl_dim *, rank + 1);
-        for (int k = 0; k < rank; k++) strides[k] = s->call.view_strides[k];
-        m->values[q->out[0]].strides = f->slots[q->out[0]].strides = strides;
-    }
-    btl_unit_number(&m->unit, f->ninstrs, m->steps, &m->sizes);
+    for (int i = 0; i < m->f->ninstrs; i++) m->all &= m->steps[i].has_text;
+    btl_unit_number(&m->unit, m->f->ninstrs, m->steps, &m->sizes);
     return BTL_OK;
 }
 
@@ -86,6 +90,9 @@ static void code_keep(code_maker *m) {
         f->instrs[i].kernel = s->call.kernel->number;
         f->instrs[i].o = s->no ? btl_arena_copy(a, s->o, (size_t)s->no * sizeof *s->o) : NULL;
         f->instrs[i].work = s->call.work;
+        if (f->instrs[i].kind != VM_VIEW) continue;
+        vm_slot *view = &f->slots[f->instrs[i].out[0]]; /* its strides are evaluated when a workspace is sized */
+        view->strides = btl_arena_copy(a, s->call.view_strides, (size_t)view->var->type.rank * sizeof *view->strides + 1);
     }
 }
 
@@ -205,7 +212,8 @@ static btl_status code_compile(code_job *j, btl_error *err) {
     char *log = NULL;
     btl_code *loaded = NULL;
     btl_code_options o = { .cache_dir = f->ctx && f->ctx->cache_dir[0] ? f->ctx->cache_dir : NULL, .compiler = f->ctx && f->ctx->compiler[0] ? f->ctx->compiler : NULL,
-                           .extra_key = j->extra_key, .flags = j->flags, .libraries = j->libraries, .note = code_note, .note_user = f };
+                           .extra_key = j->extra_key, .flags = j->flags, .libraries = j->libraries, .note = code_note, .note_user = f,
+                           .level = 1 }; /* docs/DESIGN.md says why */
     btl_status status = btl_code_load(f->ctx, &o, j->n, j->sources, &loaded, &log, &why);
     if (status == BTL_OK) {
         code_publish(f, loaded);
@@ -253,7 +261,8 @@ static btl_status code_run(code_maker *m, btl_arena *a, btl_error *err) {
     j->unit = &m->unit;
     j->n = btl_unit_print(&m->unit, f->name, f->ninstrs, m->steps, f->code_routine, most < 64 ? most : 64, texts);
     j->extra_key = code_key(m);
-    j->flags = btl_unit_compile_flags(&m->unit);
+    /* the second brings the vzeroupper without which libc's functions crawl behind vector code */
+    j->flags = btl_arena_printf(a, "-finline-small-functions -fexpensive-optimizations %s", btl_unit_compile_flags(&m->unit));
     j->libraries = btl_unit_libraries(&m->unit);
     btl_code_source *sources = BTL_ARRAY(a, btl_code_source, j->n);
     char stem[48];
@@ -274,7 +283,7 @@ static btl_status code_run(code_maker *m, btl_arena *a, btl_error *err) {
 
 btl_status btl_vm_code_make(btl_function *f, btl_error *err) {
     btl_graph *g = f->graph;
-    f->services = btl_services_of(f->ctx);
+    f->services = btl_services_of(f->ctx, btl_fold_services_all());
     for (int i = 0; i < f->ninstrs; i++) f->instrs[i].kernel = -1;
     if (f->linker != LINK_C && f->linker != LINK_VM) return BTL_OK;
     /* the background compiler reads the texts: then they stay with the function */
@@ -282,9 +291,7 @@ btl_status btl_vm_code_make(btl_function *f, btl_error *err) {
     code_maker *m = BTL_NEW(a, code_maker);
     m->f = f, m->g = g;
     m->steps = BTL_ARRAY(a, btl_unit_step, f->ninstrs + 1);
-    m->values = BTL_ARRAY(a, btl_c_value, f->nslots + 1);
     btl_unit_init(&m->unit, a, g);
-    code_values(m);
     btl_status status = code_emit(m);
     if (status == BTL_OK && m->unit.nkernels) {
         code_keep(m);

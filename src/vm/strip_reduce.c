@@ -26,6 +26,7 @@
  * L1, so that one kernel call of the tree serves many rows. Columns (kept axes innermost): a tile
  * of columns has its lanes side by side, lane by lane, and one combine call takes several rows of
  * the tile. SPDX-License-Identifier: BSD-3-Clause */
+#include "vm/fold_steps.h"
 #include "vm/strip_program.h"
 
 #include <assert.h>
@@ -42,8 +43,7 @@ enum {
 
 /* The fold of one result, for `width` outputs side by side. */
 typedef struct reduce_fold {
-    btl_strip_fn combine, lanes, tree;
-    size_t elem_bytes;
+    btl_fold how;
     int64_t width;
     uint64_t nblocks; /* finished: the binary counter */
     char *acc;        /* [lane][width] */
@@ -63,61 +63,13 @@ typedef struct reduce {
     char *turn; /* REDUCE_TURN_BYTES */
 } reduce;
 
-/* ---- the order ------------------------------------------------------------------------------- */
-
-static void reduce_combine(const reduce_fold *f, const char *left, const char *right, char *to,
-                           int64_t n) {
-    const void *in[2] = { left, right };
-    f->combine(n, in, to);
-}
-
-/* Step 3: `used` lanes of `width` values become the first of them. */
-static void reduce_tree(const reduce_fold *f, char *lanes, int64_t used, int64_t width) {
-    if (width == 1 && used == BTL_STRIP_LANES) {
-        f->tree(1, (const void *const[]){ lanes }, lanes);
-        return;
-    }
-    for (int64_t w = BTL_STRIP_LANES / 2; w >= 1; w /= 2) {
-        if (used <= w) continue;
-        reduce_combine(f, lanes, lanes + (size_t)(w * width) * f->elem_bytes, lanes,
-                       (used - w) * width);
-        used = w;
-    }
-}
-
 /* Steps 3 and 4 at the end of a block of n elements. */
-static void reduce_end_block(reduce_fold *f, int64_t n) {
-    size_t bytes = (size_t)f->width * f->elem_bytes;
-    reduce_tree(f, f->acc, n < BTL_STRIP_LANES ? n : BTL_STRIP_LANES, f->width);
-    char *level = f->stack;
-    for (uint64_t c = f->nblocks; c & 1; c >>= 1, level += bytes)
-        reduce_combine(f, level, f->acc, f->acc, f->width);
-    memcpy(level, f->acc, bytes);
-    f->nblocks++;
-}
+static void reduce_end_block(reduce_fold *f, int64_t n) { btl_fold_block(&f->how, f->acc, n, f->width, f->stack, &f->nblocks); }
 
 /* The end of step 4; begins a new fold. */
 static void reduce_finish(reduce_fold *f, char *out) {
-    size_t bytes = (size_t)f->width * f->elem_bytes;
-    const char *level = f->stack;
-    uint64_t c = f->nblocks;
-    for (; !(c & 1); c >>= 1) level += bytes;
-    memcpy(out, level, bytes);
-    for (c >>= 1, level += bytes; c; c >>= 1, level += bytes)
-        if (c & 1) reduce_combine(f, level, out, out, f->width);
+    btl_fold_finish(&f->how, f->stack, f->nblocks, f->width, out);
     f->nblocks = 0;
-}
-
-/* Step 2 for a row: n elements from position `at` of a block (a multiple of 32). */
-static void reduce_row_elems(const reduce_fold *f, const char *x, int64_t n, int64_t at) {
-    if (at == 0) {
-        int64_t first = n < BTL_STRIP_LANES ? n : BTL_STRIP_LANES;
-        memcpy(f->acc, x, (size_t)first * f->elem_bytes);
-        x += (size_t)first * f->elem_bytes;
-        n -= first;
-    }
-    const void *in[1] = { x };
-    if (n) f->lanes(n, in, f->acc);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -130,7 +82,7 @@ static void reduce_next_strip(const reduce *r, int64_t n) {
 }
 
 static char *reduce_output(const reduce *r, int k, int64_t at) {
-    return r->out[k].data + (size_t)at * r->folds[k].elem_bytes;
+    return r->out[k].data + (size_t)at * r->folds[k].how.elem_bytes;
 }
 
 static void reduce_long_row(reduce *r, int64_t row) {
@@ -140,58 +92,32 @@ static void reduce_long_row(reduce *r, int64_t row) {
         bool ends = in_block + n == BTL_STRIP_BLOCK || at + n == r->elems;
         reduce_next_strip(r, n);
         for (int k = 0; k < r->s->nout; k++) {
-            reduce_row_elems(&r->folds[k], reduce_value(r, k), n, in_block);
+            btl_fold_lanes(&r->folds[k].how, r->folds[k].acc, reduce_value(r, k), n, in_block);
             if (ends) reduce_end_block(&r->folds[k], in_block + n);
         }
     }
     for (int k = 0; k < r->s->nout; k++) reduce_finish(&r->folds[k], reduce_output(r, k, row));
 }
 
-/* x, of `rows` rows of `columns` elements, turned round into `to`. */
-static void reduce_turn(char *to, const char *x, int64_t rows, int64_t columns, size_t elem_bytes) {
-#define REDUCE_TURN(type)                                                                          \
-    for (int64_t c = 0; c < columns; c++) {                                                        \
-        type *o = (type *)(void *)to + c * rows;                                                   \
-        const type *a = (const type *)(const void *)x + c;                                         \
-        int64_t i = 0;                                                                             \
-        for (; i + 4 <= rows; i += 4, o += 4, a += 4 * columns) {                                  \
-            type a0 = a[0], a1 = a[columns], a2 = a[2 * columns], a3 = a[3 * columns];             \
-            o[0] = a0, o[1] = a1, o[2] = a2, o[3] = a3;                                            \
-        }                                                                                          \
-        for (; i < rows; i++, a += columns) *o++ = *a;                                             \
-    }                                                                                              \
-    return;
-    switch (elem_bytes) {
-    case 1:
-        REDUCE_TURN(uint8_t)
-    case 2:
-        REDUCE_TURN(uint16_t)
-    case 4:
-        REDUCE_TURN(uint32_t)
-    default:
-        REDUCE_TURN(uint64_t)
-    }
-#undef REDUCE_TURN
-}
-
 /* Rows of at most 32 elements: each element is a lane, and the tree runs over all rows at once. */
 static void reduce_tiny_rows(const reduce *r, int k, int64_t row, int64_t rows) {
-    const reduce_fold *f = &r->folds[k];
-    reduce_turn(r->turn, reduce_value(r, k), rows, r->elems, f->elem_bytes);
-    reduce_tree(f, r->turn, r->elems, rows);
+    const btl_fold *f = &r->folds[k].how;
+    btl_fold_turn(f, r->turn, reduce_value(r, k), rows, r->elems);
+    btl_fold_tree(f, r->turn, r->elems, rows);
     memcpy(reduce_output(r, k, row), r->turn, (size_t)rows * f->elem_bytes);
 }
 
 /* Rows of more: the lanes of up to 15 of them (a strip has 512 elements), then their trees. */
 static void reduce_short_rows(const reduce *r, int k, int64_t row, int64_t rows) {
-    reduce_fold one = r->folds[k];
+    const btl_fold *f = &r->folds[k].how;
     const char *x = reduce_value(r, k);
+    char *acc = r->folds[k].acc;
     assert(rows * BTL_STRIP_LANES <= BTL_STRIP_ELEMS);
-    for (int64_t i = 0; i < rows; i++, x += (size_t)r->elems * one.elem_bytes) {
-        reduce_row_elems(&one, x, r->elems, 0);
-        one.acc += BTL_STRIP_LANES * one.elem_bytes;
+    for (int64_t i = 0; i < rows; i++, x += (size_t)r->elems * f->elem_bytes) {
+        btl_fold_lanes(f, acc, x, r->elems, 0);
+        acc += BTL_STRIP_LANES * f->elem_bytes;
     }
-    one.tree(rows, (const void *const[]){ r->folds[k].acc }, reduce_output(r, k, row));
+    f->tree(rows, (const void *const[]){ r->folds[k].acc }, reduce_output(r, k, row));
 }
 
 /* One walk over the space with the reduced axes moved behind the kept ones. */
@@ -258,16 +184,6 @@ static reduce_columns reduce_merge_columns(const reduce *r) {
     return c;
 }
 
-/* Step 2 for n rows of a tile, at position `at` of a block. */
-static void reduce_tile_rows(const reduce_fold *f, const char *x, int64_t n, int64_t at) {
-    size_t bytes = (size_t)f->width * f->elem_bytes;
-    char *acc = f->acc + (size_t)(at % BTL_STRIP_LANES) * bytes;
-    if (at < BTL_STRIP_LANES)
-        memcpy(acc, x, (size_t)n * bytes);
-    else
-        reduce_combine(f, acc, x, acc, n * f->width);
-}
-
 /* Rows of a tile for one strip: a power of two, so that no strip goes round the lanes or over a
  * block's end. */
 static int64_t reduce_tile_height(int64_t width) {
@@ -285,7 +201,7 @@ static void reduce_tile(reduce *r, int64_t width, int64_t height, int64_t output
         bool ends = in_block + n == BTL_STRIP_BLOCK || at + n == r->elems;
         reduce_next_strip(r, n * width);
         for (int k = 0; k < s->nout; k++) {
-            reduce_tile_rows(&r->folds[k], reduce_value(r, k), n, in_block);
+            btl_fold_rows(&r->folds[k].how, r->folds[k].acc, reduce_value(r, k), n * width, in_block, width);
             if (ends) reduce_end_block(&r->folds[k], in_block + n);
         }
     }
@@ -321,7 +237,7 @@ static bool reduce_next_outer(reduce_columns *c) {
 static int64_t reduce_tile_width(const reduce *r, int64_t inner) {
     int64_t most = REDUCE_MOST_COLUMNS;
     for (int k = 0; k < r->s->nout; k++) {
-        int64_t fits = (int64_t)(REDUCE_ROW_BYTES / r->folds[k].elem_bytes);
+        int64_t fits = (int64_t)(REDUCE_ROW_BYTES / r->folds[k].how.elem_bytes);
         if (fits < most) most = fits;
     }
     int64_t ntiles = (inner + most - 1) / most, width = (inner + ntiles - 1) / ntiles;
@@ -361,12 +277,9 @@ static void reduce_divide_scratch(reduce *r) {
     r->reduced_strides = r->kept_strides + (size_t)s->nin * BTL_MAX_RANK;
     r->folds = (reduce_fold *)(void *)(r->reduced_strides + (size_t)s->nin * BTL_MAX_RANK);
     for (int k = 0; k < s->nout; k++, accs += REDUCE_ACC_BYTES + REDUCE_STACK_BYTES)
-        r->folds[k] = (reduce_fold){ .combine = s->combine[k],
-                                     .lanes = s->lanes[k],
-                                     .tree = s->tree[k],
+        r->folds[k] = (reduce_fold){ .how = { s->combine[k], s->lanes[k], s->tree[k], (size_t)s->elem_bytes[s->nin + k] },
                                      .acc = accs,
-                                     .stack = accs + REDUCE_ACC_BYTES,
-                                     .elem_bytes = (size_t)s->elem_bytes[s->nin + k] };
+                                     .stack = accs + REDUCE_ACC_BYTES };
 }
 
 static btl_status reduce_split_axes(reduce *r, const int64_t *shape, int rank, btl_error *err) {
@@ -400,7 +313,7 @@ static btl_status reduce_nothing(reduce *r, btl_error *err) {
         btl_array to = btl_array_wrap(r->s->dtype[k], 0, NULL, element);
         BTL_TRY(btl_array_convert(&to, &from));
         for (int64_t i = 0; i < r->outputs; i++)
-            memcpy(reduce_output(r, k, i), element, r->folds[k].elem_bytes);
+            memcpy(reduce_output(r, k, i), element, r->folds[k].how.elem_bytes);
     }
     return BTL_OK;
 }

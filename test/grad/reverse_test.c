@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <string.h>
 
 enum { N = 4 };
 static const double points[N] = { -1.5, -0.25, 0.5, 2 };
@@ -284,7 +285,62 @@ BTL_TEST(an_op_without_derivative_but_with_a_body_is_differentiated_through_it) 
     for (int i = 0; i < N; i++) BTL_ASSERT_NEAR(got[0][i], got[1][i], 1e-15);
 }
 
+/* ---- slices of one variable --------------------------------------------------------------- */
+
+static int nodes_below(btl_graph *g, btl_var *v, const char *op) {
+    int count = 0;
+    btl_bits reach = btl_graph_reach(g, 1, &v);
+    for (int id = 0; id < reach.n; id++) count += btl_bits_get(reach, id) && strcmp(g->nodes[id]->op->name, op) == 0;
+    return count;
+}
+
+/* Parts that lie side by side are joined, with zeros in the gaps; others are added to their places. */
+BTL_TEST(gradients_by_slices_are_put_together_where_their_order_is_known) {
+    static const struct { const char *expression; int joined, written; } cases[] = {
+        { "sum(sin(x[:, :2]) * x[:, 2:4]) + sum(x[:, 4:] ** 3)", 1, 0 }, { "sum(x[0] * x[1] * x[2])", 1, 0 }, { "sum(x[-1] * x[0])", 1, 0 },
+        { "sum(x[:, 1] * x[:, 4])", 1, 0 }, { "sum(x[:, 4:6] * x[:, 1:3])", 1, 0 }, { "sum(x[:, :3] * x[:, 3:]) + sum(x ** 2)", 1, 0 },
+        { "sum(sin(x[:, 2:3]))", 0, 1 }, { "sum(sin(x[:, 2:3])) + sum(x ** 2)", 0, 1 }, { "sum(x[:, :4] * x[:, 2:])", 0, 2 },
+        { "sum(x[0] * x[0] * x[0]) + x[0, 1]", 0, 2 }, { "sum(sin(x[:2])) * sum(x[:, 3:])", 0, 2 }, { "sum(sin(x[::2])) + sum(x[1] * x[2])", 1, 1 },
+        { "sum(x[:, :n] * x[:, n:2*n]) + sum(sin(x[:, 2*n:3*n]))", 1, 0 }, { "sum(x[:, n:2*n] * x[:, 2*n:3*n])", 0, 2 },
+        { "sum(x[:, :n] * x[:, n:2*n]) * x[1, 2]", 1, 1 }, { "sum(stack([x[0], x[1], x[2]]) * x)", 1, 0 }, { "sum(x[newaxis, :2] * x[newaxis, 1:])", 0, 2 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bench b = bench_new();
+        btl_var *x = btl_input(b.g, "x", strchr(cases[i].expression, 'n') && strstr(cases[i].expression, ":n") ? "f64[3, 3*n]" : "f64[3, 6]");
+        btl_var *in[2] = { x, btl_input(b.g, "t", "f64[n]") }, *cost = btl_expr(b.g, cases[i].expression, "x", x, NULL), *d;
+        if (!cost) BTL_FAIL("%s: %s", cases[i].expression, btl_graph_messages(b.g));
+        d = gradient(&b, cost, x);
+        if (nodes_below(b.g, d, "concatenate") - nodes_below(b.g, cost, "concatenate") != cases[i].joined || nodes_below(b.g, d, "inc_subtensor") != cases[i].written)
+            BTL_FAIL("%s: %d joined, %d written", cases[i].expression, nodes_below(b.g, d, "concatenate"), nodes_below(b.g, d, "inc_subtensor"));
+        double numbers[18], t[2] = { 0, 0 };
+        for (int k = 0; k < 18; k++) numbers[k] = 0.3 + 0.07 * k;
+        btl_array at[2] = { *BTL_TEST_ARRAY(BTL_F64, numbers, 3, 6), *BTL_TEST_ARRAY(BTL_F64, t, 2) };
+        btl_verify_options o = { .rel_tol = 1e-6, .abs_tol = 1e-8, .every_coordinate = true };
+        btl_error err = { 0 };
+        btl_var *y = btl_add(b.g, cost, btl_sum(b.g, in[1], -1, NULL, false));
+        if (btl_verify_grad(b.g, y, 2, in, at, &o, &err) != BTL_OK) BTL_FAIL("%s: %s", cases[i].expression, err.message);
+        bench_free(&b);
+    }
+}
+
 /* ---- size --------------------------------------------------------------------------------- */
+
+/* x[0] * x[1] + x[1] * x[2] + …: as many parts as there are elements, in time that grows like their number. */
+BTL_TEST(fifty_thousand_slices_are_put_together) {
+    enum { MANY = 50000 };
+    btl_graph *g;
+    BTL_ASSERT_OK(btl_graph_new(NULL, &g));
+    btl_var *x = btl_input(g, "x", "f64[50000]"), *cost = NULL, *d = NULL;
+    for (int64_t i = 0; i < MANY; i += 2) {
+        btl_var *pair = (btl_mul)(g, (btl_slice)(g, x, 0, i, i + 1, 1), (btl_slice)(g, x, 0, i + 1, i + 2, 1));
+        cost = cost ? (btl_add)(g, cost, pair) : pair;
+    }
+    cost = (btl_sum)(g, cost, -1, NULL, false);
+    if (btl_grad(g, cost, 1, &x, BTL_DISCONNECTED_ERROR, &d) != BTL_OK) BTL_FAIL("%s", btl_graph_messages(g));
+    assert_string_equal(d->node->op->name, "concatenate");
+    assert_int_equal(d->node->nin, MANY);
+    btl_graph_free(g);
+}
 
 static void *long_chain(void *arg) {
     bench *b = arg;
@@ -344,5 +400,6 @@ BTL_TEST_MAIN(cmocka_unit_test(gradient_of_x_tanh_x_is_the_product_rule),
               cmocka_unit_test(an_op_without_derivative_is_named_with_the_place_where_it_was_used),
               cmocka_unit_test(null_operands_are_silent),
               cmocka_unit_test(an_op_without_derivative_but_with_a_body_is_differentiated_through_it),
+              cmocka_unit_test(gradients_by_slices_are_put_together_where_their_order_is_known), cmocka_unit_test(fifty_thousand_slices_are_put_together),
               cmocka_unit_test(a_chain_of_a_million_nodes_is_differentiated_on_a_small_stack),
               cmocka_unit_test(memory_that_runs_out_anywhere_in_grad_is_an_error_and_nothing_more))

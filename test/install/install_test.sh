@@ -37,6 +37,7 @@ quiet cmake -S "$source" -B consumer -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COM
 quiet cmake --build consumer
 expect "find_package, shared" "$(consumer/consumer)"
 expect "find_package, static" "$(consumer/consumer_static)"
+[ "$(consumer/functions)" = "functions: right" ] || { echo "install_test: bitale_add_function: functions are wrong"; exit 1; }
 if cmake -S "$source" -B other -DCMAKE_PREFIX_PATH="$prefix" -DWANTED=99.0 -DCMAKE_C_COMPILER="$CC" > log 2>&1; then
     echo "install_test: find_package(bitale 99.0) was content with $version"
     exit 1
@@ -55,4 +56,5 @@ fi
 
 # As a part of another CMake project.
 quiet cmake -S "$source" -B subproject -DSUBPROJECT="$BTL_SOURCE_DIR" -DCMAKE_C_COMPILER="$CC"
+grep -q "emit-c" -r subproject/CMakeFiles --include=build.make || { echo "install_test: a subproject has no bitale_add_function"; exit 1; }
 [ ! -e subproject/bitale/test ] || { echo "install_test: a subproject builds our tests"; exit 1; }

@@ -158,7 +158,7 @@ typedef struct batch_args {
 
 static btl_status batch_protected(void *arg) {
     batch_args *a = arg;
-    return a->status = btl_grad_batch(a->p->g, "batch", a->n, a->x, a->many, 1, (btl_var *const *)&a->p->y, &a->out);
+    return a->status = btl_grad_batch(a->p->g, "batch", false, a->n, a->x, a->many, 1, (btl_var *const *)&a->p->y, &a->out);
 }
 
 /* Some operands with an axis in front: each slice of the result is that of the slices. */

@@ -619,7 +619,7 @@ BTL_TEST(read_only_caches_are_looked_into_and_left_alone) {
     snprintf(cc, sizeof cc, "%s", copying_cc(p->dir.path, 42));
     load_once(p, cc, "text", 42);
     snprintf(own.cache, sizeof own.cache, "%s/own", p->dir.path);
-    snprintf(list, sizeof list, ":/nowhere:%s:", p->cache);
+    snprintf(list, sizeof list, ":%s/nowhere:%s:", p->dir.path, p->cache);
     setenv("BITALE_CACHE_READONLY", list, 1);
     notes[0] = 0;
     assert_int_equal(load_once(&own, cc, "text", 42), FROM_CACHE);

@@ -22,6 +22,7 @@ static btl_status run_paste(void *arg) {
     btl_snippets s = { 0 };
     btl_text out;
     btl_text_init(&out, &p->arena);
+    btl_snippets_add(&s, &p->arena, "not of any section\n/*@ btl_z : */\nZ\n");
     btl_snippets_add(&s, &p->arena, p->text);
     btl_snippets_use(&s, p->code, strlen(p->code));
     btl_snippets_print(&s, &out);

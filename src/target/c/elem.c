@@ -45,6 +45,9 @@ void btl_elem_expand(btl_text *t, const char *code, const char *const *operand, 
         case 'T':
             btl_text_add(t, btl_emit_ctype(dtype));
             break;
+        case 'U': /* without a sign; at least int's width, which nothing promotes */
+            btl_text_add(t, btl_dtype_bytes(dtype) == 8 ? "uint64_t" : "uint32_t");
+            break;
         case 'f':
             btl_text_add(t, dtype == BTL_F32 ? "f" : "");
             break;

@@ -60,12 +60,12 @@ typedef struct nest {
     int nnodes, nin, nout, depth;
     bool has_near;
     int nstages, *stage;           /* of each node: the loop in which it is computed */
+    int at_stage;                  /* the loop that is being written */
     bool *crosses;                 /* of each node: a later loop reads it */
     const btl_op *reduction;       /* "sum", …, or NULL */
     const char **fold;             /* names of the combining functions, by result */
     int nkept, nreduced;
     nest_loop *kept, *reduced;     /* of a map: all are kept */
-    int nbuffers;
 } nest;
 
 static nest_stride nest_operand_stride(nest *n, int operand, int axis, const btl_dim *space) {
@@ -179,6 +179,12 @@ static void nest_pointers(nest *n, int nouter, bool outputs) {
                       nest_at(n, btl_emit_format(n->e, "y%d", k), n->nin + k, n->kept, nouter, 'i'));
 }
 
+/* The same inside reduced loops that are open: o0, o1, … */
+static void nest_reduced_pointers(nest *n, int nouter) {
+    for (int i = 0; i < n->nin; i++)
+        btl_emit_text(n->e, "const %s *o%d = %s;\n", nest_ctype(n, i), i, nest_at(n, btl_emit_format(n->e, "p%d", i), i, n->reduced, nouter, 'j'));
+}
+
 /* ---- the body ------------------------------------------------------------------------------ */
 
 /* How an innermost loop reads an operand. */
@@ -193,18 +199,31 @@ static int nest_param_index(const nest *n, const btl_node *node) {
     return -1;
 }
 
+static int nest_position(const nest *n, const btl_node *node) {
+    int k = 0;
+    while (n->nodes[k] != node) k++;
+    return k;
+}
+
 /* The name of a value: as it lies in memory, or (wide) as it is computed with. */
 static const char *nest_value(nest *n, const btl_var *v, bool wide) {
     int i = nest_param_index(n, v->node);
     const char *w = wide && btl_elem_is_half(v->type.dtype) ? "w" : "";
     if (i >= 0) return btl_emit_format(n->e, "a%d%s", i, w);
-    for (i = 0; n->nodes[i] != v->node; i++) {}
-    return btl_emit_format(n->e, "v%d%s", i, w);
+    return btl_emit_format(n->e, "v%d%s", nest_position(n, v->node), w);
+}
+
+/* Does the stage that is being written compute with the value? Casts take it as it lies in memory. */
+static bool nest_is_read_wide(const nest *n, const btl_var *v) {
+    for (int k = 0; k < n->nnodes; k++)
+        for (int i = 0; n->stage[k] == n->at_stage && n->nodes[k]->op != &btl_op_cast && i < n->nodes[k]->nin; i++)
+            if (n->nodes[k]->in[i]->node == v->node) return true;
+    return false;
 }
 
 /* Half types: the value once more, in f32. */
 static void nest_widen(nest *n, const btl_var *v) {
-    if (btl_elem_is_half(v->type.dtype))
+    if (btl_elem_is_half(v->type.dtype) && nest_is_read_wide(n, v))
         btl_emit_text(n->e, "const float %s = %s;\n", nest_value(n, v, true), btl_elem_load(n->a, v->type.dtype, nest_value(n, v, false)));
 }
 
@@ -218,8 +237,6 @@ static const char *nest_code(const btl_node *node, bool near) {
     return btl_elem_code(node->op->elem, node->in[node->nin - 1]->type.dtype);
 }
 
-static int nest_position(const nest *n, const btl_node *node);
-
 static void nest_far(nest *n, const btl_node *node, const char *x) {
     bool f32 = btl_elem_computed(node->in[0]->type.dtype) == BTL_F32;
     double limit = f32 ? node->op->elem->near_f32 : node->op->elem->near_f64;
@@ -227,12 +244,6 @@ static void nest_far(nest *n, const btl_node *node, const char *x) {
 }
 
 /* ---- stages -------------------------------------------------------------------------------- */
-
-static int nest_position(const nest *n, const btl_node *node) {
-    int k = 0;
-    while (n->nodes[k] != node) k++;
-    return k;
-}
 
 /* Read from memory or written as a literal: there in every loop. */
 static bool nest_is_everywhere(const nest *n, const btl_node *node) {
@@ -328,6 +339,7 @@ static bool nest_stage_reads(const nest *n, int stage, const btl_node *in) {
 
 /* One element of one stage: loads, the body, stores into target[…]; `at` is the element's place, `in_strip` that in the strip. */
 static void nest_element(nest *n, int stage, const nest_load *loads, const char *const *targets, const char *at, const char *in_strip, bool near) {
+    n->at_stage = stage;
     for (int i = 0; i < n->nin; i++) {
         const char *type = nest_ctype(n, i);
         if (!nest_stage_reads(n, stage, n->body->params[i]->node)) continue;
@@ -431,17 +443,17 @@ static void nest_scalar(nest *n) {
     nest_element(n, 0, loads, targets, "0", "0", false);
 }
 
-/* Loads along one loop for pointers p0, p1, …, moved on by `from` elements of the loop (NULL: none). `unit`: strides that a
- * run tells are taken to be 1. */
-static nest_load *nest_loads_along(nest *n, const nest_loop *l, const char *from, bool unit) {
+/* Loads along one loop for pointers p0, p1, … (or of another letter), moved on by `from` elements of the loop (NULL: none).
+ * `unit`: strides that a run tells are taken to be 1. */
+static nest_load *nest_loads_along(nest *n, char letter, const nest_loop *l, const char *from, bool unit) {
     nest_load *loads = BTL_ARRAY(n->a, nest_load, n->nin + 1);
     for (int i = 0; i < n->nin; i++) {
         const nest_stride *s = &l->strides[i];
         const char *step = unit && s->kind == STEP_RUN ? "1" : nest_step(n, i, s);
-        if (s->kind == STEP_NONE) loads[i] = (nest_load){ btl_emit_format(n->e, "p%d", i), NULL };
-        else if (!from) loads[i] = (nest_load){ btl_emit_format(n->e, "p%d", i), step };
-        else if (strcmp(step, "1") == 0) loads[i] = (nest_load){ btl_emit_format(n->e, "(p%d + %s)", i, from), "1" };
-        else loads[i] = (nest_load){ btl_emit_format(n->e, "(p%d + (%s) * %s)", i, from, step), step };
+        if (s->kind == STEP_NONE) loads[i] = (nest_load){ btl_emit_format(n->e, "%c%d", letter, i), NULL };
+        else if (!from) loads[i] = (nest_load){ btl_emit_format(n->e, "%c%d", letter, i), step };
+        else if (strcmp(step, "1") == 0) loads[i] = (nest_load){ btl_emit_format(n->e, "(%c%d + %s)", letter, i, from), "1" };
+        else loads[i] = (nest_load){ btl_emit_format(n->e, "(%c%d + (%s) * %s)", letter, i, from, step), step };
     }
     return loads;
 }
@@ -465,10 +477,10 @@ static void nest_along(nest *n, const nest_loop *l, const char *count, const cha
             and = " && ";
         }
         btl_emit_text(n->e, ")\n");
-        nest_flat(n, count, nest_loads_along(n, l, from, true), targets);
+        nest_flat(n, count, nest_loads_along(n, 'p', l, from, true), targets);
         btl_emit_text(n->e, "else\n");
     }
-    nest_flat(n, count, nest_loads_along(n, l, from, false), targets);
+    nest_flat(n, count, nest_loads_along(n, 'p', l, from, false), targets);
 }
 
 static bool nest_is_few(const nest_loop *l, int64_t *size) { return btl_dim_is_const(l->size, size) && *size <= NEST_FEW; }
@@ -582,7 +594,7 @@ static void nest_accumulators(nest *n, int64_t width, bool blocks) {
 
 static void nest_end_block(nest *n, const char *elems, const char *width) {
     for (int k = 0; k < n->nout; k++)
-        btl_emit_text(n->e, "%s_block(acc%d, %s, %s, stack%d, &blocks%d);\n", n->fold[k], k, elems, width, k, k);
+        btl_emit_text(n->e, "%s_block($rt acc%d, %s, %s, stack%d, &blocks%d);\n", n->fold[k], k, elems, width, k, k);
 }
 
 /* Is there at most one block? */
@@ -630,23 +642,28 @@ static void nest_reduce_few(nest *n, int64_t size) {
     int64_t most = NEST_STRIP / size;
     nest_open_all(n, n->kept, outer, 'i');
     nest_pointers(n, outer, true);
-    nest_buffers(n, rows, few, size, most);
-    nest_value_buffers(n, most * size);
+    bool direct = true; /* the values are an operand as it lies: no loop before the fold */
+    for (int k = 0; k < n->nout; k++) direct &= nest_identity(n, k) >= 0 && nest_is_full(rows, few, nest_identity(n, k));
+    if (!direct) nest_buffers(n, rows, few, size, most);
+    if (!direct) nest_value_buffers(n, most * size);
     const char *total = nest_size(n, rows);
     btl_emit_text(n->e, "for (int64_t row = 0; row < %s; row += %lld) {\nconst int64_t rows = %s - row < %lld ? %s - row : %lld;\n", total, (long long)most,
                   total, (long long)most, total, (long long)most);
     n->depth++;
-    nest_load *loads = nest_loads_rows(n, rows, few, "row", "rows", size);
-    nest_flat(n, btl_emit_format(n->e, "rows * %lld", (long long)size), loads, nest_value_names(n, NULL));
+    if (!direct) {
+        nest_load *loads = nest_loads_rows(n, rows, few, "row", "rows", size);
+        nest_flat(n, btl_emit_format(n->e, "rows * %lld", (long long)size), loads, nest_value_names(n, NULL));
+    }
     for (int k = 0; k < n->nout; k++) {
         const char *type = nest_ctype(n, n->nin + k);
+        if (direct) btl_emit_text(n->e, "const %s *v%d_ = p%d + row * %lld;\n", type, k, nest_identity(n, k), (long long)size);
         if (size <= NEST_LANES)
             btl_emit_text(n->e,
-                          "{\n%s t[%lld];\n%s_turn(t, v%d_, rows, %lld);\n%s_tree(t, %lld, rows);\nfor (int64_t r = 0; r < rows; r++) q%d[row + r] = t[r];\n}\n",
+                          "{\n%s t[%lld];\n%s_turn($rt t, v%d_, rows, %lld);\n%s_tree($rt t, %lld, rows);\nfor (int64_t r = 0; r < rows; r++) q%d[row + r] = t[r];\n}\n",
                           type, (long long)(most * size), n->fold[k], k, (long long)size, n->fold[k], (long long)size, k);
         else
-            btl_emit_text(n->e, "for (int64_t r = 0; r < rows; r++) {\n%s acc[%d];\n%s_lanes(acc, v%d_ + r * %lld, %lld, 0);\nq%d[row + r] = %s_tree32(acc);\n}\n",
-                          type, NEST_LANES, n->fold[k], k, (long long)size, (long long)size, k, n->fold[k]);
+            btl_emit_text(n->e, "for (int64_t r = 0; r < rows; r++) {\n%s acc[%d];\n%s_lanes($rt acc, v%d_ + r * %lld, %lld, 0);\n%s_tree($rt acc, %d, 1);\nq%d[row + r] = acc[0];\n}\n",
+                          type, NEST_LANES, n->fold[k], k, (long long)size, (long long)size, n->fold[k], NEST_LANES, k);
     }
     nest_close(n, depth);
 }
@@ -660,16 +677,18 @@ static void nest_reduce_blocks(nest *n, bool one_block) {
         int i = nest_identity(n, k);
         direct &= i >= 0 && nest_is_unit(&l->strides[i]);
     }
+    bool moves = false; /* does any operand vary along it? */
+    for (int i = 0; i < n->nin; i++) moves |= l->strides[i].kind != STEP_NONE;
     if (!direct) nest_value_buffers(n, NEST_STRIP);
     btl_emit_text(n->e, "for (int64_t block = 0; block < %s; block += %d) {\nconst int64_t elems = %s - block < %d ? %s - block : %d;\n", size, NEST_BLOCK,
                   size, NEST_BLOCK, size, NEST_BLOCK);
     if (direct) {
-        for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes(acc%d, p%d + block, elems, 0);\n", n->fold[k], k, nest_identity(n, k));
+        for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, p%d + block, elems, 0);\n", n->fold[k], k, nest_identity(n, k));
     } else {
-        btl_emit_text(n->e, "for (int64_t at = 0; at < elems; at += %d) {\nconst int64_t count = elems - at < %d ? elems - at : %d, from = block + at;\n",
-                      NEST_STRIP, NEST_STRIP, NEST_STRIP);
+        btl_emit_text(n->e, "for (int64_t at = 0; at < elems; at += %d) {\nconst int64_t count = elems - at < %d ? elems - at : %d%s;\n",
+                      NEST_STRIP, NEST_STRIP, NEST_STRIP, moves ? ", from = block + at" : "");
         nest_along(n, l, "count", "from", nest_value_names(n, NULL));
-        for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes(acc%d, v%d_, count, at);\n", n->fold[k], k, k);
+        for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, v%d_, count, at);\n", n->fold[k], k, k);
         btl_emit_text(n->e, "}\n");
     }
     if (!one_block) nest_end_block(n, "elems", "1");
@@ -684,21 +703,13 @@ static void nest_reduce_pieces(nest *n, bool one_block) {
     nest_value_buffers(n, NEST_STRIP);
     btl_emit_text(n->e, "int64_t filled = 0, at = 0;\n");
     nest_open_all(n, n->reduced, inner, 'j');
-    for (int i = 0; i < n->nin; i++)
-        btl_emit_text(n->e, "const %s *o%d = %s;\n", nest_ctype(n, i), i, nest_at(n, btl_emit_format(n->e, "p%d", i), i, n->reduced, inner, 'j'));
+    nest_reduced_pointers(n, inner);
     btl_emit_text(n->e, "for (int64_t from = 0, count; from < %s; from += count) {\ncount = %s - from < %d - filled ? %s - from : %d - filled;\n", size, size,
                   NEST_STRIP, size, NEST_STRIP);
     n->depth++;
-    nest_load *loads = nest_loads_along(n, l, "from", false);
-    for (int i = 0; i < n->nin; i++) { /* the same, from o0, o1, … */
-        char *p = strchr(loads[i].pointer, 'p');
-        char *copy = btl_arena_strdup(n->a, loads[i].pointer);
-        copy[p - loads[i].pointer] = 'o';
-        loads[i].pointer = copy;
-    }
-    nest_flat(n, "count", loads, nest_value_names(n, "filled"));
+    nest_flat(n, "count", nest_loads_along(n, 'o', l, "from", false), nest_value_names(n, "filled"));
     btl_emit_text(n->e, "filled += count;\nif (filled == %d) {\n", NEST_STRIP);
-    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes(acc%d, v%d_, filled, at);\n", n->fold[k], k, k);
+    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, v%d_, filled, at);\n", n->fold[k], k, k);
     btl_emit_text(n->e, "at += filled, filled = 0;\n");
     if (!one_block) {
         btl_emit_text(n->e, "if (at == %d) {\n", NEST_BLOCK);
@@ -708,7 +719,7 @@ static void nest_reduce_pieces(nest *n, bool one_block) {
     btl_emit_text(n->e, "}\n");
     nest_close(n, depth);
     btl_emit_text(n->e, "if (filled) {\n");
-    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes(acc%d, v%d_, filled, at);\n", n->fold[k], k, k);
+    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_lanes($rt acc%d, v%d_, filled, at);\n", n->fold[k], k, k);
     btl_emit_text(n->e, "at += filled;\n}\n");
     if (!one_block) {
         btl_emit_text(n->e, "if (at) {\n");
@@ -738,8 +749,8 @@ static void nest_reduce_rows(nest *n) {
     else nest_reduce_pieces(n, one_block);
     const char *total = nest_product(n, n->reduced, n->nreduced);
     for (int k = 0; k < n->nout; k++) {
-        if (one_block) btl_emit_text(n->e, "%s_tree(acc%d, %s, 1);\n*q%d = acc%d[0];\n", n->fold[k], k, btl_emit_format(n->e, "%s < 32 ? %s : 32", total, total), k, k);
-        else btl_emit_text(n->e, "%s_finish(stack%d, blocks%d, 1, q%d);\n", n->fold[k], k, k, k);
+        if (one_block) btl_emit_text(n->e, "%s_tree($rt acc%d, %s, 1);\n*q%d = acc%d[0];\n", n->fold[k], k, btl_emit_format(n->e, "%s < 32 ? %s : 32", total, total), k, k);
+        else btl_emit_text(n->e, "%s_finish($rt stack%d, blocks%d, 1, q%d);\n", n->fold[k], k, k, k);
     }
     btl_emit_text(n->e, "}\n");
     nest_close(n, depth);
@@ -761,7 +772,7 @@ static bool nest_prefers_columns(const nest *n) {
 
 /* Step 2 for `rows` rows of a tile whose values are in v0_, v1_, …. */
 static void nest_tile_rows(nest *n, const char *rows, const char *width) {
-    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_rows(acc%d, v%d_, (%s) * %s, at, %s);\n", n->fold[k], k, k, rows, width, width);
+    for (int k = 0; k < n->nout; k++) btl_emit_text(n->e, "%s_rows($rt acc%d, v%d_, (%s) * %s, at, %s);\n", n->fold[k], k, k, rows, width, width);
     btl_emit_text(n->e, "at += %s;\n", rows);
 }
 
@@ -787,7 +798,12 @@ static void nest_reduce_columns(nest *n) {
     nest_pointers(n, inner, true);
     btl_emit_text(n->e, "{\n");
     nest_accumulators(n, most, !one_block);
-    nest_value_buffers(n, few ? NEST_STRIP : most);
+    bool direct = true;
+    for (int k = 0; k < n->nout; k++) {
+        int i = nest_identity(n, k);
+        direct &= i >= 0 && nest_is_unit(&columns->strides[i]);
+    }
+    if (few || !direct) nest_value_buffers(n, few ? NEST_STRIP : most);
     const char *total = nest_size(n, columns);
     if (few) {
         int64_t height = 1;
@@ -813,25 +829,13 @@ static void nest_reduce_columns(nest *n) {
         nest_open_all(n, n->reduced, n->nreduced, 'j');
         /* pointers of this row */
         btl_emit_text(n->e, "{\n");
-        for (int i = 0; i < n->nin; i++)
-            btl_emit_text(n->e, "const %s *o%d = %s;\n", nest_ctype(n, i), i, nest_at(n, btl_emit_format(n->e, "p%d", i), i, n->reduced, n->nreduced, 'j'));
-        bool direct = true;
-        for (int k = 0; k < n->nout; k++) {
-            int i = nest_identity(n, k);
-            direct &= i >= 0 && nest_is_unit(&columns->strides[i]);
-        }
+        nest_reduced_pointers(n, n->nreduced);
         if (direct) {
             for (int k = 0; k < n->nout; k++)
-                btl_emit_text(n->e, "%s_rows(acc%d, o%d + column, width, at, width);\n", n->fold[k], k, nest_identity(n, k));
+                btl_emit_text(n->e, "%s_rows($rt acc%d, o%d + column, width, at, width);\n", n->fold[k], k, nest_identity(n, k));
             btl_emit_text(n->e, "at += 1;\n");
         } else {
-            nest_load *loads = nest_loads_along(n, columns, "column", false);
-            for (int i = 0; i < n->nin; i++) {
-                char *p = strchr(loads[i].pointer, 'p'), *copy = btl_arena_strdup(n->a, loads[i].pointer);
-                copy[p - loads[i].pointer] = 'o';
-                loads[i].pointer = copy;
-            }
-            nest_flat(n, "width", loads, nest_value_names(n, NULL));
+            nest_flat(n, "width", nest_loads_along(n, 'o', columns, "column", false), nest_value_names(n, NULL));
             nest_tile_rows(n, "1", "width");
         }
         nest_tile_block(n, one_block);
@@ -840,9 +844,9 @@ static void nest_reduce_columns(nest *n) {
     }
     for (int k = 0; k < n->nout; k++) {
         if (one_block)
-            btl_emit_text(n->e, "%s_tree(acc%d, at < 32 ? at : 32, width);\nfor (int64_t c = 0; c < width; c++) q%d[column + c] = acc%d[c];\n", n->fold[k], k, k, k);
+            btl_emit_text(n->e, "%s_tree($rt acc%d, at < 32 ? at : 32, width);\nfor (int64_t c = 0; c < width; c++) q%d[column + c] = acc%d[c];\n", n->fold[k], k, k, k);
         else
-            btl_emit_text(n->e, "if (at) %s_block(acc%d, at, width, stack%d, &blocks%d);\n%s_finish(stack%d, blocks%d, width, q%d + column);\nblocks%d = 0;\n",
+            btl_emit_text(n->e, "if (at) %s_block($rt acc%d, at, width, stack%d, &blocks%d);\n%s_finish($rt stack%d, blocks%d, width, q%d + column);\nblocks%d = 0;\n",
                           n->fold[k], k, k, k, n->fold[k], k, k, k, k);
     }
     nest_close(n, n->depth - 1);

@@ -10,7 +10,7 @@
 
 enum {
     PROCESS_DIRECT_STEPS = 40,   /* up to so many steps are written as calls */
-    PROCESS_UNIT_BYTES = 24000   /* of kernels, from which a second translation unit is worth its start */
+    PROCESS_UNIT_BYTES = 8000   /* of kernels, from which a second translation unit is worth its start */
 };
 
 /* ---- numbering ---------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* services.c - see services.h. SPDX-License-Identifier: BSD-3-Clause */
 #include "target/c/services.h"
 
-#include "ops/blas.h"
+#include "ops/lapack.h"
 
 static void services_gemm_f32(void *ctx, int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
                               const float *b, int64_t b_row, int64_t b_column, float *y, int64_t ldy) {
@@ -15,4 +15,39 @@ static void services_gemm_f64(void *ctx, int64_t m, int64_t n, int64_t k, const 
     btl_gemm(ctx, BTL_F64, m, n, k, &p, &q, y, ldy);
 }
 
-btl_services btl_services_of(btl_context *ctx) { return (btl_services){ ctx, services_gemm_f32, services_gemm_f64 }; }
+static int64_t services_potrf_f32(void *ctx, int64_t n, float *a, int64_t row, int64_t column) {
+    const btl_matrix_out to = { a, row, column };
+    return btl_potrf(ctx, BTL_F32, n, &to);
+}
+
+static void services_trsm_f32(void *ctx, int lower, int trans, int unit, int64_t n, int64_t k, const float *t, int64_t row, int64_t column, float *x,
+                              int64_t ldx) {
+    const btl_matrix triangle = { t, row, column };
+    btl_trsm(ctx, BTL_F32, lower != 0, trans != 0, unit != 0, n, k, &triangle, x, ldx);
+}
+
+static int64_t services_potrf_f64(void *ctx, int64_t n, double *a, int64_t row, int64_t column) {
+    const btl_matrix_out to = { a, row, column };
+    return btl_potrf(ctx, BTL_F64, n, &to);
+}
+
+static void services_trsm_f64(void *ctx, int lower, int trans, int unit, int64_t n, int64_t k, const double *t, int64_t row, int64_t column, double *x,
+                              int64_t ldx) {
+    const btl_matrix triangle = { t, row, column };
+    btl_trsm(ctx, BTL_F64, lower != 0, trans != 0, unit != 0, n, k, &triangle, x, ldx);
+}
+
+int btl_fold_number(const btl_op *combine, btl_dtype dtype) {
+    int number = 0;
+    for (int i = 0; btl_ops[i]; i++) {
+        if (!btl_ops[i]->reduction) continue;
+        if (btl_ops[i]->reduction->combine == combine) return number * BTL_NDTYPES + (int)dtype;
+        number++;
+    }
+    return -1;
+}
+
+btl_services btl_services_of(btl_context *ctx, const btl_fold_services *folds) {
+    return (btl_services){ ctx, folds, services_gemm_f32, services_gemm_f64,
+                           services_potrf_f32, services_trsm_f32, services_potrf_f64, services_trsm_f64 };
+}

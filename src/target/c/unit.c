@@ -1,7 +1,9 @@
 /* unit.c - see unit.h: from nodes to kernels, each once. SPDX-License-Identifier: BSD-3-Clause */
 #include "target/c/unit.h"
 
+#include "target/c/cnames.h"
 #include "target/c/elem.h"
+#include "target/c/services.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -168,6 +170,17 @@ static void unit_print_body(btl_text *t, const char *body, bool standalone) {
     }
 }
 
+/* A parameter that this body does not need is said to be so: kernels have what their nodes have. */
+static void unit_print_unused(btl_text *t, const btl_c_kernel *k) {
+    char name[24];
+    for (int i = 0; i < k->nin + k->nout; i++) {
+        if (k->is_view && i >= k->nin) continue;
+        snprintf(name, sizeof name, i < k->nin ? "x%d" : "y%d", i < k->nin ? i : i - k->nin);
+        if (!btl_cname_occurs(k->body, name)) btl_text_printf(t, "    (void)%s;\n", name);
+    }
+    if (k->has_work && !btl_cname_occurs(k->body, "work")) btl_text_add(t, "    (void)work;\n");
+}
+
 void btl_unit_print_kernel(btl_text *t, btl_unit *u, btl_c_kernel *k, const char *linkage, bool standalone) {
     (void)u;
     btl_text_add(t, "/*");
@@ -180,14 +193,20 @@ void btl_unit_print_kernel(btl_text *t, btl_unit *u, btl_c_kernel *k, const char
     else if (rt) btl_text_printf(t, "%.*s, const void *rt)", (int)(length - 1), k->head);
     else btl_text_add(t, k->head);
     btl_text_add(t, " {\n");
+    if (standalone) unit_print_unused(t, k);
     unit_print_body(t, k->body, standalone);
     if (k->can_fail) btl_text_add(t, "    return 0;\n");
     btl_text_add(t, "}\n\n");
 }
 
-static void unit_print_fold(btl_text *t, const btl_c_fold *f, btl_arena *a) {
+/* In the process the steps are the library's own: the compiler is spared them. */
+static void unit_print_fold(btl_text *t, const btl_c_fold *f, btl_arena *a, bool standalone) {
     const char *type = btl_emit_ctype(f->dtype), *code = btl_elem_code(f->combine->elem, f->dtype);
     const char *name = btl_arena_printf(a, "btl_fold_%s_%s", f->combine->name, btl_dtype_name(f->dtype));
+    if (!standalone) {
+        btl_text_printf(t, "BTL_FOLD_IN_PROCESS(%s, %s, %d)\n", name, type, btl_fold_number(f->combine, f->dtype) * (int)sizeof(btl_fold_layout));
+        return;
+    }
     const char *operand[2] = { btl_elem_load(a, f->dtype, "x"), btl_elem_load(a, f->dtype, "y") };
     btl_text_printf(t, "static inline __attribute__((always_inline)) %s %s(%s x, %s y) {\n    %s z;\n    ", type, name, type, type, type);
     btl_elem_assign(t, code, operand, f->dtype, f->dtype, "z");
@@ -286,8 +305,9 @@ void btl_unit_print_support(btl_text *t, btl_unit *u, int from, int to, bool sta
         const char *name = btl_arena_printf(u->arena, "btl_fold_%s_%s_", u->folds.v[i].combine->name, btl_dtype_name(u->folds.v[i].dtype));
         bool used = false;
         for (int k = from; k < to && !used; k++) used = strstr(u->kernels[k]->body, name) != NULL;
-        if (used) unit_print_fold(&folds, &u->folds.v[i], u->arena), fold_macro = true;
+        if (used) unit_print_fold(&folds, &u->folds.v[i], u->arena, standalone), fold_macro = standalone;
     }
+    if (folds.length && !standalone) btl_snippets_use(&s, "btl_fold_in_process", strlen("btl_fold_in_process"));
     if (folds.length) btl_snippets_use(&s, folds.data, folds.length);
     for (int k = from; k < to; k++) {
         btl_snippets_use(&s, u->kernels[k]->body, strlen(u->kernels[k]->body));
