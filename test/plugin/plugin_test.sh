@@ -43,6 +43,22 @@ quiet "$bitale" check printed.bitale --plugin ./build/demo.so --plugin build/dem
 grep -q 'unknown name swish' log || fail "$(cat log)"
 (cd build && quiet "$bitale" ops --plugin demo.so) # without a '/'
 
+# ---- as files of C of their own ------------------------------------------------------------------------
+printf 'input x: f64[n]\noutput y = swish(x, beta=2) * 3\n' > swish.bitale
+quiet "$bitale" emit-c swish.bitale --main -o swish --plugin build/demo.so
+grep -q 'an op asks for these libraries when a program is linked with it: -lm' log || { cat log; fail "emit-c does not say that -lm is needed"; }
+quiet "$CC" -std=c99 -O2 -Wall -Wextra -pedantic -Werror -ffp-contract=off swish/*.c -o swish/swish -lm
+"$bitale" run swish.bitale --plugin build/demo.so 'x=[1,-2,0.5]' -o swish/want > log 2>&1 || { cat log; fail "swish.bitale does not run"; }
+"$bitale" run - -o swish 'a=[1,-2,0.5]' > log 2>&1 << 'END' || { cat log; fail "x is not written"; }
+input a: f64[n]
+output x = a + 0
+END
+./swish/swish x=swish/x.npy -o swish > log 2>&1 || { cat log; fail "what emit-c wrote does not run"; }
+cmp swish/y.npy swish/want/y.npy || fail "what emit-c wrote gives other bits"
+got=0
+"$bitale" emit-c source/use.bitale -o use --plugin build/demo.so > log 2>&1 || got=$?
+[ "$got" = 3 ] && grep -q 'spread: this op has no C of its own, so the function cannot be written as C' log && [ ! -e use ] || { cat log; fail "emit-c ended with $got"; }
+
 # ---- by pkg-config, in a moved tree -----------------------------------------------------------------
 if command -v pkg-config > /dev/null; then
     mv installed moved
