@@ -97,7 +97,7 @@ static void ops_print_details(btl_context *ctx, int i, const btl_op_info *op) {
     if (*op->dtypes) printf("  types     %s\n", op->dtypes);
     printf("  gradient  %s\n", op->gradient);
     printf("  runs      %s\n", ops_runs(op->runs));
-    if (op->origin) printf("  plugin    %s\n", op->origin);
+    if (op->origin) printf("  C         %s\n  plugin    %s\n", op->has_c ? "its own" : "none: generated code calls the reference, emit-c refuses it", op->origin);
     if (op->max_ulp > 0) printf("  error     at most %g ulp (f32, f64)\n", op->max_ulp);
     if (op->max_ulp == 0) printf("  error     correctly rounded\n");
     if (op->can_fail) printf("  can fail  at run time, with the place in the source\n");

@@ -131,7 +131,7 @@ BTL_API const btl_dim *btl_op_infer_unknown(btl_op_infer *x, const btl_dim *boun
 /** A user's mistake: records a message (the op's name and the place are put before it) and returns the status, for
  * `return btl_op_fail(…)`. In infer, body, vjp, jvp and emit. */
 BTL_API btl_status btl_op_fail(btl_graph *g, btl_status status, const char *format, ...) BTL_PRINTF(3, 4);
-/** Adds what a person can do about it. */
+/** Adds what a person can do about it; before or behind btl_op_fail. */
 BTL_API void btl_op_hint(btl_graph *g, const char *format, ...) BTL_PRINTF(2, 3);
 
 /* ---- running ---------------------------------------------------------------------------------- */
