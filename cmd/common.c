@@ -137,7 +137,7 @@ double cmd_option_number(struct argp_state *state, const char *option, const cha
     return value;
 }
 
-enum { KEY_JSON = 0x200, KEY_MODE, KEY_THREADS, KEY_CACHE_DIR };
+enum { KEY_JSON = 0x200, KEY_MODE, KEY_THREADS, KEY_CACHE_DIR, KEY_PLUGIN };
 
 static const struct argp_option common_options[] = {
     { NULL, 0, NULL, 0, "Common to all verbs:", 100 },
@@ -146,6 +146,7 @@ static const struct argp_option common_options[] = {
     { "mode", KEY_MODE, "MODE", 0, "fast_run: all rewrites, generated C (the default, or what BITALE_MODE says); fast_compile: only the rewrites that numerical stability needs, no C compiler; c_code: no rewrites, each op by its own C. Behind it settings, as in fast_run,linker=vm,without=fuse: linker=c|vm|strips|eval, tier=background (strips until the compiler is done)", 100 },
     { "threads", KEY_THREADS, "N", 0, "Threads of a call; results have the same bits whatever N is. Calls use one thread as yet", 100 },
     { "cache-dir", KEY_CACHE_DIR, "DIR", 0, "Where compiled code is kept, instead of BITALE_CACHE_DIR, $XDG_CACHE_HOME/bitale or ~/.cache/bitale", 100 },
+    { "plugin", KEY_PLUGIN, "FILE.so", 0, "Operations of your own, from a shared object (docs/EXTEND.md); may be given several times. Its code runs with your rights", 100 },
     { 0 },
 };
 
@@ -163,6 +164,10 @@ static error_t common_parse(int key, char *arg, struct argp_state *state) {
     }
     case KEY_THREADS: c->threads = (int)cmd_option_integer(state, "--threads", arg, 1); return 0;
     case KEY_CACHE_DIR: c->cache_dir = arg; return 0;
+    case KEY_PLUGIN:
+        c->plugins = cmd_realloc(c->plugins, (size_t)(c->nplugins + 1) * sizeof *c->plugins);
+        c->plugins[c->nplugins++] = arg;
+        return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -251,7 +256,12 @@ static int common_read(cmd *c, const char *path, size_t *length) {
 int cmd_open_empty(cmd *c) {
     btl_status status = btl_context_new(NULL, &c->ctx);
     if (status == BTL_OK) status = btl_graph_new(c->ctx, &c->g);
-    return status == BTL_OK ? 0 : cmd_fail(c, status, "%s", btl_status_text(status));
+    if (status != BTL_OK) return cmd_fail(c, status, "%s", btl_status_text(status));
+    for (int i = 0; i < c->nplugins; i++) {
+        btl_error err = { 0 };
+        if (btl_plugin_load(c->ctx, c->plugins[i], &err) != BTL_OK) return cmd_fail_error(c, &err);
+    }
+    return 0;
 }
 
 int cmd_open(cmd *c, const char *path) {
@@ -271,7 +281,8 @@ void cmd_close(cmd *c) {
     btl_graph_free(c->g);
     btl_context_free(c->ctx);
     free(c->text);
-    c->g = NULL, c->ctx = NULL, c->text = NULL;
+    free(c->plugins);
+    c->g = NULL, c->ctx = NULL, c->text = NULL, c->plugins = NULL;
 }
 
 bool cmd_has_entry(const cmd *c, const char *name) { return btl_entry_find(c->g, name) != NULL; }

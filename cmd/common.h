@@ -16,6 +16,8 @@ typedef struct cmd {
     char name[32];          /* "bitale run", for argp */
     bool json, quiet;
     const char *mode, *cache_dir;
+    int nplugins;
+    const char **plugins;   /* files of --plugin */
     int threads;            /* 0: not said */
     btl_context *ctx;       /* made by cmd_open */
     btl_graph *g;
@@ -52,7 +54,7 @@ void cmd_parse(cmd *c, const struct argp *argp, int argc, char **argv, void *inp
 /* Makes the context, reads the program ("-": standard input) and parses it. Every mistake is printed.
  * Returns 0 or the exit code; cmd_close is wanted in any case. */
 int cmd_open(cmd *c, const char *path);
-/* A context and an empty graph, for verbs without a program. */
+/* A context with the plugins' ops and an empty graph, for verbs without a program. */
 int cmd_open_empty(cmd *c);
 void cmd_close(cmd *c);
 

@@ -98,7 +98,9 @@ int verb_rules(int argc, char **argv) {
     btl_rule_info r;
     json j = { 0 };
     cmd_parse(&c, &argp, argc, argv, &o);
-    int found = 0;
+    int found = 0, code = c.nplugins ? cmd_open_empty(&c) : 0; /* ops of one's own bring no rules; a plugin that is none is told */
+    cmd_close(&c);
+    if (code) return cmd_finish(&c, code);
     if (c.json) jw_open(&j, NULL, '[');
     for (int i = 0; btl_rule_info_at(i, &r); i++) {
         if (!rules_is_meant(&r, o.name)) continue;

@@ -56,7 +56,7 @@ int verb_version(int argc, char **argv) {
     version_options o = { .c = &c };
     json j = { 0 };
     cmd_parse(&c, &argp, argc, argv, &o);
-    int code = o.features ? cmd_open_empty(&c) : 0;
+    int code = o.features || c.nplugins ? cmd_open_empty(&c) : 0;
     if (c.json) jw_open(&j, NULL, '{'), jw_text(&j, "version", btl_version());
     else printf("bitale %s\n", btl_version());
     if (o.features && !code) version_features(&c, &j);

@@ -348,6 +348,7 @@ static btl_status pipeline_run(void *arg) {
     pipeline *l = arg;
     for (size_t i = 0; i < sizeof pipeline_passes / sizeof *pipeline_passes; i++) {
         BTL_TRY(pipeline_passes[i].run(l));
+        if (l->g->status != BTL_OK) return l->g->status; /* a rule, or a body of an op of one's own, built what cannot be */
 #ifndef NDEBUG
         if (!btl_graph_check(l->g)) return BTL_EINTERNAL;
 #endif

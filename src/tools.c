@@ -272,10 +272,11 @@ const char *btl_function_update_name(const btl_function *f, int i) { return f->s
 
 /* ---- ops -------------------------------------------------------------------------------------- */
 
-static const btl_op *tools_op(int wanted) {
-    for (int i = 0, n = 0; btl_ops[i]; i++)
+static const btl_op *tools_op(btl_context *ctx, int wanted) {
+    int n = 0;
+    for (int i = 0; btl_ops[i]; i++)
         if (!(btl_ops[i]->flags & (OP_HIDDEN | OP_LEAF)) && n++ == wanted) return btl_ops[i];
-    return NULL;
+    return btl_op_own(ctx, wanted - n);
 }
 
 static const char *tools_op_gradient(const btl_op *op) {
@@ -298,12 +299,13 @@ static void tools_op_dtypes(const btl_op *op, char *text, size_t bytes) {
     if (n && text[n - 1] == ' ') text[n - 1] = 0;
 }
 
-bool btl_op_at(int i, btl_op_info *out) {
-    const btl_op *op = tools_op(i);
+bool btl_op_at(btl_context *ctx, int i, btl_op_info *out) {
+    const btl_op *op = tools_op(ctx, i);
     if (!op) return false;
     *out = (btl_op_info){ .name = op->name, .doc = op->doc, .signature = op->signature, .gradient = tools_op_gradient(op),
                           .runs = tools_op_runs(op), .max_ulp = op->elem ? op->elem->max_ulp : -1,
-                          .can_fail = (op->flags & OP_CAN_FAIL) != 0, .nsettings = op->nparams };
+                          .can_fail = (op->flags & OP_CAN_FAIL) != 0, .nsettings = op->nparams, .origin = btl_op_origin(op),
+                          .has_c = op->emit || op->elem || op->reduction || op->body || (op->flags & OP_MACRO) };
     tools_op_dtypes(op, out->dtypes, sizeof out->dtypes);
     return true;
 }
@@ -315,8 +317,8 @@ static const char *tools_setting_kind(btl_param_kind kind) {
     return (size_t)kind < sizeof words / sizeof *words ? words[kind] : "?";
 }
 
-bool btl_op_setting_at(int i, int k, btl_op_setting *out) {
-    const btl_op *op = tools_op(i);
+bool btl_op_setting_at(btl_context *ctx, int i, int k, btl_op_setting *out) {
+    const btl_op *op = tools_op(ctx, i);
     if (!op || k < 0 || k >= op->nparams) return false;
     const btl_param_spec *p = &op->params[k];
     *out = (btl_op_setting){ p->name, tools_setting_kind(p->kind), p->doc, p->fallback };

@@ -50,7 +50,8 @@ extern "C" {
     X(ECHECK, -15, "a check failed", 1)                                                           \
     X(EUSAGE, -16, "wrong use of the interface", 2)                                               \
     X(EINTERNAL, -17, "a bug in Bitale", 5)                                                       \
-    X(ESINGULAR, -18, "a matrix cannot be factored or solved with", 5)
+    X(ESINGULAR, -18, "a matrix cannot be factored or solved with", 5)                            \
+    X(EPLUGIN, -19, "an op of one's own breaks its contract", 3)
 
 typedef enum btl_status {
 #define BTL_STATUS_ENUM(name, number, text, exit_code) BTL_##name = number,

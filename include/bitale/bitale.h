@@ -22,6 +22,7 @@
 
 #include "bitale/base.h"
 #include "bitale/expr.h"
+#include "bitale/extend.h"
 #include "bitale/grad.h"
 #include "bitale/io.h"
 #include "bitale/ops.h"

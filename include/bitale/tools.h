@@ -67,7 +67,7 @@ BTL_API const char *btl_function_update_name(const btl_function *f, int i);
 
 /* ---- the tables of ops and rules ------------------------------------------------------------ */
 
-/** An op of the notation, as `bitale ops` shows it. */
+/** An op of the notation, as `bitale ops` shows it. Texts of one's own live as long as the context. */
 typedef struct btl_op_info {
     const char *name, *doc, *signature;
     const char *gradient;  /**< "yes"; "by parts": of the ops that it is made of; "no" */
@@ -76,6 +76,8 @@ typedef struct btl_op_info {
     double max_ulp;        /**< largest error of a float result; 0: correctly rounded; -1: not stated */
     bool can_fail;         /**< at run time */
     int nsettings;
+    const char *origin;    /**< NULL: one of Bitale's; the plugin's name; "": registered by the program */
+    bool has_c;            /**< it says its own C, or is made of what does; otherwise generated code calls the library */
 } btl_op_info;
 
 typedef struct btl_op_setting {
@@ -83,10 +85,35 @@ typedef struct btl_op_setting {
     const char *fallback;  /**< in the notation, or NULL: must be given */
 } btl_op_setting;
 
-/** The i-th op that a person can write, from 0; false behind the last. */
-BTL_API bool btl_op_at(int i, btl_op_info *out);
+/** The i-th op that a person can write, from 0: Bitale's, then those registered in the context (may be NULL); false behind
+ * the last. */
+BTL_API bool btl_op_at(btl_context *ctx, int i, btl_op_info *out);
 /** The k-th setting of the i-th op; false behind the last. */
-BTL_API bool btl_op_setting_at(int i, int k, btl_op_setting *out);
+BTL_API bool btl_op_setting_at(btl_context *ctx, int i, int k, btl_op_setting *out);
+
+/** What btl_op_check tells of one way in which an op was tried: "types" (of its samples, in every dtype), "eval" (it writes all
+ * of its results and nothing else, twice the same, on operands that lie in any way, of symbolic sizes), a linker's name
+ * (results as the reference's, or where that is not promised the bits of the strips; failures in the same words), "text"
+ * (printed, read back, after every pass), "gradient" (against finite differences, twice, and in forward mode). */
+typedef struct btl_op_trial {
+    const char *what;
+    int cases, failures;   /**< so far */
+    const char *message;   /**< a failure (three of each way are told); NULL: this way is done */
+} btl_op_trial;
+
+/** Settings of btl_op_check; start from {0}. */
+typedef struct btl_op_check_options {
+    size_t struct_size;
+    const char *linkers;   /**< to be tried, separated by commas; NULL: "strips,vm,c"; "": none */
+    uint64_t seed;         /**< of the random values; default 1 */
+    void (*see)(void *user, const btl_op_trial *t); /**< may be NULL */
+    void *user;
+} btl_op_check_options;
+
+/** Tries an op, one's own or Bitale's, on its samples in every way there is to run it (docs/EXTEND.md).
+ * @return BTL_OK: all is well; ECHECK: something is not, told by `see`; ENAME; ENOMEM.
+ * Cost: less than a second, and a compiler's start for each of the linkers c and vm. */
+BTL_API btl_status btl_op_check(btl_context *ctx, const char *name, const btl_op_check_options *options, btl_error *err);
 
 /** A rewrite rule, as `bitale rules` shows it. */
 typedef struct btl_rule_info {

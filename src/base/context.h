@@ -18,7 +18,7 @@ struct btl_context {
     void (*slot_free[8])(btl_context *ctx, void *thing);
 };
 
-enum { BTL_SLOT_BLAS, BTL_SLOT_RULES, BTL_SLOT_CODE, BTL_SLOT_LAPACK };
+enum { BTL_SLOT_BLAS, BTL_SLOT_RULES, BTL_SLOT_CODE, BTL_SLOT_LAPACK, BTL_SLOT_OPS };
 
 /* ctx may be NULL: then realloc and free. */
 void *btl_alloc(btl_context *ctx, size_t bytes);

@@ -11,12 +11,9 @@
 
 #include "base/hash.h"
 #include "base/text.h"
-
-typedef struct btl_graph btl_graph;
+#include "bitale/extend.h"
 
 typedef enum btl_dim_kind { DIM_POLY, DIM_SYMBOL, DIM_FLOORDIV, DIM_MOD, DIM_MIN, DIM_MAX, DIM_PRODUCT, DIM_SUM } btl_dim_kind;
-
-typedef struct btl_dim btl_dim;
 
 /* coef * atoms[0] * atoms[1] * …, atoms sorted by id, none a DIM_POLY */
 typedef struct btl_dim_term {
@@ -54,21 +51,13 @@ typedef struct btl_dims {
     btl_symbol **symbols;
 } btl_dims;
 
-const btl_dim *btl_dim_const(btl_graph *g, int64_t value);
+/* btl_dim_const, btl_dim_add, … btl_dim_max, btl_dim_is_const are in bitale/extend.h. */
 const btl_dim *btl_dim_symbol(btl_graph *g, const char *name);              /* interned by name */
 const btl_dim *btl_dim_unknown(btl_graph *g, const btl_dim *bound, bool late); /* a new `?` */
-const btl_dim *btl_dim_add(btl_graph *g, const btl_dim *a, const btl_dim *b);
-const btl_dim *btl_dim_sub(btl_graph *g, const btl_dim *a, const btl_dim *b);
-const btl_dim *btl_dim_mul(btl_graph *g, const btl_dim *a, const btl_dim *b);
-const btl_dim *btl_dim_floordiv(btl_graph *g, const btl_dim *a, const btl_dim *b); /* Python's; by 0: 0 */
-const btl_dim *btl_dim_mod(btl_graph *g, const btl_dim *a, const btl_dim *b);
-const btl_dim *btl_dim_min(btl_graph *g, const btl_dim *a, const btl_dim *b);
-const btl_dim *btl_dim_max(btl_graph *g, const btl_dim *a, const btl_dim *b);
 
 /* The product of n sizes (1 for none). */
 const btl_dim *btl_dim_product(btl_graph *g, int n, const btl_dim *const *dims);
 
-bool btl_dim_is_const(const btl_dim *d, int64_t *value);
 static inline bool btl_dim_is(const btl_dim *d, int64_t value) {
     return d->kind == DIM_POLY && d->nterms == 0 && d->constant == value;
 }

@@ -171,6 +171,21 @@ btl_status btl_exec_run(btl_exec *x) {
     return x->node->op->kernel ? x->node->op->kernel(x) : btl_exec_eval(x);
 }
 
+btl_status btl_exec_measure(btl_exec *x, const btl_graph *g) {
+    BTL_TRY(x->node->op->measure(x));
+    for (int k = 0; k < x->nout; k++)
+        for (int i = 0; i < x->node->out[k].type.rank; i++) {
+            const btl_dim *d = x->node->out[k].type.dims[i];
+            int symbol = d->late ? btl_dim_symbol_index(d) : -1;
+            const btl_dim *bound = symbol >= 0 ? g->dims.symbols[symbol]->bound : NULL;
+            int64_t most;
+            if (bound && btl_dim_eval(bound, x->symbols, &most) && x->symbols[symbol] > most)
+                return btl_error_set(x->err, x->node->op->flags & OP_OWN ? BTL_EPLUGIN : BTL_EINTERNAL, "%s: the size of axis %d of result %d was found to be %lld, above its bound %lld",
+                                     x->node->op->name, i, k, (long long)x->symbols[symbol], (long long)most);
+        }
+    return BTL_OK;
+}
+
 /* ---- a whole graph ----------------------------------------------------------------------- */
 
 typedef struct eval_state {
@@ -220,9 +235,9 @@ static btl_status eval_node(eval_state *s, const btl_node *n) {
         if (btl_dim_eval(c->a, s->symbols, &a) && btl_dim_eval(c->b, s->symbols, &b) && a != b)
             return btl_error_set(s->err, BTL_ESHAPE, "%s: sizes %lld and %lld must be equal: %s", n->op->name, (long long)a, (long long)b, c->message);
     }
-    if (n->op->measure) BTL_TRY(n->op->measure(&x));
+    if (n->op->measure) BTL_TRY(btl_exec_measure(&x, s->g));
     for (int i = 0; i < n->nout; i++) BTL_TRY(eval_make_operand(s, n, &n->out[i].type, &out[i]));
-    if (n->op->workspace && !n->op->eval) x.work = btl_arena_alloc(s->arena, n->op->workspace(&x) + 1);
+    if (n->op->workspace && !(n->op->eval && n->op->kernel)) x.work = btl_arena_alloc(s->arena, n->op->workspace(&x) + 1);
     s->values[n->id] = out;
     return btl_exec_eval(&x);
 }

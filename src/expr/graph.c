@@ -76,6 +76,7 @@ static btl_status graph_at(void *arg) {
 
 btl_graph *btl_at(btl_graph *g, btl_site site) {
     const btl_place *now = g->here ? g->here->place : NULL;
+    if (g->keep_here) return g;
     if (now && now->line == site.line && !now->column && site.file && strcmp(now->file, site.file) == 0) return g;
     btl_graph_protect(g, graph_at, &(graph_at_args){ g, site });
     return g;

@@ -161,6 +161,7 @@ struct btl_graph {
     btl_entry **entries;
 
     const btl_places *here;       /* where what is built now comes from */
+    bool keep_here;               /* btl_at changes nothing: an op's own functions build for the place of their node */
     const btl_size_check *checks; /* collected while a node is being built */
 
     btl_status status;            /* of the first error */

@@ -90,12 +90,19 @@ static const char *name_candidate(void *arg, int i) { return ((name_list *)arg)-
 static const char *const name_builtins[] = { "grad", "jacobian", "hessian", "lop", "rop", "len", "newaxis" };
 enum { NBUILTINS = sizeof name_builtins / sizeof *name_builtins };
 
+bool btl_name_is_builtin(const char *name) {
+    for (int i = 0; i < NBUILTINS; i++)
+        if (strcmp(name_builtins[i], name) == 0) return true;
+    return btl_word_is_reserved(name, strlen(name)) || btl_call_is_later(name);
+}
+
 static void name_collect(parser *p, name_list *list) {
     for (const scope *s = p->scope; s; s = s->outer)
         for (size_t i = 0; i < s->table.capacity; i++)
             if (s->table.things[i]) *BTL_PUSH(p->scratch, list->names, list->n, list->capacity) = ((binding *)s->table.things[i])->name;
     for (int i = 0; btl_ops[i]; i++)
         if (!(btl_ops[i]->flags & OP_HIDDEN)) *BTL_PUSH(p->scratch, list->names, list->n, list->capacity) = btl_ops[i]->name;
+    for (int i = 0; btl_op_own(p->g->ctx, i); i++) *BTL_PUSH(p->scratch, list->names, list->n, list->capacity) = btl_op_own(p->g->ctx, i)->name;
     for (int i = 0; i < NBUILTINS; i++) *BTL_PUSH(p->scratch, list->names, list->n, list->capacity) = name_builtins[i];
     for (int i = 0; i < BTL_NDTYPES; i++) *BTL_PUSH(p->scratch, list->names, list->n, list->capacity) = btl_dtype_name((btl_dtype)i);
 }
@@ -154,8 +161,8 @@ value btl_name_value(parser *p, uint32_t token) {
         btl_parse_fail(p, token, BTL_ENAME, "a fn sees the names bound before it", "%.*s is bound later than the fn that uses it", (int)length, s);
     else if (length >= 3 && length <= 4 && s[0] == 'c' && (memcmp(s, "c64", length) == 0 || memcmp(s, "c128", length) == 0))
         btl_parse_fail(p, token, BTL_EUNSUPPORTED, NULL, "%.*s: complex numbers are not there yet", (int)length, s);
-    else if (btl_op_find(s, length))
-        btl_parse_fail(p, token, BTL_ENAME, btl_op_find(s, length)->signature, "%.*s is a function: call it", (int)length, s);
+    else if (btl_op_lookup(p->g->ctx, s, length))
+        btl_parse_fail(p, token, BTL_ENAME, btl_op_lookup(p->g->ctx, s, length)->signature, "%.*s is a function: call it", (int)length, s);
     else btl_name_unknown(p, token, s, length);
     return v;
 }

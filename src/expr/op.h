@@ -6,6 +6,7 @@
 #ifndef BTL_EXPR_OP_H
 #define BTL_EXPR_OP_H
 
+#include "bitale/extend.h"
 #include "expr/graph.h"
 
 /* ---- infer: types and sizes; finds every user error -------------------------------------- */
@@ -140,7 +141,9 @@ enum btl_op_flags {
     OP_MACRO = 64,           /* only `build` exists: never a node (mean, var, …) */
     OP_BARRIER = 128,        /* no gradient passes, no rule looks through (stop_gradient) */
     OP_SHAPE_FIRST = 512,    /* NumPy writes the shape before the operand: full(shape, value) */
-    OP_ROW_MAJOR = 256       /* its view needs a row-major operand, and is row-major (reshape) */
+    OP_ROW_MAJOR = 256,      /* its view needs a row-major operand, and is row-major (reshape) */
+    OP_PACKED = 1024,        /* needs row-major operands: a copy is put before it where they are not */
+    OP_OWN = 2048            /* registered in a context (ops/extend.c) */
 };
 
 typedef struct btl_param_spec {
@@ -159,7 +162,8 @@ typedef struct btl_alias { signed char out, in; } btl_alias; /* lists end with o
  * keys, c a condition; these keep their type when the sample is tried in others (test/sweep/sweep.h). */
 typedef const char *const *btl_samples;
 
-typedef struct btl_emit btl_emit;
+/* What the C that an op emits needs besides: texts of bitale/extend.h. */
+typedef struct btl_op_code { const char *support, *headers, *compile_flags, *libraries; } btl_op_code;
 
 struct btl_op {
     const char *name;          /* also in the notation and, behind btl_, in C */
@@ -210,11 +214,19 @@ struct btl_op {
     const btl_elem *elem;
     const btl_reduction *reduction;
     btl_samples samples;       /* NULL-terminated, NULL: the family's */
+    const btl_op_code *code;   /* NULL: nothing */
 };
 
 /* The table of all ops (ops/ops.c), NULL-terminated, and the op of that name (NULL: none). */
 extern const btl_op *const btl_ops[];
 const btl_op *btl_op_find(const char *name, size_t length);
+
+/* Ops of one's own (ops/extend.c): of that name, also among those registered in the context (may be NULL); the i-th of
+ * those, or NULL; which plugin one came from ("": the program), NULL: it is Bitale's; its definition, likewise. */
+const btl_op *btl_op_lookup(btl_context *ctx, const char *name, size_t length);
+const btl_op *btl_op_own(btl_context *ctx, int i);
+const char *btl_op_origin(const btl_op *op);
+const btl_op_def *btl_op_own_def(const btl_op *op);
 
 /* Leaves (expr/leaf.c). */
 extern const btl_op btl_op_input, btl_op_shared, btl_op_constant, btl_op_param;
@@ -237,6 +249,8 @@ const btl_param *btl_param_of(const btl_op *op, const btl_param *params, const c
 btl_status btl_exec_eval(btl_exec *x);
 /* Runs it by its kernel, or by its reference where it has none. */
 btl_status btl_exec_run(btl_exec *x);
+/* Runs op->measure of a node of g: what it finds is not above its bound, at which memory is planned. */
+btl_status btl_exec_measure(btl_exec *x, const btl_graph *g);
 
 /* Evaluates variables of a graph by the reference of each node. `given` maps leaves to arrays
  * (given_vars[i] has value given[i]); inputs, shared without one are an error. symbols: values of

@@ -132,6 +132,8 @@ void btl_scope_bind_quietly(parser *p, const char *name, value v, int line);
 /* The value of the name at a token; reports an unknown one with the nearest known one. */
 value btl_name_value(parser *p, uint32_t token);
 void btl_name_unknown(parser *p, uint32_t token, const char *name, size_t length);
+/* A word of the notation, which no op can be named. */
+bool btl_name_is_builtin(const char *name);
 
 /* parse_type.c */
 bool btl_parse_type_at(parser *p, btl_type *out);
@@ -163,6 +165,7 @@ value btl_parse_list_items(parser *p, btl_token_kind close, const char *what);
 /* parse_call.c */
 value btl_parse_call(parser *p, uint32_t callee, uint32_t callee_end, const value *fn, bool has_fn);
 value btl_parse_fn_literal(parser *p);
+bool btl_call_is_later(const char *name); /* a function that is not there yet */
 value btl_call_op(parser *p, const btl_op *op, uint32_t first, uint32_t last, int n, const value *operands);
 /* Reads the parameters of a fn: (A, B: f32). */
 bool btl_parse_fn_params(parser *p, value_fn *fn);
@@ -173,6 +176,9 @@ const btl_body *btl_fn_to_body(parser *p, value_fn *fn, uint32_t token);
 /* settings.c */
 bool btl_setting_from_value(parser *p, const btl_op *op, const btl_param_spec *spec, const value *v, btl_param *out);
 bool btl_setting_fallback(parser *p, const btl_op *op, const btl_param_spec *spec, btl_param *out);
+/* The default without a program; false: there is none, or what the op gives is none. Only under protection. */
+bool btl_setting_default(btl_graph *g, const btl_param_spec *spec, btl_param *out);
+const char *btl_setting_kind_text(btl_param_kind kind); /* "an integer" */
 
 /* parse_index.c */
 value btl_parse_index(parser *p, const value *base, uint32_t bracket);

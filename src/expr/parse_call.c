@@ -256,6 +256,7 @@ const btl_body *btl_fn_to_body(parser *p, value_fn *fn, uint32_t token) {
     fn_frame frame;
     if (fn->bad || !fn_enter(p, fn, token, token, &frame)) return NULL;
     btl_body *body = BTL_NEW(&p->g->arena, btl_body);
+    body->graph = p->g;
     body->nparams = fn->nparams;
     body->params = BTL_ARRAY(&p->g->arena, btl_var *, fn->nparams);
     bool good = true;
@@ -423,6 +424,12 @@ static const struct { const char *name, *hint; } call_later[] = {
     { "scan", NULL }, { "opaque", NULL }, { "c64", "complex numbers come later" }, { "c128", "complex numbers come later" },
 };
 
+bool btl_call_is_later(const char *name) {
+    for (size_t i = 0; i < sizeof call_later / sizeof *call_later; i++)
+        if (strcmp(call_later[i].name, name) == 0) return true;
+    return false;
+}
+
 static bool call_is_later(parser *p, const call *c) {
     for (size_t i = 0; i < sizeof call_later / sizeof *call_later; i++)
         if (call_is(c, call_later[i].name)) {
@@ -440,7 +447,7 @@ static value call_builtin(parser *p, const call *c) {
     if (call_find_derivative(c) != CALL_NO_DERIVATIVE) return call_a_derivative(p, c, call_find_derivative(c));
     if (call_is(c, "len")) return call_len(p, c);
     if ((call_is(c, "min") || call_is(c, "max")) && call_of_sizes(c)) return call_min_max(p, c, call_is(c, "min"));
-    const btl_op *op = btl_op_find(c->s, c->length);
+    const btl_op *op = btl_op_lookup(p->g->ctx, c->s, c->length);
     if (op && !(op->flags & (OP_LEAF | OP_HIDDEN))) return call_an_op(p, op, c);
     if (op && !(op->flags & OP_LEAF)) return call_an_op(p, op, c); /* what passes made is read back */
     if (c->callee != c->end) btl_parse_here_range(p, c->callee, c->end);
@@ -519,9 +526,9 @@ value btl_parse_call(parser *p, uint32_t callee, uint32_t callee_end, const valu
     } else if (has_fn) {
         if (target.kind != VALUE_POISON) btl_parse_fail(p, callee, BTL_EVALUE, NULL, "%s cannot be called", btl_value_text(p, &target));
         out = value_poison();
-    } else if (bound && (bound->value.kind == VALUE_POISON || p->checking) && !btl_op_find(c.s, c.length)) {
+    } else if (bound && (bound->value.kind == VALUE_POISON || p->checking) && !btl_op_lookup(p->g->ctx, c.s, c.length)) {
         out = value_poison(); /* a parameter of a fn that is being checked may be a fn */
-    } else if (bound && !btl_op_find(c.s, c.length) && !btl_word_is_reserved(c.s, c.length) &&
+    } else if (bound && !btl_op_lookup(p->g->ctx, c.s, c.length) && !btl_word_is_reserved(c.s, c.length) &&
                call_find_derivative(&c) == CALL_NO_DERIVATIVE && !call_is(&c, "len")) {
         btl_parse_fail(p, callee, BTL_EVALUE, NULL, "%.*s is not a function: %s", call_name_length(&c), c.s, btl_value_text(p, &bound->value));
         out = value_poison();

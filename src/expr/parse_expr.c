@@ -83,7 +83,7 @@ value btl_parse_list_items(parser *p, btl_token_kind close, const char *what) {
 static uint32_t expr_dotted(const parser *p) {
     if (parse_kind_at(p, 1) != TOKEN_DOT || parse_kind_at(p, 2) != TOKEN_NAME) return 0;
     const btl_token *a = &p->t.tokens[p->pos], *b = &p->t.tokens[p->pos + 2];
-    return btl_op_find(p->t.text + a->start, b->start + b->length - a->start) ? 3 : 0;
+    return btl_op_lookup(p->g->ctx, p->t.text + a->start, b->start + b->length - a->start) ? 3 : 0;
 }
 
 static value expr_name(parser *p) {

@@ -135,6 +135,15 @@ static value setting_parse_fallback(parser *p, const char *s, btl_param_kind kin
     return *end || end == s ? value_poison() : value_int(i);
 }
 
+bool btl_setting_default(btl_graph *g, const btl_param_spec *spec, btl_param *out) {
+    parser p = { .g = g, .scratch = &g->arena };
+    if (!spec->fallback) return false;
+    value v = setting_parse_fallback(&p, spec->fallback, spec->kind);
+    return v.kind != VALUE_POISON && setting_convert(&p, spec->kind, &v, out);
+}
+
+const char *btl_setting_kind_text(btl_param_kind kind) { return setting_kinds[kind]; }
+
 bool btl_setting_fallback(parser *p, const btl_op *op, const btl_param_spec *spec, btl_param *out) {
     if (!spec->fallback) {
         btl_fail(p->g, BTL_EVALUE, "%s: %s is missing: %s", op->name, spec->name, setting_kinds[spec->kind]);

@@ -22,7 +22,8 @@ static btl_node *layout_rebuild(btl_graph *g, const btl_node *n, const btl_var_m
     bool changed = false;
     for (int i = 0; i < n->nin; i++) {
         in[i] = btl_var_map_get(m, n->in[i]);
-        if (i == 0 && (n->op->flags & OP_ROW_MAJOR) && !btl_layout_is_row_major(in[i])) {
+        bool packed = (n->op->flags & OP_PACKED) || (i == 0 && (n->op->flags & OP_ROW_MAJOR));
+        if (packed && !btl_layout_is_row_major(in[i])) {
             btl_node *copy = btl_apply(g, &btl_op_copy, 1, &in[i], NULL);
             if (!copy) return NULL;
             copy->places = n->places;

@@ -11,7 +11,7 @@ bool btl_layout_is_row_major(const btl_var *v);
 /* Is it memory of its own, or another variable's? */
 bool btl_layout_is_view(const btl_var *v);
 
-/* Puts a copy in front of every view that needs a row-major operand and has none. Replaces roots[i]. */
+/* Puts a copy in front of every op that needs a row-major operand (OP_ROW_MAJOR, OP_PACKED) and has none. Replaces roots[i]. */
 btl_status btl_layout_insert_copies(btl_graph *g, int nroots, btl_var **roots);
 /* v itself, or a row-major copy where v is a view or a leaf. */
 btl_var *btl_layout_own(btl_graph *g, btl_var *v);

@@ -244,7 +244,7 @@ static void *call_scratch_at(const vm_workspace *w) {
 
 static btl_status call_late(call *c, const vm_instr *instr, btl_exec *x) {
     if (instr->node->op->measure) {
-        BTL_TRY(instr->node->op->measure(x));
+        BTL_TRY(btl_exec_measure(x, c->f->graph));
         BTL_TRY(btl_vm_size_late_checks(c->w, c->err));
     }
     for (int k = 0; k < instr->nout; k++) {

@@ -108,32 +108,6 @@ static void code_publish(btl_function *f, btl_code *loaded) {
     atomic_store_explicit(&f->code, c, memory_order_release);
 }
 
-/* The kernel that the compiler's first message is about: "F.c:LINE:…error…", F ending in the part's number. */
-static const btl_c_kernel *code_blamed(const btl_unit *u, const char *log) {
-    for (const char *line = log; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-        const char *end = strchr(line, '\n'), *dot = strstr(line, ".c:"), *error = strstr(line, "error");
-        int part, number;
-        if (!dot || !error || (end && (dot > end || error > end))) continue;
-        const char *digits = dot;
-        while (digits > line && digits[-1] >= '0' && digits[-1] <= '9') digits--;
-        if (sscanf(digits, "%d.c:%d", &part, &number) != 2) continue;
-        const btl_c_kernel *k = btl_unit_kernel_at(u, part - 1, number);
-        if (k) return k;
-    }
-    return NULL;
-}
-
-static btl_status code_explain(const btl_unit *u, const char *log, btl_error *err) {
-    const btl_c_kernel *k = code_blamed(u, log);
-    const char *error = strstr(log, "error");
-    const char *from = error ? error : log, *end = strchr(from, '\n');
-    int length = (int)(end ? end - from : (long)strlen(from));
-    if (length > 600) length = 600;
-    if (!k) return btl_error_set(err, BTL_ECOMPILER, "the C compiler refused the generated code: %.*s", length, from);
-    btl_status status = btl_error_set(err, BTL_ECOMPILER, "the C text of this op does not compile: %.*s", length, from);
-    return btl_vm_place_error(k->node->places, k->node->op->name, status, err);
-}
-
 typedef struct code_job {
     btl_function *f;
     btl_unit *unit;
@@ -142,6 +116,89 @@ typedef struct code_job {
     const char *extra_key, *flags, *libraries;
     char name[64][80];
 } code_job;
+
+/* ---- what went wrong -------------------------------------------------------------------------- */
+
+/* The line that the compiler's first message is about: "F.c:LINE:…error…", F ending in the part's number. */
+typedef struct code_blame { btl_c_spot spot; int part, line; } code_blame;
+
+static bool code_blamed(const btl_unit *u, const char *log, code_blame *out) {
+    for (const char *line = log; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+        const char *end = strchr(line, '\n'), *dot = strstr(line, ".c:"), *error = strstr(line, "error");
+        if (!dot || !error || (end && (dot > end || error > end))) continue;
+        const char *digits = dot;
+        while (digits > line && digits[-1] >= '0' && digits[-1] <= '9') digits--;
+        if (sscanf(digits, "%d.c:%d", &out->part, &out->line) == 2 && btl_unit_spot(u, out->part - 1, out->line, &out->spot)) return true;
+    }
+    return false;
+}
+
+/* A line of the text that was compiled, without what it is indented by. */
+static int code_line(const code_job *j, const code_blame *b, const char **from) {
+    const btl_code_source *s = &j->sources[b->part - 1];
+    const char *p = s->text, *end = s->text + s->length;
+    for (int line = 1; line < b->line && p < end; line++) p += strcspn(p, "\n") + 1;
+    p = p < end ? p + strspn(p, " \t") : end;
+    *from = p;
+    return (int)(p < end ? strcspn(p, "\n") : 0);
+}
+
+static const char *code_what(const code_blame *b) {
+    if (strcmp(b->spot.what, "emit") != 0) return b->spot.what;
+    return b->spot.kernel->node->op->flags & OP_OWN ? "emitted C" : "C text";
+}
+
+/* The op of one's own whose text has that word, or any that emits something. */
+static const btl_c_kernel *code_own_kernel(const btl_unit *u, const char *word, size_t length) {
+    const btl_c_kernel *any = NULL;
+    char name[100];
+    snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), word);
+    for (int i = 0; i < u->nkernels; i++) {
+        const btl_c_kernel *k = u->kernels[i];
+        if (!(k->node->op->flags & OP_OWN)) continue;
+        if (!any) any = k;
+        bool has = length && strstr(k->body, name);
+        for (int n = 0; n < k->nsupport && length && !has; n++) has = strstr(k->support[n], name) != NULL;
+        if (has) return k;
+    }
+    return any;
+}
+
+static int code_line_length(const char *from) {
+    size_t n = strcspn(from, "\n");
+    return (int)(n < 600 ? n : 600);
+}
+
+static btl_status code_explain(const code_job *j, const char *log, btl_error *err) {
+    code_blame b = { 0 };
+    const char *error = strstr(log, "error"), *from = error ? error : log, *text = "";
+    if (code_blamed(j->unit, log, &b)) {
+        const btl_node *n = b.spot.kernel->node;
+        int length = code_line(j, &b, &text);
+        btl_status status = btl_error_set(err, BTL_ECOMPILER, "line %d of its %s does not compile: %.*s\n      %.*s", b.spot.line, code_what(&b), code_line_length(from), from,
+                                          length < 300 ? length : 300, text);
+        return btl_vm_place_error(n->places, n->op->name, status, err);
+    }
+    const btl_c_kernel *k = *j->libraries ? code_own_kernel(j->unit, "", 0) : NULL;
+    if (!k) return btl_error_set(err, BTL_ECOMPILER, "the C compiler refused the generated code: %.*s", code_line_length(from), from);
+    btl_status status = btl_error_set(err, BTL_ECOMPILER, "linking its C with %.200s fails: %.*s", j->libraries, code_line_length(log), log);
+    return btl_vm_place_error(k->node->places, k->node->op->name, status, err);
+}
+
+/* What was compiled cannot be loaded for want of a symbol, and an op of one's own asked for it. */
+static bool code_explain_symbol(const code_job *j, const char *why, btl_error *err) {
+    const char *undefined = strstr(why, "undefined symbol: ");
+    if (!undefined) return false;
+    const char *name = undefined + strlen("undefined symbol: ");
+    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    const btl_c_kernel *k = code_own_kernel(j->unit, name, length);
+    if (!k) return false;
+    btl_status status = btl_error_set(err, BTL_ECOMPILER, "its C calls %.*s, which is in none of its libraries (%s)", (int)length, name, *j->libraries ? j->libraries : "it names none");
+    btl_vm_place_error(k->node->places, k->node->op->name, status, err);
+    return true;
+}
+
+/* ---- compiling, and what comes of it ---------------------------------------------------------- */
 
 static void code_note(void *user, const char *text) {
     btl_function *f = user;
@@ -161,7 +218,9 @@ static btl_status code_compile(code_job *j, btl_error *err) {
     if (status == BTL_OK) {
         code_publish(f, loaded);
     } else if (status == BTL_ECOMPILER && log && *log) {
-        code_explain(j->unit, log, err);
+        code_explain(j, log, err);
+    } else if (status == BTL_ECOMPILER && code_explain_symbol(j, why.message, err)) {
+        /* told */
     } else if (status != BTL_ENOMEM) { /* the machine is as it is: strips */
         snprintf(f->note, sizeof f->note, "%.300s; this function runs on the strip interpreter", why.message);
         status = BTL_OK;
@@ -203,7 +262,8 @@ static btl_status code_run(code_maker *m, btl_arena *a, btl_error *err) {
     j->n = btl_unit_print(&m->unit, f->name, f->ninstrs, m->steps, f->code_routine, most < 64 ? most : 64, texts);
     j->extra_key = code_key(m);
     /* the second brings the vzeroupper without which libc's functions crawl behind vector code */
-    j->flags = "-finline-small-functions -fexpensive-optimizations";
+    j->flags = btl_arena_printf(a, "-finline-small-functions -fexpensive-optimizations %s", btl_unit_compile_flags(&m->unit));
+    j->libraries = btl_unit_libraries(&m->unit);
     btl_code_source *sources = BTL_ARRAY(a, btl_code_source, j->n);
     char stem[48];
     snprintf(stem, sizeof stem, "%.40s", f->name);

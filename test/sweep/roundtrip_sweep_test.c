@@ -114,6 +114,36 @@ BTL_TEST(whole_programs_are_printed_read_back_and_printed_the_same) {
     SWEEP_END(report);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(every_sample_is_printed_read_back_and_printed_the_same_after_every_pass),
+/* What is read back is a program like others: it runs, and gives what the first one gave. */
+BTL_TEST(a_program_that_is_printed_after_fusion_and_read_back_runs) {
+    static const char text[] = "input x: f64[n, n]\ny = sum(sqr(x[0]) + 1)\noutput exp(-y) * y\n";
+    double x[] = { 0.25, 0.5, 3, 4 }, first = 0;
+    const char *printed = text;
+    btl_graph *g, *after = NULL;
+    btl_error err = { 0 };
+    for (int i = 0; i < 2; i++) {
+        btl_function *f;
+        btl_array out = { 0 };
+        BTL_ASSERT_OK(btl_graph_new(NULL, &g));
+        BTL_ASSERT_OK(btl_graph_parse(g, printed, strlen(printed), "program"));
+        BTL_ASSERT_OK(btl_function_new(g, btl_entry_find(g, NULL), NULL, &f, &err));
+        BTL_ASSERT_OK(btl_call(f, NULL, BTL_TEST_ARRAY(BTL_F64, x, 2, 2), &out, NULL, &err));
+        if (i == 0) {
+            first = *(double *)btl_array_data(&out);
+            BTL_ASSERT_OK(btl_pipeline_print(g, btl_entry_find(g, NULL), NULL, "fuse", &after, &err));
+            printed = btl_graph_print(after);
+            BTL_ASSERT_CONTAINS(printed, "fused(");
+        } else {
+            assert_true(first == *(double *)btl_array_data(&out));
+        }
+        btl_array_free(&out);
+        btl_function_free(f);
+        btl_graph_free(g);
+    }
+    btl_graph_free(after);
+}
+
+BTL_TEST_MAIN(cmocka_unit_test(a_program_that_is_printed_after_fusion_and_read_back_runs),
+              cmocka_unit_test(every_sample_is_printed_read_back_and_printed_the_same_after_every_pass),
               cmocka_unit_test(every_gradient_is_printed_read_back_and_printed_the_same_after_every_pass),
               cmocka_unit_test(whole_programs_are_printed_read_back_and_printed_the_same))

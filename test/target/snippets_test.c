@@ -55,5 +55,28 @@ BTL_TEST(a_function_of_vecmath_brings_its_helpers) {
     assert_null(strstr(result, "btl_tanhf"));
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(only_what_is_needed_is_pasted_in_the_order_of_the_text),
+static btl_status run_two(void *arg) {
+    paste *p = arg;
+    btl_snippets s = { 0 };
+    btl_text out;
+    btl_text_init(&out, &p->arena);
+    btl_snippets_add(&s, &p->arena, "/*@ btl_a : */\nA\n");
+    btl_snippets_add(&s, &p->arena, p->text); /* begins with words about the file */
+    btl_snippets_use(&s, p->code, strlen(p->code));
+    btl_snippets_print(&s, &out);
+    strncat(p->result, out.length ? out.data : "", sizeof p->result - 1);
+    return BTL_OK;
+}
+
+BTL_TEST(what_a_text_begins_with_is_not_the_end_of_the_text_before) {
+    static paste p;
+    p.text = "/* about the file */\n/*@ btl_z : needs btl_a */\nZ\n", p.code = "btl_z()";
+    btl_arena_init(&p.arena, NULL);
+    BTL_ASSERT_OK(btl_arena_protect(&p.arena, run_two, &p));
+    assert_string_equal(p.result, "A\nZ\n");
+    btl_arena_deinit(&p.arena);
+}
+
+BTL_TEST_MAIN(cmocka_unit_test(what_a_text_begins_with_is_not_the_end_of_the_text_before),
+              cmocka_unit_test(only_what_is_needed_is_pasted_in_the_order_of_the_text),
               cmocka_unit_test(a_function_of_vecmath_brings_its_helpers))

@@ -9,6 +9,17 @@
 
 const btl_type *btl_emit_type(const btl_emit *e, int operand) { return e->state->values[operand].type; }
 
+/* An op of one's own may ask for what is not there; that is told when its emit returns. */
+static bool emit_has(const btl_emit *e, int operand, int axis) {
+    const btl_node *n = e->node;
+    bool there = operand >= 0 && operand < n->nin + n->nout && axis >= -1 && (axis < 0 || axis < btl_emit_type(e, operand)->rank);
+    if (!there) btl_fail(e->g, BTL_EPLUGIN, "its emit asks for axis %d of operand %d, which is not there", axis, operand);
+    return there;
+}
+
+btl_dtype btl_emit_dtype(const btl_emit *e, int operand) { return emit_has(e, operand, -1) ? btl_emit_type(e, operand)->dtype : BTL_BOOL; }
+int btl_emit_rank(const btl_emit *e, int operand) { return emit_has(e, operand, -1) ? btl_emit_type(e, operand)->rank : 0; }
+
 void btl_emit_text(btl_emit *e, const char *format, ...) {
     va_list list, again;
     va_start(list, format);
@@ -57,24 +68,29 @@ const char *btl_emit_size(btl_emit *e, const btl_dim *d) {
 }
 
 const char *btl_emit_dim(btl_emit *e, int operand, int axis) {
+    if (axis < 0 || !emit_has(e, operand, axis)) return "0";
     return btl_emit_size(e, btl_emit_type(e, operand)->dims[axis]);
 }
 
 const btl_dim *btl_emit_known_stride(const btl_emit *e, int operand, int axis) {
+    if (axis < 0 || !emit_has(e, operand, axis)) return NULL;
     return e->state->values[operand].strides[axis];
 }
 
 const char *btl_emit_stride(btl_emit *e, int operand, int axis) {
+    if (axis < 0 || !emit_has(e, operand, axis)) return "0";
     const btl_dim *known = btl_emit_known_stride(e, operand, axis);
     return known ? btl_emit_size(e, known) : emit_arg(e, (btl_c_arg){ .kind = C_ARG_STRIDE, .operand = operand, .axis = axis });
 }
 
 const char *btl_emit_elems(btl_emit *e, int operand) {
+    if (!emit_has(e, operand, -1)) return "0";
     const btl_type *t = btl_emit_type(e, operand);
     return btl_emit_size(e, btl_dim_product(e->g, t->rank, t->dims));
 }
 
 bool btl_emit_is_row_major(const btl_emit *e, int operand) {
+    if (!emit_has(e, operand, -1)) return false;
     const btl_type *t = btl_emit_type(e, operand);
     const btl_dim *step = btl_dim_const(e->g, 1);
     for (int k = t->rank - 1; k >= 0; k--) {
@@ -96,7 +112,16 @@ const char *btl_emit_fold(btl_emit *e, const btl_op *combine, btl_dtype dtype) {
     return btl_emit_format(e, "btl_fold_%s_%s", combine->name, btl_dtype_name(dtype));
 }
 
+void btl_emit_support(btl_emit *e, const char *text) {
+    btl_emit_state *s = e->state;
+    if (!text || !*text) return;
+    for (int i = 0; i < s->nsupport; i++)
+        if (strcmp(s->support[i], text) == 0) return;
+    *BTL_PUSH(s->arena, s->support, s->nsupport, s->support_capacity) = btl_arena_strdup(s->arena, text);
+}
+
 void btl_emit_view_stride(btl_emit *e, int axis, const btl_dim *known, const char *text) {
+    if (!e->state->view_known || axis < 0 || !emit_has(e, btl_emit_out(e, 0), axis)) return;
     e->state->view_known[axis] = known;
     e->state->view_text[axis] = text;
 }

@@ -35,11 +35,13 @@ typedef struct btl_emit_state {
     bool small;                       /* all sizes are numbers, few elements: numbers are written as such */
     const btl_dim *work;              /* bytes of scratch, or NULL */
     btl_c_folds *folds;               /* of the unit: what kernels so far need */
+    const char **support;             /* texts that stand before the kernels, the op's own first */
+    int nsupport, support_capacity;
     const btl_dim **view_known;       /* strides of a view, by axis … */
     const char **view_text;           /* … or their text */
 } btl_emit_state;
 
-/* An emitted kernel. Two with equal `head` and `body` are one. */
+/* An emitted kernel. Two with equal `head`, `body` and needs (support, op->code) are one. */
 typedef struct btl_c_kernel {
     int number;
     const char *name;
@@ -49,6 +51,8 @@ typedef struct btl_c_kernel {
     const btl_node *node;             /* the first node that it serves */
     int nin, nout, nargs;
     bool can_fail, has_work, has_rt, is_view;
+    const char *const *support;       /* texts that it needs before it */
+    int nsupport;
     int nviews;                       /* strides that a view's kernel finds at run time */
     int first_line, last_line, unit;  /* where it stands in the text */
 } btl_c_kernel;

@@ -159,6 +159,9 @@ btl_status btl_standalone_write(btl_unit *u, const btl_c_function *f, btl_standa
     *out = (btl_standalone_info){ 0 };
     if (f->has_state) w.state_type = btl_arena_printf(w.a, "%s_state", f->stem);
     if (f->note) btl_written_note(&w, f->note);
+    const char *flags = btl_unit_compile_flags(u), *libraries = btl_unit_libraries(u);
+    if (*flags) btl_written_note(&w, btl_arena_printf(w.a, "an op asks for these flags when it is compiled: %s", flags));
+    if (*libraries) btl_written_note(&w, btl_arena_printf(w.a, "an op asks for these libraries when a program is linked with it: %s", libraries));
     standalone_sizes(&w);
     standalone_names(&w);
     BTL_TRY(btl_written_layout(&w, err));

@@ -14,12 +14,12 @@ void btl_unit_init(btl_unit *u, btl_arena *a, btl_graph *g) { *u = (btl_unit){ .
 
 /* ---- kernels ------------------------------------------------------------------------------ */
 
-typedef struct unit_text { const char *head, *body; } unit_text;
-
-static bool unit_text_equal(const void *key, const void *thing) {
-    const unit_text *t = key;
-    const btl_c_kernel *k = thing;
-    return strcmp(t->body, k->body) == 0 && strcmp(t->head, k->head) == 0;
+/* Texts that call the same name may mean two functions: what stands before them must be the same too. */
+static bool unit_kernel_equal(const void *key, const void *thing) {
+    const btl_c_kernel *a = key, *b = thing;
+    bool same = strcmp(a->body, b->body) == 0 && strcmp(a->head, b->head) == 0 && a->node->op->code == b->node->op->code && a->nsupport == b->nsupport;
+    for (int i = 0; same && i < a->nsupport; i++) same = strcmp(a->support[i], b->support[i]) == 0;
+    return same;
 }
 
 /* "(const float *x0, float *restrict y0, int64_t n0)" */
@@ -84,6 +84,15 @@ static bool unit_is_small(const btl_c_value *values, int n) {
     return true;
 }
 
+static btl_status unit_no_stride(btl_unit *u, const btl_node *n, int axis) {
+    btl_fail(u->g, BTL_EPLUGIN, "its emit does not tell the stride of axis %d of its view", axis);
+    const btl_places *here = u->g->here;
+    u->g->here = n->places;
+    btl_fail_done(u->g, n->op->name);
+    u->g->here = here;
+    return BTL_EPLUGIN;
+}
+
 btl_status btl_unit_call(btl_unit *u, const btl_node *n, const btl_c_value *values, btl_c_call *out, bool *has_text) {
     *has_text = false;
     if (!n->op->emit) return BTL_OK;
@@ -96,17 +105,19 @@ btl_status btl_unit_call(btl_unit *u, const btl_node *n, const btl_c_value *valu
         s.view_known = BTL_ARRAY(u->arena, const btl_dim *, type->rank + 1);
         s.view_text = BTL_ARRAY(u->arena, const char *, type->rank + 1);
     }
+    if (n->op->code) btl_emit_support(&e, n->op->code->support);
     btl_status status = n->op->emit(&e);
     if (status == BTL_EUNSUPPORTED) return BTL_OK; /* not for these operands */
     BTL_TRY(status);
-    btl_c_kernel k = { .node = n, .nin = n->nin, .nout = n->nout, .nargs = s.nargs, .has_work = s.work != NULL, .is_view = is_view };
+    for (int k = 0; is_view && k < type->rank; k++)
+        if (!s.view_known[k] && !s.view_text[k]) return unit_no_stride(u, n, k);
+    btl_c_kernel k = { .node = n, .support = s.support, .nsupport = s.nsupport, .nin = n->nin, .nout = n->nout, .nargs = s.nargs, .has_work = s.work != NULL, .is_view = is_view };
     k.body = is_view ? unit_view_body(u, &s, type, &k.nviews) : s.body.data ? s.body.data : "";
     k.can_fail = strstr(k.body, "return 1;") != NULL;
     k.has_rt = strstr(k.body, "$rt ") != NULL;
     k.head = unit_head(u, &s, &k);
-    unit_text key = { k.head, k.body };
     k.hash = btl_hash_bytes(k.body, strlen(k.body), btl_hash_bytes(k.head, strlen(k.head), 0));
-    btl_c_kernel *kernel = btl_table_find(&u->by_text, k.hash, unit_text_equal, &key);
+    btl_c_kernel *kernel = btl_table_find(&u->by_text, k.hash, unit_kernel_equal, &k);
     if (!kernel) {
         kernel = BTL_NEW(u->arena, btl_c_kernel);
         *kernel = k;
@@ -211,6 +222,78 @@ static const char unit_types[] =
     "#define BTL_PRAGMA(text) _Pragma(#text)\n#define BTL_SIMD BTL_PRAGMA(omp simd)\n#define BTL_SIMD_OR(flag) BTL_PRAGMA(omp simd reduction(|:flag))\n"
     "#define memcpy __builtin_memcpy\n#define memset __builtin_memset\n\n";
 
+/* ---- what ops of one's own need besides ------------------------------------------------------ */
+
+static int unit_line(const btl_text *t) {
+    int line = 1;
+    for (size_t i = 0; i < t->length; i++) line += t->data[i] == '\n';
+    return line;
+}
+
+static void unit_block(btl_unit *u, const btl_c_kernel *k, const char *what, int first_line, int last_line) {
+    *BTL_PUSH(u->arena, u->blocks, u->nblocks, u->block_capacity) = (btl_c_block){ k, what, 0, first_line, last_line };
+}
+
+static bool unit_is_said(const char **said, int n, const char *text) {
+    for (int i = 0; i < n; i++)
+        if (strcmp(said[i], text) == 0) return true;
+    return false;
+}
+
+static const char *unit_headers(const btl_c_kernel *k) { return k->node->op->code && k->node->op->code->headers ? k->node->op->code->headers : ""; }
+
+/* "<math.h> \"mine.h\"", each name once. */
+static void unit_print_headers(btl_text *t, btl_unit *u, int from, int to) {
+    const char **said = NULL;
+    int n = 0, capacity = 0;
+    for (int i = from; i < to; i++)
+        for (const char *s = unit_headers(u->kernels[i]); *s;) {
+            size_t skip = strspn(s, " ,\t\n"), length = strcspn(s + skip, " ,\t\n");
+            char *name = btl_arena_strndup(u->arena, s + skip, length);
+            s += skip + length;
+            if (!length || unit_is_said(said, n, name)) continue;
+            *BTL_PUSH(u->arena, said, n, capacity) = name;
+            int line = unit_line(t);
+            btl_text_printf(t, "#include %s\n", name);
+            unit_block(u, u->kernels[i], "headers", line, line);
+        }
+}
+
+static void unit_print_own(btl_text *t, btl_unit *u, int from, int to) {
+    const char **said = NULL;
+    int n = 0, capacity = 0;
+    for (int i = from; i < to; i++)
+        for (int j = 0; j < u->kernels[i]->nsupport; j++) {
+            const char *text = u->kernels[i]->support[j];
+            if (unit_is_said(said, n, text)) continue;
+            *BTL_PUSH(u->arena, said, n, capacity) = text;
+            int line = unit_line(t);
+            btl_text_printf(t, "%s\n", text);
+            unit_block(u, u->kernels[i], "support code", line, unit_line(t) - 1);
+        }
+}
+
+/* One of the texts of btl_op_code of all kernels' ops. */
+static const char *unit_gather(btl_unit *u, size_t member) {
+    btl_text t;
+    const char **said = NULL;
+    int n = 0, capacity = 0;
+    btl_text_init(&t, u->arena);
+    btl_text_add(&t, "");
+    for (int i = 0; i < u->nkernels; i++) {
+        const btl_op_code *code = u->kernels[i]->node->op->code;
+        const char *text = NULL;
+        if (code) memcpy(&text, (const char *)code + member, sizeof text);
+        if (!text || !*text || unit_is_said(said, n, text)) continue;
+        *BTL_PUSH(u->arena, said, n, capacity) = text;
+        btl_text_printf(&t, t.length ? " %s" : "%s", text);
+    }
+    return t.data;
+}
+
+const char *btl_unit_compile_flags(btl_unit *u) { return unit_gather(u, offsetof(btl_op_code, compile_flags)); }
+const char *btl_unit_libraries(btl_unit *u) { return unit_gather(u, offsetof(btl_op_code, libraries)); }
+
 void btl_unit_print_support(btl_text *t, btl_unit *u, int from, int to, bool standalone) {
     btl_text folds;
     btl_text_init(&folds, u->arena);
@@ -228,10 +311,15 @@ void btl_unit_print_support(btl_text *t, btl_unit *u, int from, int to, bool sta
     }
     if (folds.length && !standalone) btl_snippets_use(&s, "btl_fold_in_process", strlen("btl_fold_in_process"));
     if (folds.length) btl_snippets_use(&s, folds.data, folds.length);
-    for (int k = from; k < to; k++) btl_snippets_use(&s, u->kernels[k]->body, strlen(u->kernels[k]->body));
+    for (int k = from; k < to; k++) {
+        btl_snippets_use(&s, u->kernels[k]->body, strlen(u->kernels[k]->body));
+        for (int j = 0; j < u->kernels[k]->nsupport; j++) btl_snippets_use(&s, u->kernels[k]->support[j], strlen(u->kernels[k]->support[j]));
+    }
+    unit_print_headers(t, u, from, to); /* before the macros, which take names of theirs */
     if (!standalone) btl_text_add(t, unit_types);
     btl_snippets_print(&s, t);
     if (fold_macro) btl_text_add(t, strstr(btl_fold_text, "#define BTL_FOLD"));
     if (folds.length) btl_text_addn(t, folds.data, folds.length);
+    unit_print_own(t, u, from, to);
     btl_text_add(t, "\n");
 }

@@ -19,6 +19,13 @@ typedef struct btl_c_call {
     const btl_dim *const *view_strides;     /* of a view's result, by axis; NULL: at run time */
 } btl_c_call;
 
+/* Text that a kernel's op asks for before the kernels: where it stands, for the compiler's messages. */
+typedef struct btl_c_block {
+    const btl_c_kernel *kernel;             /* the first that needs it */
+    const char *what;                       /* "headers", "support code" */
+    int unit, first_line, last_line;
+} btl_c_block;
+
 typedef struct btl_unit {
     btl_arena *arena;
     btl_graph *g;
@@ -26,6 +33,8 @@ typedef struct btl_unit {
     btl_c_kernel **kernels;
     btl_table by_text;
     btl_c_folds folds;
+    int nblocks, block_capacity;
+    btl_c_block *blocks;
 } btl_unit;
 
 /* Both only under protection of the arena, in which everything lies, and of g's. */
@@ -56,12 +65,19 @@ void btl_unit_number(btl_unit *u, int nsteps, btl_unit_step *steps, btl_unit_siz
 /* The text, as up to `most` translation units (their number is returned): the table `btl_steps` of the kernels by
  * number, and with `routine` the function `btl_routine` that makes all steps in their order. */
 int btl_unit_print(btl_unit *u, const char *name, int nsteps, const btl_unit_step *steps, bool routine, int most, btl_text *texts);
-/* The kernel in whose text a line of a translation unit lies, or NULL. */
-const btl_c_kernel *btl_unit_kernel_at(const btl_unit *u, int unit, int line);
+/* Whose text a line of a translation unit is, or false: the kernel, what of it ("emit", "headers", "support code"), and which
+ * line of that. */
+typedef struct btl_c_spot { const btl_c_kernel *kernel; const char *what; int line; } btl_c_spot;
+bool btl_unit_spot(const btl_unit *u, int unit, int line, btl_c_spot *out);
+
+/* What the kernels' ops want of the compiler besides, each text once, apart by blanks; "" if nothing. Arena text. */
+const char *btl_unit_compile_flags(btl_unit *u);
+const char *btl_unit_libraries(btl_unit *u);
 
 /* A kernel with its comment, under its name; `linkage` "static " or "". Standalone: without `$rt`. */
 void btl_unit_print_kernel(btl_text *t, btl_unit *u, btl_c_kernel *k, const char *linkage, bool standalone);
-/* What kernels `from` … `to` - 1 need before them: types, macros, functions. */
+/* What kernels `from` … `to` - 1 need before them: headers, types, macros, functions. Adds to u->blocks, whose `unit` is the
+ * caller's to set. */
 void btl_unit_print_support(btl_text *t, btl_unit *u, int from, int to, bool standalone);
 
 #endif
