@@ -8,9 +8,9 @@
  *
  * These are Theano's rules (DestroyHandler); unlike there a view may have several origins, a node may destroy several inputs, and
  * memory that is provably disjoint does not count. Exact: an overwrite is refused if and only if every order would let some node read
- * what was overwritten (given the overwrites accepted so far). Proposals are checked one by one: the order of the nodes is kept up
- * to date (Pearce & Kelly 2006, A dynamic topological sort algorithm for directed acyclic graphs, JEA 11), so that one costs about as
- * much as its readers are many, not a walk of the graph.
+ * what was overwritten (given the overwrites accepted so far). Proposals are checked one by one. The order of
+ * the nodes is kept up to date as they come (in the manner of Pearce & Kelly 2006, A dynamic topological sort algorithm for directed
+ * acyclic graphs, JEA 11, but searching from both sides), so that one costs about as much as what lies between it and its readers.
  *
  * Thread rule: one thread at a time. All memory is the arena's, under whose protection everything here runs.
  * SPDX-License-Identifier: BSD-3-Clause */

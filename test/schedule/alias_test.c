@@ -134,7 +134,7 @@ static void expect_proposals(const char *text, const char *answers) {
     if (strcmp(got, answers) != 0) BTL_FAIL("%s: proposals %s, %s expected", text, got, answers);
 }
 
-/* The numbers are those of the table in docs/DESIGN.md's source, the tests of Theano's gof/tests/test_destroyhandler.py. */
+/* Those of Theano 1.0.5, gof/tests/test_destroyhandler.py, in its order. 22, copies of outputs, is the function's. */
 BTL_TEST(theanos_scenarios) {
     expect("D(P(x, y), T(x))", false);                                     /* 1 */
     expect("T(T(T(T(x))))", true);                                         /* 2 */
