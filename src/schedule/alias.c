@@ -157,18 +157,22 @@ static void alias_clients(btl_alias *x, btl_arena *scratch) {
     }
 }
 
-/* Kahn's order, the first of the nodes that are ready first. False: a cycle. */
+/* The order in which they are given, if that will do; else Kahn's, of what is ready the first first. False: a cycle. */
 static bool alias_first_order(btl_alias *x, btl_arena *scratch, int *at, int *cycle) {
     const btl_alias_problem *p = x->p;
     int *waits = BTL_ARRAY(scratch, int, p->nnodes + 1), n = 0;
+    bool given = true;
     for (int v = 0; v < p->nvars; v++) x->producer[v] = -1;
     for (int k = 0; k < p->nnodes; k++)
         for (int o = 0; o < p->nodes[k].nout; o++) x->producer[p->nodes[k].out[o]] = k;
     for (int v = 0; v < p->nvars; v++)
-        for (int i = x->clients.first[v]; x->producer[v] >= 0 && i < x->clients.first[v + 1]; i++) waits[x->clients.v[i]]++;
+        for (int i = x->clients.first[v]; x->producer[v] >= 0 && i < x->clients.first[v + 1]; i++) {
+            given &= x->producer[v] < x->clients.v[i];
+            waits[x->clients.v[i]]++;
+        }
     for (int k = 0; k < p->nnodes; k++)
-        if (!waits[k]) at[n++] = k;
-    for (int i = 0; i < n; i++) {
+        if (given || !waits[k]) at[n++] = k;
+    for (int i = 0; i < n && !given; i++) {
         const btl_alias_node *node = &p->nodes[at[i]];
         for (int o = 0; o < node->nout; o++)
             for (int c = x->clients.first[node->out[o]]; c < x->clients.first[node->out[o] + 1]; c++)

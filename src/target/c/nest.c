@@ -873,6 +873,21 @@ static void nest_reduce_columns(nest *n) {
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+bool btl_fused_may_overwrite(btl_arena *scratch, const btl_node *fused, int out, int in) {
+    const btl_param *p = fused->params;
+    nest n = { .a = scratch, .body = p[0].body, .nin = fused->nin, .nout = fused->nout };
+    const btl_node *written = n.body->results[out]->node, *read = n.body->params[in]->node;
+    if (p[2].s[0]) return false;
+    n.nodes = btl_body_nodes(n.a, n.body, &n.nnodes);
+    if (nest_identity(&n, out) >= 0) return false; /* nothing to compute */
+    nest_stages(&n);
+    int stage = nest_is_everywhere(&n, written) ? 0 : n.stage[nest_position(&n, written)];
+    if (nest_stage_is_near(&n, stage)) return false; /* it may be computed twice */
+    for (int later = stage + 1; later < n.nstages; later++)
+        if (nest_stage_reads(&n, later, read)) return false;
+    return true;
+}
+
 btl_status btl_emit_fused(btl_emit *e) {
     const btl_param *p = e->params;
     nest n = { .e = e, .a = e->state->arena, .body = p[0].body, .nin = e->node->nin, .nout = e->node->nout };

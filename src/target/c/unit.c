@@ -30,7 +30,7 @@ static const char *unit_head(btl_unit *u, const btl_emit_state *s, const btl_c_k
     const char *comma = "";
     for (int i = 0; i < k->nin; i++, comma = ", ") btl_text_printf(&t, "%sconst %s *x%d", comma, btl_emit_ctype(s->values[i].type->dtype), i);
     for (int i = 0; i < k->nout; i++, comma = ", ")
-        btl_text_printf(&t, k->is_view ? "%sconst %s **y" : "%s%s *restrict y%d", comma, btl_emit_ctype(s->values[k->nin + i].type->dtype), i);
+        btl_text_printf(&t, k->is_view ? "%sconst %s **y" : s->values[k->nin + i].overwrites ? "%s%s *y%d" : "%s%s *restrict y%d", comma, btl_emit_ctype(s->values[k->nin + i].type->dtype), i);
     if (k->nviews) btl_text_add(&t, ", int64_t *strides");
     for (int i = 0; i < k->nargs; i++, comma = ", ") {
         btl_text_printf(&t, "%sint64_t n%d", comma, i);
@@ -115,7 +115,7 @@ static bool unit_memo_equal(const void *key, const void *thing) {
     if (op != b->node->op || a->node->nin != b->node->nin) return false;
     for (int i = 0; i < a->node->nin + a->node->nout; i++) {
         const btl_c_value *x = &a->values[i], *y = &b->values[i];
-        if (!btl_type_equal(x->type, y->type) || !x->strides != !y->strides) return false;
+        if (!btl_type_equal(x->type, y->type) || !x->strides != !y->strides || x->overwrites != y->overwrites) return false;
         for (int k = 0; x->strides && k < x->type->rank; k++)
             if (x->strides[k] != y->strides[k]) return false;
     }
