@@ -1,0 +1,175 @@
+/* order.c - the search for an order of little memory, from top to bottom; see order.h.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "schedule/order.h"
+
+#include "base/hash.h"
+#include "schedule/order_parts.h"
+
+#include <string.h>
+
+const btl_order_budget btl_order_usual_budget = { .steps = 400000000, .states = 10000000, .seed = 1 };
+
+enum { ORDER_NOISY = 64, ORDER_EXACT_OPS = 1024 };
+
+/* ---- pieces between articulation points ----------------------------------------------------- */
+
+typedef struct order_piece {
+    const btl_liveness *l;
+    int n;
+    int *ops;      /* of the reduced problem */
+    int *order;    /* of the piece's own ops */
+    int64_t peak, bound;
+    const char *method, *bound_by;
+    bool is_spent; /* nothing more to try */
+} order_piece;
+
+typedef struct order_find {
+    btl_arena *a;
+    btl_order_budget left;
+    int npieces;
+    order_piece *pieces;
+    order_groups groups;
+} order_find;
+
+static int64_t order_bound(const order_find *f) {
+    int64_t bound = 0;
+    for (int i = 0; i < f->npieces; i++)
+        if (f->pieces[i].bound > bound) bound = f->pieces[i].bound;
+    return bound;
+}
+
+static order_piece *order_highest(const order_find *f) {
+    order_piece *highest = NULL;
+    for (int i = 0; i < f->npieces; i++)
+        if (!highest || f->pieces[i].peak > highest->peak) highest = &f->pieces[i];
+    return highest;
+}
+
+static void order_cut_pieces(order_find *f, const btl_liveness *l, const int *order) {
+    int *ends = BTL_ARRAY(f->a, int, l->nops + 1);
+    bool *done = BTL_ARRAY(f->a, bool, l->nops + 1);
+    f->npieces = btl_order_pieces(f->a, l, order, ends);
+    f->pieces = BTL_ARRAY(f->a, order_piece, f->npieces + 1);
+    for (int i = 0, from = 0; i < f->npieces; from = ends[i++]) {
+        order_piece *p = &f->pieces[i];
+        p->n = ends[i] - from;
+        p->ops = BTL_ARRAY(f->a, int, p->n + 1), p->order = BTL_ARRAY(f->a, int, p->n + 1);
+        for (int k = 0; k < p->n; k++) p->ops[k] = f->npieces == 1 ? k : order[from + k], p->order[k] = f->npieces == 1 ? order[k] : k;
+        p->l = f->npieces == 1 ? l : btl_liveness_part(f->a, l, done, p->n, p->ops);
+        for (int k = from; k < ends[i]; k++) done[order[k]] = true;
+    }
+}
+
+/* ---- one piece -------------------------------------------------------------------------------- */
+
+static order_improve order_piece_begin(const order_find *f, const order_piece *p) {
+    return (order_improve){ .floor = order_bound(f), .bound = p->bound, .steps = f->left.steps, .states = f->left.states,
+                            .seed = f->left.seed, .method = p->method, .bound_by = p->bound_by };
+}
+
+static void order_piece_end(order_find *f, order_piece *p, const order_improve *m) {
+    f->left.steps = m->steps, f->left.states = m->states;
+    p->method = m->method;
+    if (m->bound > p->bound) p->bound = m->bound, p->bound_by = m->bound_by;
+}
+
+/* The cut at the highest step of an order. */
+static void order_first_bound(order_find *f, order_piece *p) {
+    btl_live_peak peak = btl_liveness_peak(p->l, p->order, f->a, NULL);
+    if (peak.step < 0 || peak.bytes <= order_bound(f)) return;
+    int64_t cut = btl_order_cut(f->a, p->l, p->order[peak.step], false, NULL, &f->left.steps);
+    if (cut > p->bound) p->bound = cut, p->bound_by = "minimum cut";
+}
+
+static void order_exact(order_find *f, order_piece *p, int64_t states) {
+    if (states > f->left.states) states = f->left.states;
+    if (p->l->nops > ORDER_EXACT_OPS || p->peak <= order_bound(f) || states <= 0 || f->left.steps <= 0) return;
+    order_search s = { .floor = order_bound(f), .cutoff = p->peak, .states = states, .steps = &f->left.steps };
+    btl_order_search(f->a, p->l, &s, p->order);
+    f->left.states -= states - s.states;
+    if (s.found) {
+        p->peak = btl_liveness_peak(p->l, p->order, f->a, NULL).bytes;
+        p->method = "exact search";
+    }
+    if (s.bound > p->bound) p->bound = s.bound, p->bound_by = "exact search";
+}
+
+/* Ever dearer: a short search, cuts and windows, more candidates, a long search. */
+static void order_solve_piece(order_find *f, order_piece *p) {
+    order_exact(f, p, 20000);
+    if (p->peak > order_bound(f)) {
+        order_improve m = order_piece_begin(f, p);
+        p->peak = btl_order_improve(f->a, p->l, &m, p->order);
+        order_piece_end(f, p, &m);
+    }
+    if (p->peak > order_bound(f)) {
+        order_improve m = order_piece_begin(f, p);
+        int64_t before = p->peak;
+        p->peak = btl_order_candidates(f->a, p->l, &m, ORDER_NOISY, p->order);
+        if (p->peak < before) p->peak = btl_order_improve(f->a, p->l, &m, p->order);
+        order_piece_end(f, p, &m);
+    }
+    order_exact(f, p, f->left.states);
+    p->is_spent = true;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------- */
+
+/* The highest piece decides; what lies below the highest bound of another needs no work. */
+static void order_solve(order_find *f) {
+    for (int i = 0; i < f->npieces; i++) {
+        order_piece *p = &f->pieces[i];
+        p->peak = btl_liveness_peak(p->l, p->order, f->a, NULL).bytes;
+        if (p->peak <= order_bound(f)) continue;
+        order_first_bound(f, p);
+        order_improve m = order_piece_begin(f, p);
+        p->peak = btl_order_candidates(f->a, p->l, &m, 0, p->order);
+        order_piece_end(f, p, &m);
+    }
+    for (;;) {
+        order_piece *p = order_highest(f);
+        if (!p || p->peak <= order_bound(f) || p->is_spent) return;
+        order_first_bound(f, p);
+        order_solve_piece(f, p);
+    }
+}
+
+btl_order btl_order_find(btl_arena *a, const btl_liveness *l, const int *given, const btl_order_budget *budget) {
+    btl_order out = { .ops = BTL_ARRAY(a, int, l->nops + 1), .method = "given", .bound_by = "the op that needs most" };
+    order_find f = { .a = btl_arena_begin(a), .left = *budget };
+    int *first = BTL_ARRAY(f.a, int, l->nops + 1), *order = BTL_ARRAY(f.a, int, l->nops + 1);
+    if (given) memcpy(first, given, (size_t)l->nops * sizeof *first);
+    else btl_liveness_sort(l, NULL, f.a, first);
+    out.peak = out.given_peak = btl_liveness_peak(l, first, f.a, NULL).bytes;
+    memcpy(out.ops, first, (size_t)l->nops * sizeof *first);
+
+    f.groups = btl_order_reduce(f.a, l);
+    const btl_liveness *small = f.groups.l;
+    int *rank = BTL_ARRAY(f.a, int, l->nops + 1), *groups = BTL_ARRAY(f.a, int, small->nops + 1), *place = BTL_ARRAY(f.a, int, l->nops + 1);
+    for (int i = 0; i < l->nops; i++) rank[first[i]] = i, place[i] = -1;
+    for (int i = 0; i < small->nops; i++) place[rank[f.groups.ops.item[f.groups.ops.first[i + 1] - 1]]] = i; /* by their last op */
+    int *wish = BTL_ARRAY(f.a, int, small->nops + 1), nwish = 0;
+    for (int i = 0; i < l->nops; i++)
+        if (place[i] >= 0) wish[nwish++] = place[i];
+    btl_liveness_sort(small, wish, f.a, groups);
+    order_cut_pieces(&f, small, groups);
+    order_solve(&f);
+
+    int placed = 0;
+    for (int i = 0; i < f.npieces; i++)
+        for (int k = 0; k < f.pieces[i].n; k++) placed += btl_order_expand(&f.groups, 1, &f.pieces[i].ops[f.pieces[i].order[k]], order + placed);
+    int64_t peak = btl_liveness_peak(l, order, f.a, NULL).bytes;
+    const order_piece *highest = order_highest(&f);
+    if (peak < out.peak) {
+        out.peak = peak;
+        out.method = highest && highest->method ? highest->method : "reduction";
+        memcpy(out.ops, order, (size_t)l->nops * sizeof *order);
+    }
+    out.bound = l->nops ? order_bound(&f) : out.peak;
+    for (int i = 0; i < f.npieces; i++)
+        if (f.pieces[i].bound == out.bound && f.pieces[i].bound_by) out.bound_by = f.pieces[i].bound_by;
+    out.proven = out.bound == out.peak;
+    out.steps = budget->steps - f.left.steps, out.states = budget->states - f.left.states;
+    btl_arena_end(f.a);
+    return out;
+}
