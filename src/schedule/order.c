@@ -9,7 +9,7 @@
 
 const btl_order_budget btl_order_usual_budget = { .steps = 400000000, .states = 10000000, .seed = 1 };
 
-enum { ORDER_NOISY = 64, ORDER_EXACT_OPS = 1024 };
+enum { ORDER_NOISY = 64, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000 };
 
 /* ---- pieces between articulation points ----------------------------------------------------- */
 
@@ -94,9 +94,38 @@ static void order_exact(order_find *f, order_piece *p, int64_t states) {
     if (s.bound > p->bound) p->bound = s.bound, p->bound_by = "exact search";
 }
 
+/* On a rougher, far smaller problem: its orders may not be the best, but are found. */
+static void order_roughly(order_find *f, order_piece *p) {
+    if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
+    btl_arena *mine = btl_arena_begin(f->a);
+    order_groups g = btl_order_reduce(mine, p->l, true);
+    int *groups = BTL_ARRAY(mine, int, g.l->nops + 1), *order = BTL_ARRAY(mine, int, p->l->nops + 1);
+    btl_order_of_groups(mine, &g, p->l->nops, p->order, groups);
+    order_improve m = order_piece_begin(f, p);
+    m.floor = order_bound(f), m.bound = 0, m.states = m.states < ORDER_SHORT ? m.states : ORDER_SHORT;
+    int64_t states = m.states, peak = btl_order_candidates(mine, g.l, &m, 16, groups);
+    if (g.l->nops <= ORDER_EXACT_OPS && peak > m.floor) {
+        order_search s = { .floor = m.floor, .cutoff = peak, .states = m.states, .steps = &m.steps };
+        btl_order_search(mine, g.l, &s, groups);
+        m.states = s.states;
+    }
+    m.bound = 0;
+    btl_order_lower(mine, g.l, &m, groups);
+    f->left.steps = m.steps, f->left.states -= states - m.states;
+    btl_order_expand(&g, g.l->nops, groups, order);
+    peak = btl_liveness_peak(p->l, order, mine, NULL).bytes;
+    if (peak < p->peak) {
+        p->peak = peak;
+        p->method = "a rougher problem";
+        memcpy(p->order, order, (size_t)p->l->nops * sizeof *order);
+    }
+    btl_arena_end(mine);
+}
+
 /* Ever dearer: a short search, cuts and windows, more candidates, a long search. */
 static void order_solve_piece(order_find *f, order_piece *p) {
-    order_exact(f, p, 20000);
+    order_exact(f, p, ORDER_SHORT);
+    order_roughly(f, p);
     if (p->peak > order_bound(f)) {
         order_improve m = order_piece_begin(f, p);
         p->peak = btl_order_improve(f->a, p->l, &m, p->order);
@@ -143,15 +172,10 @@ btl_order btl_order_find(btl_arena *a, const btl_liveness *l, const int *given, 
     out.peak = out.given_peak = btl_liveness_peak(l, first, f.a, NULL).bytes;
     memcpy(out.ops, first, (size_t)l->nops * sizeof *first);
 
-    f.groups = btl_order_reduce(f.a, l);
+    f.groups = btl_order_reduce(f.a, l, false);
     const btl_liveness *small = f.groups.l;
-    int *rank = BTL_ARRAY(f.a, int, l->nops + 1), *groups = BTL_ARRAY(f.a, int, small->nops + 1), *place = BTL_ARRAY(f.a, int, l->nops + 1);
-    for (int i = 0; i < l->nops; i++) rank[first[i]] = i, place[i] = -1;
-    for (int i = 0; i < small->nops; i++) place[rank[f.groups.ops.item[f.groups.ops.first[i + 1] - 1]]] = i; /* by their last op */
-    int *wish = BTL_ARRAY(f.a, int, small->nops + 1), nwish = 0;
-    for (int i = 0; i < l->nops; i++)
-        if (place[i] >= 0) wish[nwish++] = place[i];
-    btl_liveness_sort(small, wish, f.a, groups);
+    int *groups = BTL_ARRAY(f.a, int, small->nops + 1);
+    btl_order_of_groups(f.a, &f.groups, l->nops, first, groups);
     order_cut_pieces(&f, small, groups);
     order_solve(&f);
 

@@ -7,6 +7,10 @@
  *     op -> each op before it   infinite (I is closed);
  *     source: what v follows;           sink: v, what follows v, and "stays to the end".
  * With what v itself needs it bounds every order's step of v, and the cut tells what to run before v.
+ *
+ * Of a set of ops one runs first. The least over its members, each cut as if none of the others had run, so is a bound as
+ * well: it sees that when the first of many parameters' gradients is added up, what all the others are made of is still
+ * there. Likewise the last, with all others run.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "schedule/order_parts.h"
 
@@ -38,20 +42,38 @@ static void bound_arc_add(bound_net *b, int from, int to, int64_t room) {
     b->tail[b->narcs++] = to;
 }
 
-/* Everything that v follows, or that follows it, is decided. */
-static void bound_mark(const btl_liveness *l, int v, char *side, int *queue, int64_t *steps) {
-    for (int way = 0; way < 2; way++) {
-        const btl_rows *rows = way ? &l->after : &l->before;
-        int n = 0;
-        queue[n++] = v;
-        for (int i = 0; i < n; i++)
-            for (BTL_EACH(k, *rows, queue[i])) {
-                int u = rows->item[k];
-                --*steps;
-                if (side[u] == BOUND_OPEN) side[u] = way ? BOUND_BEHIND : BOUND_BEFORE, queue[n++] = u;
-            }
-    }
+/* Decides the ops of the queue's first n, and all behind them (or before them); false if one of them is decided otherwise. */
+static bool bound_spread(const btl_liveness *l, bool behind, int n, char *side, int *queue, int64_t *steps) {
+    const btl_rows *rows = behind ? &l->after : &l->before;
+    char mine = behind ? BOUND_BEHIND : BOUND_BEFORE;
+    for (int i = 0; i < n; i++)
+        for (BTL_EACH(k, *rows, queue[i])) {
+            int u = rows->item[k];
+            --*steps;
+            if (side[u] == BOUND_OPEN) side[u] = mine, queue[n++] = u;
+            else if (side[u] != mine) return false;
+        }
+    return true;
+}
+
+/* Everything that v follows, or that follows it, is decided; and the others of a set. False if v can't be the first (last) of it. */
+static bool bound_mark(const btl_liveness *l, int v, const order_among *among, char *side, int *queue, int64_t *steps) {
+    int n = 0;
+    queue[n++] = v;
+    side[v] = BOUND_BEFORE; /* a root: only what stands before it */
+    bound_spread(l, false, n, side, queue, steps);
     side[v] = BOUND_BEHIND;
+    if (!bound_spread(l, true, 1, side, (queue[0] = v, queue), steps)) return false;
+    if (!among) return true;
+    n = 0;
+    char mine = among->last ? BOUND_BEFORE : BOUND_BEHIND;
+    for (int i = 0; i < among->n; i++) {
+        int u = among->ops[i];
+        if (u == v || side[u] == mine) continue;
+        if (side[u] != BOUND_OPEN) return false;
+        side[u] = mine, queue[n++] = u;
+    }
+    return bound_spread(l, !among->last, n, side, queue, steps);
 }
 
 /* Arcs of one storage; what surely lives at v's step is returned instead. */
@@ -166,11 +188,11 @@ static void bound_sides(bound_net *b, bool largest, bool *in) {
         }
 }
 
-static int64_t bound_cut(btl_arena *scratch, const btl_liveness *l, int v, bool largest, bool *prefix, int64_t *steps) {
+static int64_t bound_cut(btl_arena *scratch, const btl_liveness *l, int v, const order_among *among, bool largest, bool *prefix, int64_t *steps) {
     bound_net b = { .scratch = scratch, .steps = steps, .nnodes = BOUND_OPS };
     char *side = BTL_ARRAY(scratch, char, l->nops + 1);
     int *node = BTL_ARRAY(scratch, int, l->nops + 1);
-    bound_mark(l, v, side, node, steps);
+    if (!bound_mark(l, v, among, side, node, steps)) return INT64_MAX;
     int most = 2 * (l->nops + l->nstores + l->users.first[l->nstores] + l->before.first[l->nops]);
     b.arcs = btl_arena_alloc(scratch, ((size_t)most + 1) * sizeof *b.arcs);
     b.tail = btl_arena_alloc(scratch, ((size_t)most + 1) * sizeof *b.tail);
@@ -197,7 +219,19 @@ static int64_t bound_cut(btl_arena *scratch, const btl_liveness *l, int v, bool 
 
 int64_t btl_order_cut(btl_arena *scratch, const btl_liveness *l, int v, bool largest, bool *prefix, int64_t *steps) {
     btl_arena *mine = btl_arena_begin(scratch);
-    int64_t bytes = *steps < 0 ? -1 : bound_cut(mine, l, v, largest, prefix, steps);
+    int64_t bytes = *steps < 0 ? -1 : bound_cut(mine, l, v, NULL, largest, prefix, steps);
     btl_arena_end(mine);
     return bytes;
+}
+
+int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, const order_among *among, int64_t enough, int64_t *steps) {
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < among->n && least > enough; i++) {
+        if (*steps < 0) return -1;
+        btl_arena *mine = btl_arena_begin(scratch);
+        int64_t bytes = bound_cut(mine, l, among->ops[i], among, false, NULL, steps);
+        btl_arena_end(mine);
+        if (bytes < least) least = bytes;
+    }
+    return least;
 }

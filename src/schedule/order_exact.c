@@ -111,6 +111,7 @@ static void exact_undo(exact *x, int nlog, int nfresh) {
 static int64_t exact_growth(const exact *x, int v) {
     const btl_liveness *l = x->l;
     int64_t growth = l->makes[v];
+    *x->s->steps -= 1 + l->uses.first[v + 1] - l->uses.first[v];
     for (BTL_EACH(k, l->uses, v)) {
         int s = l->uses.item[k];
         if (x->left[s] == 1 && !l->pinned[s]) growth -= l->bytes[s];

@@ -15,6 +15,7 @@ typedef struct greedy_tree {
     int size;             /* a power of two */
     int *winner;          /* of each node an op, -1 where there is none; leaf i is node size + i */
     const int64_t *score; /* of each op: the least wins, then the least tie */
+    const int64_t *second; /* before the tie; may be NULL */
     const int64_t *tie;
 } greedy_tree;
 
@@ -30,6 +31,7 @@ static int greedy_better(const greedy_tree *t, int x, int y) {
     if (x < 0) return y;
     if (y < 0) return x;
     if (t->score[x] != t->score[y]) return t->score[x] < t->score[y] ? x : y;
+    if (t->second && t->second[x] != t->second[y]) return t->second[x] < t->second[y] ? x : y;
     return t->tie[x] <= t->tie[y] ? x : y;
 }
 
@@ -137,10 +139,10 @@ static void greedy_forward(greedy_run *g, btl_arena *a, int *order) {
     for (int i = 0; i < n; i++) {
         int fits = g->how->under ? greedy_fitting(needs, n, g->limit - g->live) : n;
         int v = greedy_tree_first(&t, fits);
-        if (v < 0) { /* nothing: what needs least */
+        if (v < 0) { /* nothing: the peak rises by what the least need says, and what fits then grows least */
             int at = 1;
             while (at < t.size) at = t.winner[2 * at] >= 0 ? 2 * at : 2 * at + 1;
-            v = t.winner[at];
+            v = greedy_tree_first(&t, greedy_fitting(needs, n, l->need[t.winner[at]]));
         }
         order[i] = v;
         greedy_tree_set(&t, leaf[v], -1);
@@ -188,6 +190,7 @@ static void greedy_backward(greedy_run *g, btl_arena *a, int *order) {
     greedy_back b = { .step_score = BTL_ARRAY(a, int64_t, n + 1) };
     b.growth = greedy_tree_new(a, n, g->score, g->tie);
     b.step = greedy_tree_new(a, n, b.step_score, g->tie);
+    b.step.second = g->score;
     bool *lives = BTL_ARRAY(a, bool, l->nstores + 1);
     for (int i = 0; i < n; i++) g->growth[i] = -l->makes[i];
     for (int s = 0; s < l->nstores; s++) {

@@ -54,21 +54,34 @@ static void improve_offer(btl_arena *scratch, const btl_liveness *l, improve_bes
     memcpy(best->order, order, (size_t)l->nops * sizeof *order);
 }
 
+/* Every rule, on the problem or on its groups. */
+static void improve_by_rules(btl_arena *scratch, const btl_liveness *l, order_improve *m, const order_groups *g, const int *given, improve_best *best) {
+    const btl_liveness *q = g ? g->l : l;
+    int64_t goal = m->floor > m->bound ? m->floor : m->bound;
+    int *next = BTL_ARRAY(scratch, int, q->nops + 1), *order = g ? BTL_ARRAY(scratch, int, l->nops + 1) : next;
+    for (int i = 0; i < IMPROVE_NRULES + 4 && best->peak > goal; i++) {
+        int depth_first = i - IMPROVE_NRULES;
+        if (depth_first < 0) btl_order_greedy(scratch, q, &improve_rules[i], given, goal, m->seed, next);
+        else btl_order_depth_first(scratch, q, given, depth_first & 1, depth_first & 2, next);
+        if (g) btl_order_expand(g, q->nops, next, order);
+        improve_offer(scratch, l, best, order, depth_first < 0 ? improve_rules[i].name : "depth first");
+        m->steps -= improve_cost(q);
+    }
+}
+
 int64_t btl_order_candidates(btl_arena *scratch, const btl_liveness *l, order_improve *m, int nnoisy, int *order) {
     if (!l->nops) return l->base;
     btl_mark mark = btl_arena_mark(scratch);
     int64_t goal = m->floor > m->bound ? m->floor : m->bound;
     int *given = btl_arena_copy(scratch, order, (size_t)l->nops * sizeof *order), *next = BTL_ARRAY(scratch, int, l->nops);
     improve_best best = { order, btl_liveness_peak(l, given, scratch, NULL).bytes, NULL };
-    for (int i = 0; i < IMPROVE_NRULES && best.peak > goal; i++) {
-        btl_order_greedy(scratch, l, &improve_rules[i], given, goal, m->seed, next);
-        improve_offer(scratch, l, &best, next, improve_rules[i].name);
-        m->steps -= improve_cost(l);
-    }
-    for (int i = 0; i < 4 && best.peak > goal; i++) {
-        btl_order_depth_first(scratch, l, given, i & 1, i & 2, next);
-        improve_offer(scratch, l, &best, next, "depth first");
-        m->steps -= improve_cost(l) / 4;
+    improve_by_rules(scratch, l, m, NULL, given, &best);
+    if (best.peak > goal && l->nops > 8) {
+        order_groups g = btl_order_reduce(scratch, l, true);
+        int *groups = BTL_ARRAY(scratch, int, g.l->nops + 1);
+        btl_order_of_groups(scratch, &g, l->nops, given, groups);
+        m->steps -= 8 * improve_cost(l);
+        improve_by_rules(scratch, l, m, &g, groups, &best);
     }
     for (int i = 0; i < nnoisy && best.peak > goal && m->steps > 0; i++) {
         btl_order_greedy(scratch, l, &improve_noisy[i % IMPROVE_NNOISY], given, goal, btl_hash_mix(m->seed, (uint64_t)i), next);
@@ -147,7 +160,7 @@ static bool improve_window(btl_arena *scratch, const btl_liveness *l, order_impr
     improve_height now = improve_measure(scratch, l, order, goal, profile);
     int64_t cut = btl_order_cut(scratch, l, v, false, prefix, &m->steps);
     if (cut < 0 || cut >= profile[step]) return false;
-    order_groups g = btl_order_reduce(scratch, l);
+    order_groups g = btl_order_reduce(scratch, l, false);
     m->steps -= 8 * improve_cost(l);
     if (g.l->nops <= IMPROVE_EXACT_OPS && m->states > 0) {
         int64_t states = m->states < IMPROVE_EXACT_STATES ? m->states : IMPROVE_EXACT_STATES;
@@ -233,10 +246,46 @@ static void improve_bound(btl_arena *scratch, const btl_liveness *l, order_impro
     btl_arena_reset(scratch, mark);
 }
 
+/* Sets of ops that no order can run low. The lower they may be, the more is known not to have run (or to have) at the first
+ * (last) of them, and the more members there are to try. */
+static void improve_bound_sets(btl_arena *scratch, const btl_liveness *l, order_improve *m, const int *order) {
+    static const int parts[] = { 1023, 1014, 1000, 975, 950, 900, 850, 800, 700, 600, 512, 400 };
+    btl_mark mark = btl_arena_mark(scratch);
+    int64_t *profile = BTL_ARRAY(scratch, int64_t, l->nops + 1), all = m->steps;
+    int *ops = BTL_ARRAY(scratch, int, l->nops + 1), n = 0;
+    improve_step *cuts = BTL_ARRAY(scratch, improve_step, l->nops + 1);
+    int64_t peak = btl_liveness_peak(l, order, scratch, profile).bytes;
+    for (int i = 0; i < l->nops; i++)
+        if (profile[i] >= peak / 2) cuts[n++] = (improve_step){ profile[i], order[i] };
+    qsort(cuts, (size_t)n, sizeof *cuts, improve_higher_first);
+    for (int i = 0; i < n; i++) {
+        cuts[i].bytes = btl_order_cut(scratch, l, cuts[i].op, false, NULL, &m->steps);
+        if (m->steps < all / 2) n = i;
+    }
+    qsort(cuts, (size_t)n, sizeof *cuts, improve_higher_first);
+    for (int i = 0; i < (int)(sizeof parts / sizeof *parts) && n; i++)
+        for (int last = 0; last < 2 && m->steps > 0 && peak > improve_goal(m); last++) {
+            order_among among = { .last = last, .ops = ops };
+            for (int k = 0; k < n && cuts[k].bytes >= cuts[0].bytes / 1024 * parts[i]; k++) ops[among.n++] = cuts[k].op;
+            int64_t cut = btl_order_cut_among(scratch, l, &among, improve_goal(m), &m->steps);
+            if (cut > m->bound && cut < INT64_MAX) m->bound = cut, m->bound_by = "minimum cuts of a set";
+        }
+    btl_arena_reset(scratch, mark);
+}
+
+int64_t btl_order_lower(btl_arena *scratch, const btl_liveness *l, order_improve *m, int *order) {
+    return improve_levels(scratch, l, m, 2, order);
+}
+
 int64_t btl_order_improve(btl_arena *scratch, const btl_liveness *l, order_improve *m, int *order) {
     if (!l->nops) return l->base;
-    improve_bound(scratch, l, m, 1, order);
-    int64_t peak = improve_levels(scratch, l, m, 2, order);
+    int64_t all = m->steps;
+    m->steps = all / 4; /* a bound tells when to stop */
     improve_bound(scratch, l, m, l->nops, order);
+    m->steps += all / 2 - all / 4;
+    int64_t peak = improve_levels(scratch, l, m, 2, order);
+    m->steps += all / 4;
+    improve_bound_sets(scratch, l, m, order);
+    m->steps += all - all / 2 - all / 4;
     return peak;
 }

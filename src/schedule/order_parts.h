@@ -13,7 +13,10 @@ typedef struct order_groups {
     btl_rows ops;
 } order_groups;
 
-order_groups btl_order_reduce(btl_arena *a, const btl_liveness *l);
+/* `rough`: also reductions that are often right, but may cost the optimum; the groups' needs are then upper limits. */
+order_groups btl_order_reduce(btl_arena *a, const btl_liveness *l, bool rough);
+/* An order of the groups that keeps to an order of the ops as far as it can. */
+void btl_order_of_groups(btl_arena *scratch, const order_groups *g, int nops, const int *order, int *groups);
 /* Writes the ops of the groups in this order; returns how many. */
 int btl_order_expand(const order_groups *g, int n, const int *groups, int *order);
 
@@ -44,6 +47,12 @@ void btl_order_depth_first(btl_arena *scratch, const btl_liveness *l, const int 
  * the ops that are best run before v: the fewest, or the most (`largest`). */
 int64_t btl_order_cut(btl_arena *scratch, const btl_liveness *l, int v, bool largest, bool *prefix, int64_t *steps);
 
+typedef struct order_among { bool last; int n; const int *ops; } order_among;
+
+/* The least number of bytes at the step of whichever of some ops runs first (or last), over all orders: -1 when the steps run
+ * out. Stops at `enough` or below, with a number that is not above it. */
+int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, const order_among *among, int64_t enough, int64_t *steps);
+
 /* ---- order_exact.c ------------------------------------------------------------------------- */
 
 typedef struct order_search {
@@ -72,6 +81,8 @@ typedef struct order_improve {
 
 /* Runs candidates; order: in, the given one; out, the best. Returns its peak. */
 int64_t btl_order_candidates(btl_arena *scratch, const btl_liveness *l, order_improve *m, int nnoisy, int *order);
+/* Lowers the peak alone: see below. */
+int64_t btl_order_lower(btl_arena *scratch, const btl_liveness *l, order_improve *m, int *order);
 /* Raises the bound by cuts at the order's highest steps, and lowers the peak by running first what the cut says, and by exact
  * search in windows around the peak. Returns the peak. */
 int64_t btl_order_improve(btl_arena *scratch, const btl_liveness *l, order_improve *m, int *order);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 typedef struct reduce {
+    bool rough;
     btl_arena *a, *scratch;
     btl_liveness *l;
     int *mark, *mark_after; /* of each op: stamped if it is among the ops in question */
@@ -127,6 +128,37 @@ static bool reduce_ahead(reduce *r, int u, int v, int64_t *need) {
     return growth >= 0 && l->need[u] <= *need;
 }
 
+/* Bytes that op u can release in some order: storages that no op behind it touches. */
+static int64_t reduce_most_release(const reduce *r, int u) {
+    int64_t bytes = 0;
+    for (BTL_EACH(k, r->l->uses, u)) {
+        int s = r->l->uses.item[k];
+        bool later = r->l->pinned[s];
+        for (int j = r->l->users.first[s]; j < r->l->users.first[s + 1] && !later; j++) later = r->mark_after[r->l->users.item[j]] == r->stamp_after;
+        if (!later) bytes += r->l->bytes[s];
+    }
+    return bytes;
+}
+
+/* The same two rules without the conditions on steps: what surely does not grow follows at once, and what grows in any case
+ * waits for the op that needs it. Often right, and the problem becomes far smaller. */
+static bool reduce_roughly(reduce *r, int u, int v, int64_t *need) {
+    const btl_liveness *l = r->l;
+    reduce_stamp_after(r, v);
+    r->mark_after[v] = r->stamp_after;
+    bool ahead = true, behind = true;
+    for (int k = l->after.first[u]; k < l->after.first[u + 1] && ahead; k++) ahead = r->mark_after[l->after.item[k]] == r->stamp_after;
+    reduce_stamp_before(r, u);
+    reduce_stamp_after(r, u);
+    int64_t growth = l->makes[u] - reduce_sure_release(r, u);
+    ahead = ahead && l->makes[u] >= reduce_most_release(r, u);
+    for (int k = l->before.first[v]; k < l->before.first[v + 1] && behind; k++) behind = r->mark[l->before.item[k]] == r->stamp;
+    r->mark[v] = r->stamp;
+    behind = behind && l->makes[v] <= reduce_sure_release(r, v);
+    *need = growth + l->need[v] > l->need[u] ? growth + l->need[v] : l->need[u];
+    return ahead || behind;
+}
+
 static int reduce_pairs(reduce *r) {
     btl_liveness *l = r->l;
     int found = 0;
@@ -137,7 +169,7 @@ static int reduce_pairs(reduce *r) {
             int v = l->after.item[k];
             int64_t need = l->need[u];
             if (r->with[v] >= 0 || l->before.first[v + 1] - l->before.first[v] > 32) continue;
-            if (!reduce_behind(r, u, v) && !reduce_ahead(r, u, v, &need)) continue;
+            if (!reduce_behind(r, u, v) && !reduce_ahead(r, u, v, &need) && !(r->rough && reduce_roughly(r, u, v, &need))) continue;
             r->with[u] = v, r->with[v] = u;
             r->first[u] = true, r->first[v] = false;
             l->need[u] = need;
@@ -184,8 +216,8 @@ static order_groups reduce_merge(reduce *r, const order_groups *from) {
     return g;
 }
 
-order_groups btl_order_reduce(btl_arena *a, const btl_liveness *l) {
-    reduce r = { .a = a };
+order_groups btl_order_reduce(btl_arena *a, const btl_liveness *l, bool rough) {
+    reduce r = { .a = a, .rough = rough };
     order_groups g = { reduce_copy(a, l), { BTL_ARRAY(a, int, l->nops + 1), BTL_ARRAY(a, int, l->nops + 1) } };
     for (int i = 0; i < l->nops; i++) g.ops.first[i + 1] = i + 1, g.ops.item[i] = i;
     for (int pass = 0; pass < 60; pass++) {
@@ -213,6 +245,18 @@ int btl_order_expand(const order_groups *g, int n, const int *groups, int *order
     for (int i = 0; i < n; i++)
         for (BTL_EACH(k, g->ops, groups[i])) order[placed++] = g->ops.item[k];
     return placed;
+}
+
+/* By the place of each group's last op. */
+void btl_order_of_groups(btl_arena *scratch, const order_groups *g, int nops, const int *order, int *groups) {
+    btl_mark mark = btl_arena_mark(scratch);
+    int *group = BTL_ARRAY(scratch, int, nops + 1), *wish = BTL_ARRAY(scratch, int, nops + 1), n = 0;
+    for (int i = 0; i < nops; i++) group[i] = -1;
+    for (int i = 0; i < g->l->nops; i++) group[g->ops.item[g->ops.first[i + 1] - 1]] = i;
+    for (int i = 0; i < nops; i++)
+        if (group[order[i]] >= 0) wish[n++] = group[order[i]];
+    btl_liveness_sort(g->l, wish, scratch, groups);
+    btl_arena_reset(scratch, mark);
 }
 
 /* ---- pieces ------------------------------------------------------------------------------------ */
