@@ -9,7 +9,7 @@
 
 const btl_order_budget btl_order_usual_budget = { .steps = 400000000, .states = 10000000, .seed = 1 };
 
-enum { ORDER_NOISY = 64, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000 };
+enum { ORDER_STARTS = 16, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000 };
 
 /* ---- pieces between articulation points ----------------------------------------------------- */
 
@@ -94,6 +94,19 @@ static void order_exact(order_find *f, order_piece *p, int64_t states) {
     if (s.bound > p->bound) p->bound = s.bound, p->bound_by = "exact search";
 }
 
+/* A part of the steps that are left, for one way to go on. */
+static order_improve order_share(const order_find *f, const order_piece *p, int64_t steps) {
+    order_improve m = order_piece_begin(f, p);
+    m.steps = steps < m.steps ? steps : m.steps;
+    return m;
+}
+
+static void order_share_end(order_find *f, order_piece *p, int64_t steps, order_improve *m) {
+    if (steps > f->left.steps) steps = f->left.steps;
+    m->steps = f->left.steps - (steps - m->steps);
+    order_piece_end(f, p, m);
+}
+
 /* On a rougher, far smaller problem: its orders may not be the best, but are found. */
 static void order_roughly(order_find *f, order_piece *p) {
     if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
@@ -101,17 +114,17 @@ static void order_roughly(order_find *f, order_piece *p) {
     order_groups g = btl_order_reduce(mine, p->l, true);
     int *groups = BTL_ARRAY(mine, int, g.l->nops + 1), *order = BTL_ARRAY(mine, int, p->l->nops + 1);
     btl_order_of_groups(mine, &g, p->l->nops, p->order, groups);
-    order_improve m = order_piece_begin(f, p);
-    m.floor = order_bound(f), m.bound = 0, m.states = m.states < ORDER_SHORT ? m.states : ORDER_SHORT;
+    int64_t steps = f->left.steps / 16;
+    order_improve m = order_share(f, p, steps);
+    m.bound = 0, m.states = m.states < ORDER_SHORT ? m.states : ORDER_SHORT;
     int64_t states = m.states, peak = btl_order_candidates(mine, g.l, &m, 16, groups);
     if (g.l->nops <= ORDER_EXACT_OPS && peak > m.floor) {
         order_search s = { .floor = m.floor, .cutoff = peak, .states = m.states, .steps = &m.steps };
         btl_order_search(mine, g.l, &s, groups);
         m.states = s.states;
     }
-    m.bound = 0;
     btl_order_lower(mine, g.l, &m, groups);
-    f->left.steps = m.steps, f->left.states -= states - m.states;
+    f->left.steps -= steps - m.steps, f->left.states -= states - m.states;
     btl_order_expand(&g, g.l->nops, groups, order);
     peak = btl_liveness_peak(p->l, order, mine, NULL).bytes;
     if (peak < p->peak) {
@@ -122,22 +135,43 @@ static void order_roughly(order_find *f, order_piece *p) {
     btl_arena_end(mine);
 }
 
-/* Ever dearer: a short search, cuts and windows, more candidates, a long search. */
+static void order_prove(order_find *f, order_piece *p, int64_t steps) {
+    if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
+    order_improve m = order_share(f, p, steps / 2);
+    btl_order_prove(f->a, p->l, &m, p->l->nops, p->order);
+    order_share_end(f, p, steps / 2, &m);
+    if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
+    m = order_share(f, p, steps / 2);
+    btl_order_prove_by_sets(f->a, p->l, &m, p->order);
+    order_share_end(f, p, steps / 2, &m);
+}
+
+/* Lowers the best order, and then others: where one ends is not where another does. */
+static void order_restart(order_find *f, order_piece *p, int64_t steps) {
+    int *given = btl_arena_copy(f->a, p->order, ((size_t)p->l->nops + 1) * sizeof *given), *order = BTL_ARRAY(f->a, int, p->l->nops + 1);
+    for (int i = 0; i < ORDER_STARTS && p->peak > order_bound(f) && f->left.steps > 0; i++) {
+        order_improve m = order_share(f, p, steps / ORDER_STARTS);
+        if (i) m.method = btl_order_start(f->a, p->l, &m, i - 1, given, order);
+        else memcpy(order, p->order, (size_t)p->l->nops * sizeof *order);
+        int64_t peak = btl_order_lower(f->a, p->l, &m, order);
+        if (peak < p->peak) {
+            p->peak = peak;
+            memcpy(p->order, order, (size_t)p->l->nops * sizeof *order);
+        } else {
+            m.method = p->method;
+        }
+        order_share_end(f, p, steps / ORDER_STARTS, &m);
+    }
+}
+
+/* Ever dearer. */
 static void order_solve_piece(order_find *f, order_piece *p) {
+    int64_t steps = f->left.steps;
     order_exact(f, p, ORDER_SHORT);
+    order_prove(f, p, steps / 8);
     order_roughly(f, p);
-    if (p->peak > order_bound(f)) {
-        order_improve m = order_piece_begin(f, p);
-        p->peak = btl_order_improve(f->a, p->l, &m, p->order);
-        order_piece_end(f, p, &m);
-    }
-    if (p->peak > order_bound(f)) {
-        order_improve m = order_piece_begin(f, p);
-        int64_t before = p->peak;
-        p->peak = btl_order_candidates(f->a, p->l, &m, ORDER_NOISY, p->order);
-        if (p->peak < before) p->peak = btl_order_improve(f->a, p->l, &m, p->order);
-        order_piece_end(f, p, &m);
-    }
+    order_restart(f, p, steps / 2);
+    order_prove(f, p, steps / 4);
     order_exact(f, p, f->left.states);
     p->is_spent = true;
 }

@@ -10,13 +10,17 @@
  *
  * Of a set of ops one runs first. The least over its members, each cut as if none of the others had run, so is a bound as
  * well: it sees that when the first of many parameters' gradients is added up, what all the others are made of is still
- * there. Likewise the last, with all others run.
+ * there. Likewise the last, with all others run. A member that can be first at or below the bound that is to be passed makes
+ * the set useless, and the smaller the set, the lower are the cuts of the rest: so dropping such members until none is left
+ * or all are above finds the best set there is.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "schedule/order_parts.h"
 
 #include <string.h>
 
 #define BOUND_INFINITE (INT64_C(1) << 61)
+
+typedef struct order_among { bool last; int n; const int *ops; } order_among;
 
 typedef struct bound_arc { int to; int64_t room; } bound_arc; /* its reverse is arc ^ 1 */
 
@@ -224,14 +228,26 @@ int64_t btl_order_cut(btl_arena *scratch, const btl_liveness *l, int v, bool lar
     return bytes;
 }
 
-int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, const order_among *among, int64_t enough, int64_t *steps) {
-    int64_t least = INT64_MAX;
-    for (int i = 0; i < among->n && least > enough; i++) {
-        if (*steps < 0) return -1;
-        btl_arena *mine = btl_arena_begin(scratch);
-        int64_t bytes = bound_cut(mine, l, among->ops[i], among, false, NULL, steps);
-        btl_arena_end(mine);
-        if (bytes < least) least = bytes;
+int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, bool last, int64_t above, int *n, int *ops, int64_t *steps) {
+    order_among among = { last, *n, ops };
+    int64_t least = -1;
+    for (bool dropped = true; dropped && among.n;) {
+        dropped = false;
+        least = INT64_MAX;
+        for (int i = 0; i < among.n;) {
+            btl_arena *mine = btl_arena_begin(scratch);
+            int64_t bytes = *steps < 0 ? -1 : bound_cut(mine, l, ops[i], &among, false, NULL, steps);
+            btl_arena_end(mine);
+            if (*steps < 0) return -1;
+            if (bytes > above) {
+                if (bytes < least) least = bytes;
+                i++;
+            } else {
+                memmove(ops + i, ops + i + 1, (size_t)(--among.n - i) * sizeof *ops);
+                dropped = true;
+            }
+        }
     }
-    return least;
+    *n = among.n;
+    return among.n ? least : -1;
 }

@@ -54,42 +54,57 @@ static void improve_offer(btl_arena *scratch, const btl_liveness *l, improve_bes
     memcpy(best->order, order, (size_t)l->nops * sizeof *order);
 }
 
-/* Every rule, on the problem or on its groups. */
-static void improve_by_rules(btl_arena *scratch, const btl_liveness *l, order_improve *m, const order_groups *g, const int *given, improve_best *best) {
-    const btl_liveness *q = g ? g->l : l;
+enum { IMPROVE_ALL_RULES = IMPROVE_NRULES + 4 };
+
+/* Rule i: greedy ones, then depth first, then blurred ones without end. */
+static const char *improve_rule(btl_arena *scratch, const btl_liveness *l, order_improve *m, int i, const int *given, int *order) {
     int64_t goal = m->floor > m->bound ? m->floor : m->bound;
-    int *next = BTL_ARRAY(scratch, int, q->nops + 1), *order = g ? BTL_ARRAY(scratch, int, l->nops + 1) : next;
-    for (int i = 0; i < IMPROVE_NRULES + 4 && best->peak > goal; i++) {
-        int depth_first = i - IMPROVE_NRULES;
-        if (depth_first < 0) btl_order_greedy(scratch, q, &improve_rules[i], given, goal, m->seed, next);
-        else btl_order_depth_first(scratch, q, given, depth_first & 1, depth_first & 2, next);
-        if (g) btl_order_expand(g, q->nops, next, order);
-        improve_offer(scratch, l, best, order, depth_first < 0 ? improve_rules[i].name : "depth first");
-        m->steps -= improve_cost(q);
+    m->steps -= improve_cost(l);
+    int depth_first = i - IMPROVE_NRULES;
+    if (depth_first >= 0 && depth_first < 4) {
+        btl_order_depth_first(scratch, l, given, depth_first & 1, depth_first & 2, order);
+        return "depth first";
     }
+    const order_greedy *rule = depth_first < 0 ? &improve_rules[i] : &improve_noisy[(i - IMPROVE_ALL_RULES) % IMPROVE_NNOISY];
+    btl_order_greedy(scratch, l, rule, given, goal, btl_hash_mix(m->seed, (uint64_t)i), order);
+    return rule->name;
+}
+
+/* The same on rough groups. */
+static const char *improve_rough_rule(btl_arena *scratch, const btl_liveness *l, const order_groups *g, order_improve *m, int i, const int *given, int *order) {
+    int *groups = BTL_ARRAY(scratch, int, g->l->nops + 1), *next = BTL_ARRAY(scratch, int, g->l->nops + 1);
+    btl_order_of_groups(scratch, g, l->nops, given, groups);
+    const char *name = improve_rule(scratch, g->l, m, i, groups, next);
+    btl_order_expand(g, g->l->nops, next, order);
+    return name;
+}
+
+const char *btl_order_start(btl_arena *scratch, const btl_liveness *l, order_improve *m, int i, const int *given, int *order) {
+    if (i % 2 == 0) return improve_rule(scratch, l, m, i / 2, given, order);
+    btl_arena *mine = btl_arena_begin(scratch);
+    order_groups g = btl_order_reduce(mine, l, true);
+    m->steps -= 8 * improve_cost(l);
+    const char *name = improve_rough_rule(mine, l, &g, m, i / 2, given, order);
+    btl_arena_end(mine);
+    return name;
 }
 
 int64_t btl_order_candidates(btl_arena *scratch, const btl_liveness *l, order_improve *m, int nnoisy, int *order) {
     if (!l->nops) return l->base;
-    btl_mark mark = btl_arena_mark(scratch);
+    btl_arena *mine = btl_arena_begin(scratch);
     int64_t goal = m->floor > m->bound ? m->floor : m->bound;
-    int *given = btl_arena_copy(scratch, order, (size_t)l->nops * sizeof *order), *next = BTL_ARRAY(scratch, int, l->nops);
-    improve_best best = { order, btl_liveness_peak(l, given, scratch, NULL).bytes, NULL };
-    improve_by_rules(scratch, l, m, NULL, given, &best);
+    int *given = btl_arena_copy(mine, order, (size_t)l->nops * sizeof *order), *next = BTL_ARRAY(mine, int, l->nops);
+    improve_best best = { order, btl_liveness_peak(l, given, mine, NULL).bytes, NULL };
+    for (int i = 0; i < IMPROVE_ALL_RULES + nnoisy && best.peak > goal && (i < IMPROVE_ALL_RULES || m->steps > 0); i++)
+        improve_offer(mine, l, &best, next, improve_rule(mine, l, m, i, given, next));
     if (best.peak > goal && l->nops > 8) {
-        order_groups g = btl_order_reduce(scratch, l, true);
-        int *groups = BTL_ARRAY(scratch, int, g.l->nops + 1);
-        btl_order_of_groups(scratch, &g, l->nops, given, groups);
+        order_groups g = btl_order_reduce(mine, l, true);
         m->steps -= 8 * improve_cost(l);
-        improve_by_rules(scratch, l, m, &g, groups, &best);
-    }
-    for (int i = 0; i < nnoisy && best.peak > goal && m->steps > 0; i++) {
-        btl_order_greedy(scratch, l, &improve_noisy[i % IMPROVE_NNOISY], given, goal, btl_hash_mix(m->seed, (uint64_t)i), next);
-        improve_offer(scratch, l, &best, next, improve_noisy[i % IMPROVE_NNOISY].name);
-        m->steps -= improve_cost(l);
+        for (int i = 0; i < IMPROVE_ALL_RULES && best.peak > goal; i++)
+            improve_offer(mine, l, &best, next, improve_rough_rule(mine, l, &g, m, i, given, next));
     }
     if (best.method) m->method = best.method;
-    btl_arena_reset(scratch, mark);
+    btl_arena_end(mine);
     return best.peak;
 }
 
@@ -221,71 +236,6 @@ static int64_t improve_levels(btl_arena *scratch, const btl_liveness *l, order_i
     return peak.bytes;
 }
 
-/* ---- the bound ----------------------------------------------------------------------------------------- */
-
-typedef struct improve_step { int64_t bytes; int op; } improve_step;
-
-static int improve_higher_first(const void *x, const void *y) {
-    const improve_step *a = x, *b = y;
-    if (a->bytes != b->bytes) return a->bytes > b->bytes ? -1 : 1;
-    return a->op < b->op ? -1 : a->op > b->op;
-}
-
-/* A step's cut is not above the step in any order; so those that are not above the bound need none. */
-static void improve_bound(btl_arena *scratch, const btl_liveness *l, order_improve *m, int most, const int *order) {
-    btl_mark mark = btl_arena_mark(scratch);
-    int64_t *profile = BTL_ARRAY(scratch, int64_t, l->nops + 1);
-    improve_step *steps = BTL_ARRAY(scratch, improve_step, l->nops + 1);
-    btl_liveness_peak(l, order, scratch, profile);
-    for (int i = 0; i < l->nops; i++) steps[i] = (improve_step){ profile[i], order[i] };
-    qsort(steps, (size_t)l->nops, sizeof *steps, improve_higher_first);
-    for (int i = 0; i < l->nops && i < most && m->steps > 0 && steps[i].bytes > improve_goal(m); i++) {
-        int64_t cut = btl_order_cut(scratch, l, steps[i].op, false, NULL, &m->steps);
-        if (cut > m->bound) m->bound = cut, m->bound_by = "minimum cut";
-    }
-    btl_arena_reset(scratch, mark);
-}
-
-/* Sets of ops that no order can run low. The lower they may be, the more is known not to have run (or to have) at the first
- * (last) of them, and the more members there are to try. */
-static void improve_bound_sets(btl_arena *scratch, const btl_liveness *l, order_improve *m, const int *order) {
-    static const int parts[] = { 1023, 1014, 1000, 975, 950, 900, 850, 800, 700, 600, 512, 400 };
-    btl_mark mark = btl_arena_mark(scratch);
-    int64_t *profile = BTL_ARRAY(scratch, int64_t, l->nops + 1), all = m->steps;
-    int *ops = BTL_ARRAY(scratch, int, l->nops + 1), n = 0;
-    improve_step *cuts = BTL_ARRAY(scratch, improve_step, l->nops + 1);
-    int64_t peak = btl_liveness_peak(l, order, scratch, profile).bytes;
-    for (int i = 0; i < l->nops; i++)
-        if (profile[i] >= peak / 2) cuts[n++] = (improve_step){ profile[i], order[i] };
-    qsort(cuts, (size_t)n, sizeof *cuts, improve_higher_first);
-    for (int i = 0; i < n; i++) {
-        cuts[i].bytes = btl_order_cut(scratch, l, cuts[i].op, false, NULL, &m->steps);
-        if (m->steps < all / 2) n = i;
-    }
-    qsort(cuts, (size_t)n, sizeof *cuts, improve_higher_first);
-    for (int i = 0; i < (int)(sizeof parts / sizeof *parts) && n; i++)
-        for (int last = 0; last < 2 && m->steps > 0 && peak > improve_goal(m); last++) {
-            order_among among = { .last = last, .ops = ops };
-            for (int k = 0; k < n && cuts[k].bytes >= cuts[0].bytes / 1024 * parts[i]; k++) ops[among.n++] = cuts[k].op;
-            int64_t cut = btl_order_cut_among(scratch, l, &among, improve_goal(m), &m->steps);
-            if (cut > m->bound && cut < INT64_MAX) m->bound = cut, m->bound_by = "minimum cuts of a set";
-        }
-    btl_arena_reset(scratch, mark);
-}
-
 int64_t btl_order_lower(btl_arena *scratch, const btl_liveness *l, order_improve *m, int *order) {
     return improve_levels(scratch, l, m, 2, order);
-}
-
-int64_t btl_order_improve(btl_arena *scratch, const btl_liveness *l, order_improve *m, int *order) {
-    if (!l->nops) return l->base;
-    int64_t all = m->steps;
-    m->steps = all / 4; /* a bound tells when to stop */
-    improve_bound(scratch, l, m, l->nops, order);
-    m->steps += all / 2 - all / 4;
-    int64_t peak = improve_levels(scratch, l, m, 2, order);
-    m->steps += all / 4;
-    improve_bound_sets(scratch, l, m, order);
-    m->steps += all - all / 2 - all / 4;
-    return peak;
 }

@@ -47,11 +47,10 @@ void btl_order_depth_first(btl_arena *scratch, const btl_liveness *l, const int 
  * the ops that are best run before v: the fewest, or the most (`largest`). */
 int64_t btl_order_cut(btl_arena *scratch, const btl_liveness *l, int v, bool largest, bool *prefix, int64_t *steps);
 
-typedef struct order_among { bool last; int n; const int *ops; } order_among;
-
-/* The least number of bytes at the step of whichever of some ops runs first (or last), over all orders: -1 when the steps run
- * out. Stops at `enough` or below, with a number that is not above it. */
-int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, const order_among *among, int64_t enough, int64_t *steps);
+/* Over all orders, the least number of bytes at the step of whichever of some ops runs first (or last), where that is more than
+ * `above`: for the largest subset of the ops for which it is, which is left in them. -1 if there is none or the steps run
+ * out. Quickest where ops stand in the order in which they run (or its reverse). */
+int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, bool last, int64_t above, int *n, int *ops, int64_t *steps);
 
 /* ---- order_exact.c ------------------------------------------------------------------------- */
 
@@ -81,10 +80,15 @@ typedef struct order_improve {
 
 /* Runs candidates; order: in, the given one; out, the best. Returns its peak. */
 int64_t btl_order_candidates(btl_arena *scratch, const btl_liveness *l, order_improve *m, int nnoisy, int *order);
-/* Lowers the peak alone: see below. */
+/* The i-th of endlessly many orders to begin with; returns the rule's name. */
+const char *btl_order_start(btl_arena *scratch, const btl_liveness *l, order_improve *m, int i, const int *given, int *order);
+/* Lowers the peak by running first what a cut says, and by exact search in windows around the highest step. Returns the peak. */
 int64_t btl_order_lower(btl_arena *scratch, const btl_liveness *l, order_improve *m, int *order);
-/* Raises the bound by cuts at the order's highest steps, and lowers the peak by running first what the cut says, and by exact
- * search in windows around the peak. Returns the peak. */
-int64_t btl_order_improve(btl_arena *scratch, const btl_liveness *l, order_improve *m, int *order);
+
+/* ---- order_prove.c ------------------------------------------------------------------------------ */
+
+/* Raises the bound by cuts at the order's highest steps, at most so many; and by sets of ops, of which one runs first. */
+void btl_order_prove(btl_arena *scratch, const btl_liveness *l, order_improve *m, int most, const int *order);
+void btl_order_prove_by_sets(btl_arena *scratch, const btl_liveness *l, order_improve *m, const int *order);
 
 #endif

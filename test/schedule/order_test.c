@@ -140,6 +140,13 @@ static btl_status plan(void *arg) {
         int64_t steps = INT64_MAX / 2, cut = btl_order_cut(&p->arena, p->l, v, v % 2, NULL, &steps);
         if (cut > p->highest_cut) p->highest_cut = cut;
     }
+    for (int last = 0; last < 2 && p->l->nops <= MOST_OPS; last++) {
+        int ops[MOST_OPS], n = p->l->nops;
+        int64_t steps = INT64_MAX / 2, above = -1;
+        for (int i = 0; i < n; i++) ops[i] = last ? n - 1 - i : i;
+        while ((above = btl_order_cut_among(&p->arena, p->l, last, above, &n, ops, &steps)) >= 0)
+            if (above > p->highest_cut) p->highest_cut = above;
+    }
     return status;
 }
 
