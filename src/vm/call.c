@@ -1,7 +1,7 @@
 /* call.c - one call of a function: arguments, sizes, the run, assertions, results, updates.
  *
  * Everything that can fail comes before the first byte of the state changes: new values of shared
- * variables are computed beside the old ones and copied over at the very end, but for those that vm/overwrite.c has put
+ * variables are computed beside the old ones and copied over at the very end, but for those that vm/arrange.c has put
  * behind everything that can fail.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/array.h"

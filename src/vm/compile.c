@@ -8,7 +8,7 @@
 
 #include "expr/body.h"
 #include "vm/generated.h"
-#include "vm/overwrite.h"
+#include "vm/arrange.h"
 
 #include <string.h>
 
@@ -224,7 +224,7 @@ static btl_status compile_tables(compile_state *c) {
         f->asserts[i] = (vm_assert){ compile_slot(c, c->p->asserts[i].condition), c->p->asserts[i].text, c->p->asserts[i].places };
     c->pinned = btl_bits_new(c->a, f->nslots);
     compile_outputs(c);
-    if (!f->any_late && c->p->overwrites) btl_vm_overwrite(f, c->a);
+    if (!f->any_late && c->p->overwrites) btl_vm_arrange(f, c->a);
     compile_lives(c);
     compile_storage(c);
     compile_needs(c);

@@ -1,4 +1,4 @@
-/* overwrite_test.c - results in the place of operands: the bits that come without, less memory, and a state that a failed
+/* arrange_test.c - results in the place of operands: the bits that come without, less memory, and a state that a failed
  * call leaves as it was.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "support.h"

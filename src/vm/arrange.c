@@ -1,27 +1,28 @@
-/* overwrite.c - see overwrite.h. Those that save most are proposed first. SPDX-License-Identifier: BSD-3-Clause */
-#include "vm/overwrite.h"
+/* arrange.c - see arrange.h. Overwrites that save most are proposed first; the order follows. SPDX-License-Identifier: BSD-3-Clause */
+#include "vm/arrange.h"
 
 #include "expr/leaf.h"
 #include "schedule/alias.h"
+#include "schedule/order.h"
 #include "target/c/kernel.h"
 
 #include <string.h>
 
-typedef struct overwrite_proposal { int instr, input, slot; int64_t bytes; } overwrite_proposal;
+typedef struct arrange_proposal { int instr, input, slot; int64_t bytes; } arrange_proposal;
 
-typedef struct overwrite {
+typedef struct arrange {
     btl_function *f;
     btl_arena *a;
     btl_alias_problem p;
     bool *can_fail;           /* by instruction: it can, or something behind it can */
     int *update;              /* by slot: the shared variable's slot whose new value it is, or -1 */
     int n, capacity;
-    overwrite_proposal *proposals;
-} overwrite;
+    arrange_proposal *proposals;
+} arrange;
 
 /* ---- the problem --------------------------------------------------------------------------- */
 
-static void overwrite_vars(overwrite *w) {
+static void arrange_vars(arrange *w) {
     btl_function *f = w->f;
     btl_alias_var *vars = BTL_ARRAY(w->a, btl_alias_var, f->nslots + 1);
     w->update = BTL_ARRAY(w->a, int, f->nslots + 1);
@@ -42,7 +43,7 @@ static void overwrite_vars(overwrite *w) {
     w->p.nvars = f->nslots, w->p.vars = vars;
 }
 
-static bool overwrite_fails(const vm_instr *q) {
+static bool arrange_fails(const vm_instr *q) {
     if (q->kind == VM_VIEW) return q->node->op->flags & OP_CAN_FAIL;
     if (q->kind != VM_STRIPS) return true; /* for want of memory, if for nothing else */
     const btl_op *op = btl_op_find(q->node->params[2].s, strlen(q->node->params[2].s));
@@ -50,20 +51,20 @@ static bool overwrite_fails(const vm_instr *q) {
 }
 
 /* Is something that can fail at or behind the instruction? A state must not have been touched by then. */
-static void overwrite_find_failures(overwrite *w) {
+static void arrange_find_failures(arrange *w) {
     btl_function *f = w->f;
     bool *behind = BTL_ARRAY(w->a, bool, f->nslots + 1); /* by slot: a reader of it, or one behind that */
     w->can_fail = BTL_ARRAY(w->a, bool, f->ninstrs + 1);
     for (int i = f->ninstrs - 1; i >= 0; i--) {
         const vm_instr *q = &f->instrs[i];
-        w->can_fail[i] = overwrite_fails(q);
+        w->can_fail[i] = arrange_fails(q);
         for (int k = 0; k < q->nout; k++) w->can_fail[i] |= behind[q->out[k]];
         for (int k = 0; k < q->nin; k++) behind[q->in[k]] |= w->can_fail[i];
     }
 }
 
 /* Into a shared variable's memory: nothing behind the instruction fails, and it waits for everything that can. */
-static bool overwrite_updates(const overwrite *w, int instr) {
+static bool arrange_updates(const arrange *w, int instr) {
     const vm_instr *q = &w->f->instrs[instr];
     if (q->kind != VM_STRIPS || w->can_fail[instr] || w->f->nasserts) return false;
     for (int k = 0; k < q->nout; k++)
@@ -72,7 +73,7 @@ static bool overwrite_updates(const overwrite *w, int instr) {
 }
 
 /* list, and one variable more. */
-static const int *overwrite_append(overwrite *w, const int *list, int n, int more) {
+static const int *arrange_append(arrange *w, const int *list, int n, int more) {
     int *all = BTL_ARRAY(w->a, int, n + 1);
     if (n) memcpy(all, list, (size_t)n * sizeof *all);
     all[n] = more;
@@ -81,14 +82,14 @@ static const int *overwrite_append(overwrite *w, const int *list, int n, int mor
 
 /* Instructions as nodes. Where there are updates in place, one more, behind all that can fail and before those: by way of variables that stand
  * for "done". */
-static void overwrite_nodes(overwrite *w) {
+static void arrange_nodes(arrange *w) {
     btl_function *f = w->f;
     int n = f->ninstrs, nupdates = 0, nfailing = 0;
     btl_alias_node *nodes = BTL_ARRAY(w->a, btl_alias_node, n + 1);
     for (int i = 0; i < n; i++) {
         const vm_instr *q = &f->instrs[i];
         nodes[i] = (btl_alias_node){ q->nin, q->in, q->nout, q->out };
-        nupdates += overwrite_updates(w, i), nfailing += w->can_fail[i];
+        nupdates += arrange_updates(w, i), nfailing += w->can_fail[i];
     }
     w->p.nnodes = n, w->p.nodes = nodes;
     if (!nupdates || !nfailing) return;
@@ -98,26 +99,26 @@ static void overwrite_nodes(overwrite *w) {
     for (int i = 0; i < n; i++) {
         if (w->can_fail[i]) {
             failing[at] = w->p.nvars + at;
-            nodes[i].out = overwrite_append(w, nodes[i].out, nodes[i].nout++, failing[at++]);
-        } else if (overwrite_updates(w, i)) {
-            nodes[i].in = overwrite_append(w, nodes[i].in, nodes[i].nin++, checked);
+            nodes[i].out = arrange_append(w, nodes[i].out, nodes[i].nout++, failing[at++]);
+        } else if (arrange_updates(w, i)) {
+            nodes[i].in = arrange_append(w, nodes[i].in, nodes[i].nin++, checked);
         }
     }
-    nodes[n] = (btl_alias_node){ nfailing, failing, 1, overwrite_append(w, NULL, 0, checked) };
+    nodes[n] = (btl_alias_node){ nfailing, failing, 1, arrange_append(w, NULL, 0, checked) };
     w->p.nnodes++, w->p.nvars = checked + 1, w->p.vars = vars;
 }
 
 /* ---- proposals ----------------------------------------------------------------------------- */
 
 /* What it is worth; a size that only a call tells counts as 64. */
-static int64_t overwrite_bytes(const btl_type *t) {
+static int64_t arrange_bytes(const btl_type *t) {
     int64_t bytes = (int64_t)btl_dtype_bytes(t->dtype), size;
     for (int k = 0; k < t->rank; k++)
         if (!btl_mul_i64(bytes, btl_dim_is_const(t->dims[k], &size) ? size : 64, &bytes)) return INT64_MAX;
     return bytes;
 }
 
-static void overwrite_collect(overwrite *w) {
+static void arrange_collect(arrange *w) {
     btl_function *f = w->f;
     for (int i = 0; i < f->ninstrs; i++) {
         const vm_instr *q = &f->instrs[i];
@@ -125,29 +126,29 @@ static void overwrite_collect(overwrite *w) {
         for (int o = 0; o < q->nout; o++)
             for (int in = 0; in < q->nin; in++) {
                 const vm_slot *to = &f->slots[q->out[o]], *from = &f->slots[q->in[in]];
-                bool updates = from->storage == STORE_SHARED && w->update[q->out[o]] == q->in[in] && overwrite_updates(w, i);
+                bool updates = from->storage == STORE_SHARED && w->update[q->out[o]] == q->in[in] && arrange_updates(w, i);
                 if (to->storage != STORE_ARENA || (from->storage != STORE_ARENA && !updates) || !btl_type_equal(&to->var->type, &from->var->type)) continue;
                 if (!btl_strips_may_overwrite(q->strips, o, in) || !btl_fused_may_overwrite(w->a, q->node, o, in)) continue;
-                *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) = (overwrite_proposal){ i, in, q->out[o], overwrite_bytes(&to->var->type) };
+                *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) = (arrange_proposal){ i, in, q->out[o], arrange_bytes(&to->var->type) };
             }
     }
 }
 
 /* Updates first, since they save a copy; then by bytes; stable. */
-static bool overwrite_before(const overwrite *w, const overwrite_proposal *a, const overwrite_proposal *b) {
+static bool arrange_before(const arrange *w, const arrange_proposal *a, const arrange_proposal *b) {
     bool x = w->update[a->slot] >= 0, y = w->update[b->slot] >= 0;
     return x != y ? x : a->bytes > b->bytes;
 }
 
-static void overwrite_sort(overwrite *w, overwrite_proposal *v, int n, overwrite_proposal *spare) {
+static void arrange_sort(arrange *w, arrange_proposal *v, int n, arrange_proposal *spare) {
     if (n < 2) return;
     int half = n / 2, i = 0, k = half;
-    overwrite_sort(w, v, half, spare), overwrite_sort(w, v + half, n - half, spare);
+    arrange_sort(w, v, half, spare), arrange_sort(w, v + half, n - half, spare);
     memcpy(spare, v, (size_t)n * sizeof *v);
-    for (int at = 0; at < n; at++) v[at] = k == n || (i < half && !overwrite_before(w, &spare[k], &spare[i])) ? spare[i++] : spare[k++];
+    for (int at = 0; at < n; at++) v[at] = k == n || (i < half && !arrange_before(w, &spare[k], &spare[i])) ? spare[i++] : spare[k++];
 }
 
-static void overwrite_propose(overwrite *w, btl_alias *alias) {
+static void arrange_propose(arrange *w, btl_alias *alias) {
     btl_alias_overwrite *o = BTL_ARRAY(w->a, btl_alias_overwrite, w->n + 1);
     bool *hopeless = BTL_ARRAY(w->a, bool, w->n + 1), *taken = BTL_ARRAY(w->a, bool, w->f->nslots + 1);
     for (int i = 0; i < w->n; i++) o[i] = (btl_alias_overwrite){ .node = w->proposals[i].instr, .input = w->proposals[i].input };
@@ -161,26 +162,97 @@ static void overwrite_propose(overwrite *w, btl_alias *alias) {
 
 /* ---- the order ------------------------------------------------------------------------------ */
 
-static void overwrite_reorder(overwrite *w, const btl_alias *alias) {
-    int n = w->f->ninstrs, *order = BTL_ARRAY(w->a, int, w->p.nnodes + 1);
+/* Sizes that only a call tells are taken to be each of these; the first decides, the others may not become worse. */
+static const int64_t arrange_sizes[] = { 96, 7, 1000 };
+enum { ARRANGE_NSIZES = sizeof arrange_sizes / sizeof *arrange_sizes, ARRANGE_MOST = 20000 /* instructions */, ARRANGE_LITTLE = 1 << 18 /* bytes, not worth a search */ };
+
+static const btl_order_budget arrange_budget = { .steps = 2000000, .states = 50000, .seed = 1 };
+
+static int64_t arrange_slot_bytes(const vm_slot *s, const int64_t *symbols, bool *known) {
+    int64_t bytes = (int64_t)btl_dtype_bytes(s->var->type.dtype), size;
+    for (int k = 0; k < s->var->type.rank; k++)
+        if (!btl_dim_eval(s->var->type.dims[k], symbols, &size) || size < 0 || !btl_mul_i64(bytes, size, &bytes)) *known = false;
+    return bytes;
+}
+
+/* What lives when, in the arena alone: everything else is somebody else's memory. NULL: sizes that say nothing. */
+static btl_liveness *arrange_liveness(const arrange *w, int64_t symbol) {
+    btl_function *f = w->f;
+    int nsymbols = f->graph->dims.nsymbols;
+    int64_t *symbols = BTL_ARRAY(w->a, int64_t, nsymbols + 1);
+    for (int k = 0; k < nsymbols; k++) symbols[k] = symbol;
+    btl_live_value *values = BTL_ARRAY(w->a, btl_live_value, w->p.nvars + 1);
+    btl_live_op *ops = BTL_ARRAY(w->a, btl_live_op, w->p.nnodes + 1);
+    bool known = true;
+    for (int i = 0; i < w->p.nvars; i++) {
+        values[i] = (btl_live_value){ .shares = -1 };
+        if (i >= f->nslots) continue;
+        const vm_slot *s = &f->slots[i];
+        values[i].is_free = s->storage != STORE_ARENA && s->storage != STORE_VIEW;
+        values[i].is_output = w->p.vars[i].is_kept && !values[i].is_free;
+        if (s->storage == STORE_ARENA) values[i].bytes = arrange_slot_bytes(s, symbols, &known);
+        if (s->storage == STORE_ARENA && s->into >= 0) values[i].shares = s->into, values[i].overwrites = true;
+        if (s->storage == STORE_VIEW) values[i].shares = w->p.vars[i].views[0];
+    }
+    for (int i = 0; i < w->p.nnodes; i++) {
+        const btl_alias_node *n = &w->p.nodes[i];
+        ops[i] = (btl_live_op){ .nin = n->nin, .nout = n->nout, .in = n->in, .out = n->out };
+    }
+    btl_live_problem p = { .nvalues = w->p.nvars, .nops = w->p.nnodes, .values = values, .ops = ops };
+    btl_liveness *l = NULL;
+    btl_error ignored = { 0 };
+    return known && btl_liveness_new(w->a, &p, &l, &ignored) == BTL_OK ? l : NULL;
+}
+
+static bool arrange_is_symbolic(const arrange *w) {
+    int64_t size;
+    for (int i = 0; i < w->f->nslots; i++)
+        for (int k = 0; k < w->f->slots[i].var->type.rank; k++)
+            if (!btl_dim_is_const(w->f->slots[i].var->type.dims[k], &size)) return true;
+    return false;
+}
+
+/* An order of less memory than the given one, if there is one for sizes of every kind. */
+static void arrange_find_order(const arrange *w, int *order) {
+    if (w->p.nnodes < 3 || w->p.nnodes > ARRANGE_MOST) return;
+    int nsizes = arrange_is_symbolic(w) ? ARRANGE_NSIZES : 1, *found = NULL;
+    for (int i = 0; i < nsizes; i++) {
+        btl_liveness *l = arrange_liveness(w, arrange_sizes[i]);
+        if (!l) return;
+        if (i == 0) {
+            if (nsizes == 1 && btl_liveness_peak(l, order, w->a, NULL).bytes < ARRANGE_LITTLE) return;
+            btl_order best = btl_order_find(w->a, l, order, &arrange_budget);
+            if (best.peak >= best.given_peak) return;
+            found = best.ops;
+        } else if (btl_liveness_peak(l, found, w->a, NULL).bytes > btl_liveness_peak(l, order, w->a, NULL).bytes) {
+            return;
+        }
+    }
+    memcpy(order, found, (size_t)w->p.nnodes * sizeof *order);
+}
+
+static void arrange_reorder(arrange *w, const int *order) {
+    int n = w->f->ninstrs;
     vm_instr *old = BTL_ARRAY(w->a, vm_instr, n + 1);
-    btl_alias_order(alias, order);
     if (n) memcpy(old, w->f->instrs, (size_t)n * sizeof *old);
     for (int i = 0, at = 0; i < w->p.nnodes; i++)
         if (order[i] < n) w->f->instrs[at++] = old[order[i]];
 }
 
-void btl_vm_overwrite(btl_function *f, btl_arena *a) {
-    overwrite w = { .f = f, .a = btl_arena_begin(a) };
-    overwrite_vars(&w);
-    overwrite_find_failures(&w);
-    overwrite_nodes(&w);
-    overwrite_collect(&w);
-    overwrite_sort(&w, w.proposals, w.n, BTL_ARRAY(w.a, overwrite_proposal, w.n + 1));
-    btl_alias *alias = w.n ? btl_alias_new(w.a, &w.p, NULL) : NULL;
+void btl_vm_arrange(btl_function *f, btl_arena *a) {
+    arrange w = { .f = f, .a = btl_arena_begin(a) };
+    arrange_vars(&w);
+    arrange_find_failures(&w);
+    arrange_nodes(&w);
+    arrange_collect(&w);
+    arrange_sort(&w, w.proposals, w.n, BTL_ARRAY(w.a, arrange_proposal, w.n + 1));
+    btl_alias *alias = btl_alias_new(w.a, &w.p, NULL);
     if (alias) {
-        overwrite_propose(&w, alias);
-        overwrite_reorder(&w, alias);
+        int *order = BTL_ARRAY(w.a, int, w.p.nnodes + 1);
+        arrange_propose(&w, alias);
+        btl_alias_order(alias, order);
+        arrange_find_order(&w, order);
+        arrange_reorder(&w, order);
     }
     btl_arena_end(w.a);
 }
