@@ -347,19 +347,55 @@ static void alias_readers(const btl_alias *x, const btl_alias_overwrite *o, void
         }
 }
 
+/* A tree of the first ways by which a walk comes to each node, near ones first: nodes first … end of a subtree certainly follow
+ * from its root. In a network it holds the whole way forth and back. */
+typedef struct alias_tree { int *first, *end; } alias_tree;
+
+static alias_tree alias_grow(const btl_alias *x, btl_arena *scratch, const int *at) {
+    const btl_alias_problem *p = x->p;
+    int n = p->nnodes, number = 0, *out = BTL_ARRAY(scratch, int, n + 1), *client = BTL_ARRAY(scratch, int, n + 1), *stack = BTL_ARRAY(scratch, int, n + 1);
+    alias_tree t = { BTL_ARRAY(scratch, int, n + 1), BTL_ARRAY(scratch, int, n + 1) };
+    for (int k = 0; k < n; k++) t.first[k] = -1;
+    for (int i = 0; i < n; i++) {
+        int top = 0;
+        if (t.first[at[i]] >= 0) continue;
+        stack[top++] = at[i], t.first[at[i]] = number++;
+        while (top) {
+            int node = stack[top - 1], v = out[node] < p->nodes[node].nout ? p->nodes[node].out[out[node]] : -1;
+            if (v < 0) {
+                t.end[node] = number - 1;
+                top--;
+            } else if (x->clients.first[v] + client[node] == x->clients.first[v + 1]) {
+                out[node]++, client[node] = 0;
+            } else {
+                int next = x->clients.v[x->clients.first[v] + client[node]++];
+                if (t.first[next] >= 0) continue;
+                stack[top++] = next, t.first[next] = number++;
+            }
+        }
+    }
+    return t;
+}
+
+typedef struct alias_below { const alias_tree *tree; int node; bool found; } alias_below;
+static void alias_see_below(void *arg, int reader) {
+    alias_below *b = arg;
+    b->found |= b->tree->first[reader] > b->tree->first[b->node] && b->tree->first[reader] <= b->tree->end[b->node];
+}
+
 typedef struct alias_last { const int *places; int place; } alias_last;
 static void alias_see_last(void *arg, int reader) {
     alias_last *l = arg;
     if (l->places[reader] > l->place) l->place = l->places[reader];
 }
 
-typedef struct alias_reach { const uint64_t *behind; uint64_t bit; bool reached; } alias_reach;
+typedef struct alias_reach { const uint64_t *behind; uint64_t bit; const int *place; int from; bool reached; } alias_reach;
 static void alias_see_reach(void *arg, int reader) {
     alias_reach *r = arg;
-    r->reached |= (r->behind[reader] & r->bit) != 0;
+    r->reached |= r->place[reader] > r->from && (r->behind[reader] & r->bit); /* what stands before may have bits of an earlier sweep */
 }
 
-enum { ALIAS_TOGETHER = 64 };
+enum { ALIAS_TOGETHER = 64, ALIAS_VISITS = 200000000 };
 
 /* behind[n]: bit i if node n needs the result of destroyer i. */
 static void alias_sweep(const btl_alias *x, const int *at, const int *place, int n, const btl_alias_overwrite *const *group, int last, uint64_t *behind, bool *hopeless,
@@ -376,7 +412,7 @@ static void alias_sweep(const btl_alias *x, const int *at, const int *place, int
         behind[node] = bits | own;
     }
     for (int i = 0; i < n; i++) {
-        alias_reach r = { behind, (uint64_t)1 << i, false };
+        alias_reach r = { behind, (uint64_t)1 << i, place, place[group[i]->node], false };
         alias_readers(x, group[i], alias_see_reach, &r);
         hopeless[group[i] - all] = r.reached;
     }
@@ -398,18 +434,27 @@ void btl_alias_foresee(btl_alias *x, int n, const btl_alias_overwrite *o, bool *
     int ndoubtful = 0, *at = BTL_ARRAY(scratch, int, x->p->nnodes + 1), *place = BTL_ARRAY(scratch, int, x->p->nnodes + 1);
     btl_alias_order(x, at);
     for (int i = 0; i < x->p->nnodes; i++) place[at[i]] = i;
+    alias_tree tree = alias_grow(x, scratch, at);
+    int64_t visits = ALIAS_VISITS;
     for (int i = 0; i < n; i++) {
         alias_last l = { place, -1 };
+        alias_below b = { &tree, o[i].node, false };
         alias_readers(x, &o[i], alias_see_last, &l);
-        hopeless[i] = false;
-        if (l.place > place[o[i].node]) doubtful[ndoubtful++] = &o[i];
+        if (l.place > place[o[i].node]) alias_readers(x, &o[i], alias_see_below, &b);
+        hopeless[i] = b.found;
+        if (!b.found && l.place > place[o[i].node]) doubtful[ndoubtful++] = &o[i];
     }
     alias_sort_overwrites(place, doubtful, ndoubtful, spare);
     for (int from = 0; from < ndoubtful; from += ALIAS_TOGETHER) {
         int count = ndoubtful - from < ALIAS_TOGETHER ? ndoubtful - from : ALIAS_TOGETHER;
         alias_last l = { place, -1 };
         for (int i = from; i < from + count; i++) alias_readers(x, doubtful[i], alias_see_last, &l);
-        memset(behind, 0, (size_t)x->p->nnodes * sizeof *behind);
+        visits -= l.place - place[doubtful[from]->node] + 1;
+        if (visits < 0) { /* not seen to the end: not proposed */
+            for (int i = from; i < from + count; i++) hopeless[doubtful[i] - o] = true;
+            continue;
+        }
+        for (int i = place[doubtful[from]->node]; i <= l.place; i++) behind[at[i]] = 0;
         alias_sweep(x, at, place, count, doubtful + from, l.place, behind, hopeless, o);
     }
     btl_arena_end(scratch);

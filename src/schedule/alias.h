@@ -63,8 +63,9 @@ btl_alias *btl_alias_new(btl_arena *a, const btl_alias_problem *p, int *cycle);
 /* Accepts the overwrite if it is safe; otherwise nothing changes and *reason (may be NULL) says why. */
 bool btl_alias_propose(btl_alias *x, const btl_alias_overwrite *o, btl_alias_reason *reason);
 
-/* Which proposals the data alone rule out: hopeless[i] where a reader of what o[i] overwrites can only run behind it. Many at once
- * take 1/64 of a walk of the graph each; a proposal that is refused for its cycle takes most of a walk. */
+/* Which proposals the data alone rule out: hopeless[i] where a reader of what o[i] overwrites can only run behind it. Most are told by a
+ * tree of the graph; the others, many at once, take 1/64 of a walk of the graph each (a proposal that is refused for its cycle takes most of
+ * one), up to a number of visits, beyond which they count as hopeless. */
 void btl_alias_foresee(btl_alias *x, int n, const btl_alias_overwrite *o, bool *hopeless);
 
 /* All nodes in an order that keeps every accepted overwrite safe. Deterministic. */

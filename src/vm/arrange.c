@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-typedef struct arrange_proposal { int instr, input, slot; int64_t bytes; } arrange_proposal;
+typedef struct arrange_proposal { int instr, input, output, slot; int64_t bytes; } arrange_proposal;
 
 typedef struct arrange {
     btl_function *f;
@@ -128,8 +128,7 @@ static void arrange_collect(arrange *w) {
                 const vm_slot *to = &f->slots[q->out[o]], *from = &f->slots[q->in[in]];
                 bool updates = from->storage == STORE_SHARED && w->update[q->out[o]] == q->in[in] && arrange_updates(w, i);
                 if (to->storage != STORE_ARENA || (from->storage != STORE_ARENA && !updates) || !btl_type_equal(&to->var->type, &from->var->type)) continue;
-                if (!btl_strips_may_overwrite(q->strips, o, in) || !btl_fused_may_overwrite(w->a, q->node, o, in)) continue;
-                *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) = (arrange_proposal){ i, in, q->out[o], arrange_bytes(&to->var->type) };
+                *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) = (arrange_proposal){ i, in, o, q->out[o], arrange_bytes(&to->var->type) };
             }
     }
 }
@@ -148,6 +147,12 @@ static void arrange_sort(arrange *w, arrange_proposal *v, int n, arrange_proposa
     for (int at = 0; at < n; at++) v[at] = k == n || (i < half && !arrange_before(w, &spare[k], &spare[i])) ? spare[i++] : spare[k++];
 }
 
+/* Can the kernel do it, by the strips and as generated text? */
+static bool arrange_can(const arrange *w, const arrange_proposal *p) {
+    const vm_instr *q = &w->f->instrs[p->instr];
+    return btl_strips_may_overwrite(q->strips, p->output, p->input) && btl_fused_may_overwrite(w->a, q->node, p->output, p->input);
+}
+
 static void arrange_propose(arrange *w, btl_alias *alias) {
     btl_alias_overwrite *o = BTL_ARRAY(w->a, btl_alias_overwrite, w->n + 1);
     bool *hopeless = BTL_ARRAY(w->a, bool, w->n + 1), *taken = BTL_ARRAY(w->a, bool, w->f->nslots + 1);
@@ -155,7 +160,7 @@ static void arrange_propose(arrange *w, btl_alias *alias) {
     btl_alias_foresee(alias, w->n, o, hopeless);
     for (int i = 0; i < w->n; i++) {
         int to = w->proposals[i].slot, from = w->f->instrs[o[i].node].in[o[i].input];
-        if (hopeless[i] || w->f->slots[to].into >= 0 || taken[from] || !btl_alias_propose(alias, &o[i], NULL)) continue;
+        if (hopeless[i] || w->f->slots[to].into >= 0 || taken[from] || !arrange_can(w, &w->proposals[i]) || !btl_alias_propose(alias, &o[i], NULL)) continue;
         w->f->slots[to].into = from, taken[from] = true;
     }
 }
