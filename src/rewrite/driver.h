@@ -1,9 +1,15 @@
-/* driver.h - runs rewrite rules over a graph until nothing changes.
+/* driver.h - runs rewrite rules over a graph until none applies.
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BTL_REWRITE_DRIVER_H
 #define BTL_REWRITE_DRIVER_H
 
 #include "rewrite/rules.h"
+
+/* What became of a rewriting. */
+typedef struct btl_rewrite_report {
+    int fired;         /* rules, in all */
+    const char *note;  /* rules that did not end and were switched off, a line each, of the graph's arena; or NULL */
+} btl_rewrite_report;
 
 /* Start from {0}; at least `phases` must be set. */
 typedef struct btl_rewrite_options {
@@ -14,13 +20,14 @@ typedef struct btl_rewrite_options {
     btl_var *const *barriers;
     void (*trace)(void *user, const btl_rule *rule, const btl_var *before, const btl_var *after);
     void *trace_user;
-    int max_passes;                    /* of a phase; 0: 32 */
+    btl_rewrite_report *report;        /* NULL, or filled in */
 } btl_rewrite_options;
 
 /* Replaces roots[i] by their rewritten versions, variables of the same graph with the same types.
  * Nodes are immutable: what changed is new, the rest is shared with the old graph. Must run under
- * btl_graph_protect. BTL_ENAME for a switch that names no rule or tag (not recorded in the graph).
- * Linear in the nodes that the roots depend on, for each pass. */
+ * btl_graph_protect. BTL_ENAME for a switch that names no rule or tag (not recorded in the graph). A rule of a user's own that does not
+ * end is an error of the graph, and the roots stay as they were.
+ * Linear in the nodes that the roots depend on and in those that rules make. */
 btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewrite_options *options);
 
 /* Is a rule on under these switches? */

@@ -55,7 +55,7 @@ static bool match_names(const char *list, const char *word) {
 }
 
 static bool match_rule_concerns(const btl_compiled_rule *c, const btl_op *op) {
-    if (c->broken) return false;
+    if (c->broken || c->rule->pass) return false;
     if (c->match) return c->match->op == op;
     return strcmp(c->rule->ops, "*") == 0 || (op && match_names(c->rule->ops, op->name));
 }

@@ -34,6 +34,7 @@ typedef struct btl_compiled_rule {
     int nbindings;
     char letters[BTL_RULE_BINDINGS];
     uint64_t mask;             /* ops that must be among the root's operands, as btl_op_bit */
+    const char *origin;        /* of a user's own: "mine.rules:3"; NULL: Bitale's */
     const char *broken;        /* why the rule cannot be used, or NULL */
 } btl_compiled_rule;
 

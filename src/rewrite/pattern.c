@@ -250,6 +250,10 @@ void btl_rule_compile(btl_arena *a, const btl_rule *rule, btl_compiled_rule *out
             if (out->match->kids[i]->kind == PATTERN_CALL) out->mask |= btl_op_bit(out->match->kids[i]->op);
     }
     if (!out->broken && rule->result) out->result = pattern_parse(a, out, rule->result, true);
+    if (rule->pass) {
+        if (rule->match || rule->result || rule->ops || rule->apply) out->broken = "a pass has neither pattern nor result nor ops";
+        return;
+    }
     if (!out->broken && !rule->result && !rule->apply) out->broken = "neither result nor code";
     if (!out->broken && !rule->match && !rule->ops) out->broken = "neither pattern nor ops";
 }

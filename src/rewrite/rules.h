@@ -51,6 +51,8 @@ typedef struct btl_match {
     const btl_node *consumed[BTL_RULE_CONSUMED];
 } btl_match;
 
+typedef struct btl_pass btl_pass;
+
 typedef struct btl_rule {
     const char *name;
     const char *match;    /* NULL: `ops` says where apply is tried */
@@ -58,6 +60,7 @@ typedef struct btl_rule {
     const char *ops;      /* names of ops, "log sub"; "*": every op. Only without match */
     bool (*when)(const btl_match *m);                     /* NULL: always */
     btl_var *(*apply)(btl_match *m, const btl_node *n);   /* NULL result: does not fire */
+    btl_status (*pass)(btl_pass *p);                      /* an algorithm over the whole graph; then no match, ops, apply */
     const char *why;
     const char *source;   /* a paper, a book, or NULL */
     unsigned phase;       /* mask of btl_phase */
@@ -88,7 +91,37 @@ btl_var *btl_match_rebuild(btl_match *m, const btl_node *like, btl_var *first_op
 /* The op of a name that must exist (tests run through all of them); NULL if it does not. */
 const btl_op *btl_rule_op(const char *name);
 
-/* Conditions. */
+/* ---- for passes ---------------------------------------------------------------------------- */
+
+/* What an entry with `pass` gets. In each of its phases it runs when the rules have come to rest; what it puts in place of
+ * variables meets the rules, and the passes, again, until none replaces anything (at most a few rounds). It reads the
+ * graph as it is, builds with btl_build and the like, and says what stands for what by btl_pass_replace; the driver makes the
+ * users anew. All of its memory should be `scratch`, which is gone afterwards, unless nodes hold it. */
+struct btl_pass {
+    btl_graph *g;
+    const btl_rule *rule;
+    int nroots;
+    btl_var *const *roots;
+    int nnodes;               /* on which the roots depend, barriers included, what is behind them not */
+    btl_node *const *nodes;   /* operands before users */
+    btl_arena *scratch;
+    void *driver;
+};
+
+/* False of a leaf, a barrier, a node that is not among `nodes`: nothing is known of it, it is not replaced. */
+bool btl_pass_may_look(const btl_pass *p, const btl_node *n);
+/* The nodes that read an output of n, in order, one twice if it reads twice; roots do not count. */
+int btl_pass_users(btl_pass *p, const btl_node *n, btl_node *const **users);
+bool btl_pass_is_root(const btl_pass *p, const btl_node *n);
+/* What is built from now on comes from these n nodes: it has their places, and btl_pass_replace hands on their size checks. */
+void btl_pass_at(btl_pass *p, int n, const btl_node *const *nodes);
+/* `after` shall stand for `before`, of a node with one output. False, and nothing happens: the types differ, a size check
+ * has no place to go, or `before` must not be replaced. `after` may depend on other variables that are replaced, but not on
+ * `before`. */
+bool btl_pass_replace(btl_pass *p, btl_var *before, btl_var *after);
+
+/* ---- conditions ----------------------------------------------------------------------------- */
+
 bool btl_when_float(const btl_match *m);      /* the root is f16 … f64 */
 bool btl_when_not_bool(const btl_match *m);
 bool btl_when_integer(const btl_match *m);

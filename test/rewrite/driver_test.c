@@ -49,14 +49,14 @@ static btl_status count(void *arg) {
     btl_bits reach = btl_graph_reach(b->g, b->nroots, b->root);
     int n = 0;
     for (int i = 0; i < b->g->nnodes; i++) n += btl_bits_get(reach, i);
-    b->options.max_passes = n;
+    b->nroots = n;
     return BTL_OK;
 }
 
 static int reached(bench *b) {
     bench copy = *b;
     btl_graph_protect(b->g, count, &copy);
-    return copy.options.max_passes;
+    return copy.nroots;
 }
 
 BTL_TEST(equal_nodes_become_one_also_across_roots) {
