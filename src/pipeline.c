@@ -296,7 +296,7 @@ static btl_status pipeline_checks(pipeline *l) {
 
 static btl_status pipeline_rewrite(pipeline *l, unsigned phases) {
     if (!(l->mode.phases & phases)) return BTL_OK;
-    btl_rewrite_options o = { .phases = l->mode.phases & phases, .nwithout = l->nwithout, .without = l->without };
+    btl_rewrite_options o = { .phases = l->mode.phases & phases, .along = l->mode.phases & (phases - 1), .nwithout = l->nwithout, .without = l->without };
     return btl_rewrite(l->g, l->nroots, l->roots, &o);
 }
 

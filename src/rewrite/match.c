@@ -13,8 +13,9 @@
 
 /* ---- the rule book ------------------------------------------------------------------------ */
 
-static const btl_rule *const match_tables[] = { btl_rules_fold, btl_rules_canonical, btl_rules_views,
-                                                btl_rules_stable, btl_rules_special, btl_rules_lower };
+static const btl_rule *const match_tables[] = { btl_rules_fold, btl_rules_canonical, btl_rules_arith, btl_rules_logic,
+                                                btl_rules_reduce, btl_rules_views, btl_rules_index, btl_rules_product,
+                                                btl_rules_stable, btl_rules_softmax, btl_rules_special, btl_rules_lower };
 enum { MATCH_NTABLES = sizeof match_tables / sizeof *match_tables };
 
 int btl_rules_count(void) {
