@@ -187,11 +187,13 @@ static btl_var *softmax_log_erfc(btl_match *m, const btl_node *n) {
     btl_graph *g = m->g;
     btl_var *x = m->bound[0], *at = softmax_number(m, x, softmax_erfc_far(x->type.dtype));
     (void)n;
-    btl_var *far = softmax_log_erfc_series(m, btl_maximum(g, x, at)), *near = btl_log(g, btl_erfc(g, btl_minimum(g, x, at)));
-    return btl_where(g, btl_gt(g, x, at), far, near);
+    btl_var *half = softmax_number(m, x, 0.5), *far = softmax_log_erfc_series(m, btl_maximum(g, x, at));
+    btl_var *middle = btl_log(g, btl_erfc(g, btl_minimum(g, x, at))), *near = btl_log1p(g, btl_neg(g, btl_erf(g, btl_minimum(g, x, half))));
+    return btl_where(g, btl_gt(g, x, at), far, btl_where(g, btl_lt(g, x, half), near, middle));
 }
 
-/* log(c * erfc(x)), the logarithm of the normal distribution's tail: the factor goes out where erfc is small. */
+/* log(c * erfc(x)): the factor goes out where erfc is small. With 0.5, the logarithm of the normal distribution's tail, which is near 1
+ * below 0: log(1 - 0.5 * erfc(-x)). */
 static btl_var *softmax_log_scaled_erfc(btl_match *m, const btl_node *n) {
     btl_graph *g = m->g;
     double c;
@@ -201,12 +203,25 @@ static btl_var *softmax_log_scaled_erfc(btl_match *m, const btl_node *n) {
         btl_dtype dtype = n->out->type.dtype;
         const btl_node *erfc = btl_match_node(m, mul->in[1 - side], NULL);
         if (!erfc || (dtype != BTL_F64 && dtype != BTL_F32) || softmax_is_split(erfc->in[0], softmax_erfc_far(dtype))) return NULL;
-        btl_var *x = erfc->in[0], *at = softmax_number(m, x, softmax_erfc_far(dtype));
+        btl_var *x = erfc->in[0], *at = softmax_number(m, x, softmax_erfc_far(dtype)), *zero = softmax_number(m, x, 0);
         btl_var *far = btl_add(g, softmax_log_erfc_series(m, btl_maximum(g, x, at)), softmax_number(m, x, log(c)));
         btl_var *near = btl_log(g, btl_mul(g, softmax_number(m, x, c), btl_erfc(g, btl_minimum(g, x, at))));
+        if (c == 0.5) {
+            btl_var *other = btl_mul(g, softmax_number(m, x, -0.5), btl_erfc(g, btl_neg(g, btl_minimum(g, x, zero))));
+            near = btl_where(g, btl_lt(g, x, zero), btl_log1p(g, other), near);
+        }
         return btl_where(g, btl_gt(g, x, at), far, near);
     }
     return NULL;
+}
+
+/* log(x ** c) = c * log(x), x not negative. */
+static btl_var *softmax_log_pow(btl_match *m, const btl_node *n) {
+    double c;
+    const btl_node *pow = softmax_is(n->in[0], "pow") ? btl_match_node(m, n->in[0], NULL) : NULL;
+    if (!pow || !btl_var_constant_value(pow->in[1], &c) || !isfinite(c) || c == 0) return NULL;
+    btl_facts f = btl_facts_of(pow->in[0]);
+    return btl_facts_nonnegative(&f, true) ? btl_mul(m->g, pow->in[1], btl_log(m->g, pow->in[0])) : NULL;
 }
 
 /* Every factor is known not to be negative: by its bounds, or it is on the diagonal of a Cholesky factor. */
@@ -216,12 +231,6 @@ static bool softmax_when_nonnegative(const btl_match *m) {
     if (!btl_when_float(m)) return false;
     if (btl_facts_nonnegative(&f, true)) return true;
     return softmax_is(x, "advanced_subtensor") && softmax_is(x->node->in[0], "cholesky") && x->node->nin == 3 && x->node->in[1] == x->node->in[2];
-}
-
-static bool softmax_when_power(const btl_match *m) {
-    double exponent;
-    btl_facts f = btl_facts_of(m->bound[0]);
-    return btl_when_float(m) && btl_facts_nonnegative(&f, true) && btl_var_constant_value(m->bound[1], &exponent) && isfinite(exponent) && exponent != 0;
 }
 
 /* ---- cross-entropy with integer labels ---------------------------------------------------------------------- */
@@ -264,7 +273,8 @@ static btl_var *softmax_gradient_by_labels(btl_match *m, const btl_node *n) {
     return NULL;
 }
 
-#define WRITTEN .phase = BTL_STABILIZE, .exactness = BTL_WITHIN_ULP, .ulp = 4, .needs = BTL_NO_OVERFLOW, .tags = "stability softmax", \
+/* Of a row with an infinity softmax is NaN altogether. */
+#define WRITTEN .phase = BTL_STABILIZE, .exactness = BTL_WITHIN_ULP, .ulp = 4, .needs = BTL_NO_OVERFLOW | BTL_FINITE, .tags = "stability softmax", \
     .source = "Blanchard, Higham & Higham (2021), IMA J. Numer. Anal. 41(4)"
 #define LOGARITHM .phase = BTL_STABILIZE, .exactness = BTL_WITHIN_ULP, .needs = BTL_NO_OVERFLOW
 
@@ -282,7 +292,7 @@ const btl_rule btl_rules_softmax[] = {
       .why = "exp(x) has lost the digits of a small x", .source = "Maechler (2012), Accurately computing log(1 - exp(-|a|)), eq. 7",
       LOGARITHM, .ulp = 4, .tags = "stability log1p" },
     { .name = "log_erfc", .match = "log(erfc(?x))", .apply = softmax_log_erfc, .when = softmax_when_not_far,
-      .why = "erfc(x) underflows above 10 (f32), 26 (f64), where its logarithm is about -x*x, and its derivative becomes 0/0",
+      .why = "erfc(x) underflows above 10 (f32), 26 (f64), where its logarithm is about -x*x, and its derivative becomes 0/0; near 0 it is about 1",
       .source = "Abramowitz & Stegun (1964), 7.1.23", LOGARITHM, .ulp = 4, .tags = "stability erf" },
     { .name = "log_scaled_erfc", .ops = "log", .apply = softmax_log_scaled_erfc,
       .why = "the logarithm of a normal distribution's tail, 0.5 * erfc(x): erfc(x) underflows", .source = "Abramowitz & Stegun (1964), 7.1.23",
@@ -290,8 +300,8 @@ const btl_rule btl_rules_softmax[] = {
     { .name = "log_prod", .match = "log(prod(?x, axis=?a, keepdims=?k))", .result = "sum(log(?x), axis=?a, keepdims=?k)",
       .when = softmax_when_nonnegative, .why = "the product overflows or underflows (a determinant's does), the sum of logarithms does not; no factor is negative",
       .phase = BTL_STABILIZE, .exactness = BTL_REASSOCIATES, .ulp = 64, .needs = BTL_NO_OVERFLOW, .tags = "stability linalg" },
-    { .name = "log_pow", .match = "log(?x ** ?y)", .result = "?y * log(?x)", .when = softmax_when_power,
-      .why = "the power overflows or underflows, its logarithm does not; x is not negative", LOGARITHM, .ulp = 4, .tags = "stability power" },
+    { .name = "log_pow", .ops = "log", .apply = softmax_log_pow,
+      .why = "log(x ** c) is c * log(x) where x is not negative: the power overflows or underflows, its logarithm does not", LOGARITHM, .ulp = 4, .tags = "stability power" },
     { .name = "softmax_gradient_by_labels", .ops = "sub", .apply = softmax_gradient_by_labels,
       .why = "softmax minus one-hot in one pass: no array of zeros is written to, summed and read again", .phase = BTL_SPECIALIZE,
       .tags = "softmax gradient", .needs = BTL_NO_SIGNED_ZERO },

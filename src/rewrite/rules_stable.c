@@ -207,7 +207,7 @@ const btl_rule btl_rules_stable[] = {
       STABLE, .ulp = 4, .tags = "stability sigmoid" },
     { .name = "softmax_written_out", .match = "exp(?x) / sum(exp(?x), axis=?a, keepdims=true)", .apply = stable_softmax,
       .why = "inf/inf where exp(x) overflows", .source = "Blanchard, Higham & Higham (2021), IMA J. Numer. Anal. 41(4)",
-      STABLE, .ulp = 4, .tags = "stability softmax" },
+      .phase = BTL_STABILIZE, .exactness = BTL_WITHIN_ULP, .needs = BTL_NO_OVERFLOW | BTL_FINITE, .ulp = 4, .tags = "stability softmax" },
 
     /* the error function */
     { .name = "one_minus_erf", .match = "1 - erf(?x)", .result = "erfc(?x)", .why = "cancels for x above 0.5, is 0 above 4 (f32)",

@@ -158,17 +158,28 @@ static void real_values(const bench *b, const btl_var *v, long double *out) {
     const btl_node *n = v->node;
     long double in[3][N], s = 0;
     for (int k = 0; k < b->ninputs; k++)
-        for (int i = 0; v == b->inputs[k] && i < N; i++) out[i] = (long double)samples[0][(i * (2 * k + 1) + 5 * k) % N];
+        for (int i = 0; v == b->inputs[k] && i < N; i++) out[i] = v->type.dtype == BTL_BOOL ? i % 3 == 0 : (long double)samples[0][(i * (2 * k + 1) + 5 * k) % N];
     double constant;
     if (btl_var_constant_value(v, &constant))
         for (int i = 0; i < N; i++) out[i] = (long double)constant;
     for (int k = 0; k < n->nin; k++) real_values(b, n->in[k], in[k]);
-    for (int i = 0; n->op->elem && i < N; i++) out[i] = n->op->elem->real((long double[]){ in[0][i], in[1][i], in[2][i] });
-    if (!n->nin || n->op->elem) return;
-    bool is_sum = strcmp(n->op->name, "sum") == 0;
-    for (int i = 0; i < N; i++) s += is_sum ? in[0][i] : expl(in[0][i]);
+    for (int i = 0; n->op->elem && i < N; i++) {
+        const btl_elem *e = n->op->elem;
+        out[i] = e->real ? e->real((long double[]){ in[0][i], in[1][i], in[2][i] }) : (long double)e->on_signed((int64_t[]){ in[0][i] != 0, in[1][i] != 0 });
+    }
+    for (int i = 0; n->op == &btl_op_cast && i < N; i++) out[i] = in[0][i]; /* of truth values */
+    if (!n->nin || n->op->elem || n->op == &btl_op_cast) return;
+    const btl_reduction *reduction = n->op->reduction;
+    if (strcmp(n->op->name, "logaddexp") == 0) {
+        for (int i = 0; i < N; i++) out[i] = logl(expl(in[0][i]) + expl(in[1][i]));
+        return;
+    }
+    for (int i = 0; i < N; i++) {
+        long double x = reduction ? in[0][i] : expl(in[0][i]);
+        s = i == 0 ? x : reduction ? reduction->combine->elem->real((long double[]){ s, x }) : s + x;
+    }
     for (int i = 0; i < N; i++)
-        out[i] = is_sum ? s : strcmp(n->op->name, "softmax") == 0 ? expl(in[0][i]) / s
+        out[i] = reduction ? s : strcmp(n->op->name, "softmax") == 0 ? expl(in[0][i]) / s
                : strcmp(n->op->name, "log_softmax") == 0 ? in[0][i] - logl(s) : logl(s);
 }
 
@@ -229,7 +240,7 @@ static void compare(bench *b, double slack, const char *how) {
 static void check_pattern_rule(const btl_rule *rule) {
     bench b;
     /* add_zero speaks of -0 alone, which is tested below by hand */
-    if (strcmp(rule->name, "add_zero") == 0) return;
+    if (strcmp(rule->name, "add_zero") == 0 || rule->when == btl_when_integer) return; /* integers have tests of their own */
     if (!fires(&b, rule)) BTL_FAIL("rule %s never fires on its own pattern %s", rule->name, rule->match);
     compare(&b, 0, "alone");
     rewrite_with(&b, false, false);
