@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FACTS_DEPTH = 6, FACTS_OPERANDS = 8 };
+enum { FACTS_DEPTH = 5, FACTS_OPERANDS = 8 };
 
 static const btl_facts facts_nothing = { -(double)INFINITY, (double)INFINITY, true, true };
 
@@ -185,9 +185,9 @@ static btl_facts facts_at(const btl_var *v, int depth) {
     }
     if (btl_dtype_kind(v->type.dtype) != 'f') return facts_of_dtype(v->type.dtype); /* integers wrap */
     if (strcmp(n->op->name, "concatenate") == 0 && n->nin <= FACTS_OPERANDS) {
-        btl_facts all = facts_at(n->in[0], depth - 1);
+        btl_facts all = facts_at(n->in[0], depth / 2);
         for (int i = 1; i < n->nin; i++) {
-            btl_facts x = facts_at(n->in[i], depth - 1);
+            btl_facts x = facts_at(n->in[i], depth / 2);
             all = facts_union(&all, &x);
         }
         return all;

@@ -8,6 +8,7 @@
 
 #include "expr/index.h"
 #include "ops/index_parts.h"
+#include "ops/reduce.h"
 #include "ops/slice.h"
 #include "ops/structure.h"
 
@@ -150,26 +151,30 @@ static btl_var *index_of_join(btl_match *m, const btl_node *n) {
     return NULL;
 }
 
+/* What a box of something of type `wide` takes of x, which is stretched to it; axes that x has not are of size 1. */
+static bool index_box_inside(btl_graph *g, const index_box *box, const btl_type *x, const btl_type *wide, index_box *inside) {
+    int lead = wide->rank - x->rank;
+    inside->rank = x->rank, inside->nresult = 0;
+    for (int i = 0; i < x->rank; i++) {
+        bool same = x->dims[i] == wide->dims[i + lead];
+        inside->whole[i] = !same || box->whole[i + lead];
+        inside->start[i] = same ? box->start[i + lead] : btl_dim_const(g, 0);
+        inside->length[i] = same ? box->length[i + lead] : btl_dim_const(g, 1);
+        if (!same && !btl_dim_is(x->dims[i], 1)) return false;
+    }
+    for (int k = 0; k < box->nresult; k++)
+        if (box->pattern[k] >= lead) inside->pattern[inside->nresult++] = box->pattern[k] - lead;
+        else if (inside->nresult) inside->pattern[inside->nresult++] = -1;
+    return true;
+}
+
 /* A part of a stretched value: of the value, stretched less. */
 static btl_var *index_of_broadcast(btl_match *m, const btl_node *n) {
     btl_graph *g = m->g;
     index_box box, inside;
     const btl_node *view = index_inner(m, n->in[0], "broadcast_to");
     if (!view || !index_box_of(g, &n->params[0], &view->out->type, &box)) return NULL;
-    const btl_type *x = &view->in[0]->type, *wide = &view->out->type;
-    int lead = wide->rank - x->rank;
-    inside.rank = x->rank, inside.nresult = 0;
-    for (int i = 0; i < x->rank; i++) {
-        bool same = x->dims[i] == wide->dims[i + lead];
-        inside.whole[i] = !same || box.whole[i + lead];
-        inside.start[i] = same ? box.start[i + lead] : btl_dim_const(g, 0);
-        inside.length[i] = same ? box.length[i + lead] : btl_dim_const(g, 1);
-        if (!same && !btl_dim_is(x->dims[i], 1)) return NULL;
-    }
-    for (int k = 0; k < box.nresult; k++)
-        if (box.pattern[k] < 0) inside.pattern[inside.nresult++] = -1;
-        else if (box.pattern[k] >= lead) inside.pattern[inside.nresult++] = box.pattern[k] - lead;
-        else if (inside.nresult) return NULL; /* a stretched axis behind one of x's, or a new one */
+    if (!index_box_inside(g, &box, &view->in[0]->type, &view->out->type, &inside)) return NULL;
     btl_var *part = index_box_read(g, view->in[0], &inside);
     return part ? btl_broadcast_to_dims(g, part, n->out->type.rank, n->out->type.dims) : NULL;
 }
@@ -297,6 +302,116 @@ static btl_var *index_write_all(btl_match *m, const btl_node *n) {
     return btl_broadcast_to_dims(m->g, n->in[1], n->out->type.rank, n->out->type.dims);
 }
 
+/* ---- parts of what has no other use (a pass) ---------------------------------------------------------------------- */
+
+enum { INDEX_LIFTED = 64 }; /* nodes that one part is lifted through, at most */
+
+typedef struct index_lift {
+    btl_pass *p;
+    int n;
+    const btl_node *nodes[INDEX_LIFTED];
+} index_lift;
+
+static btl_var *index_lift_part(index_lift *l, btl_var *v, const index_box *box);
+
+/* f(x, y)[box] = f(x[box], y[box]). */
+static btl_var *index_lift_elementwise(index_lift *l, const btl_node *f, const index_box *box) {
+    btl_graph *g = l->p->g;
+    btl_var **in = BTL_ARRAY(&g->arena, btl_var *, f->nin);
+    for (int i = 0; i < f->nin; i++) {
+        index_box inside;
+        if (!index_box_inside(g, box, &f->in[i]->type, &f->out->type, &inside) || !(in[i] = index_lift_part(l, f->in[i], &inside))) return NULL;
+    }
+    btl_node *made = btl_apply(g, f->op, f->nin, in, f->params);
+    return made ? made->out : NULL;
+}
+
+/* sum(x, axes)[box]: the same box of x, all along the axes. */
+static btl_var *index_lift_reduction(index_lift *l, const btl_node *f, const index_box *box) {
+    const btl_type *x = &f->in[0]->type;
+    uint32_t mask = btl_reduce_mask(&f->params[0], x->rank);
+    index_box inside = { .rank = x->rank };
+    int axes[BTL_MAX_RANK], naxes = 0, at = 0, next = 0;
+    if (f->params[1].i) return NULL;
+    for (int i = 0; i < x->rank; i++) {
+        bool reduced = mask >> i & 1, kept = reduced;
+        inside.whole[i] = reduced || box->whole[at];
+        if (!reduced) inside.start[i] = box->start[at], inside.length[i] = box->length[at], kept = next < box->nresult && box->pattern[next] == at;
+        if (reduced) axes[naxes++] = inside.nresult;
+        else at++, next += kept;
+        if (kept) inside.pattern[inside.nresult++] = i;
+    }
+    if (next != box->nresult) return NULL; /* there is a new axis */
+    btl_var *part = index_lift_part(l, f->in[0], &inside);
+    btl_param params[2] = { { .axes = { naxes, axes } }, { .i = false } };
+    return part ? btl_build(l->p->g, f->op, 1, &part, params, NULL) : NULL;
+}
+
+/* (a @ b)[rows, columns] = a[rows] @ b[:, columns]. */
+static btl_var *index_lift_product(index_lift *l, const btl_node *f, const index_box *box) {
+    btl_var *in[2];
+    if (f->in[0]->type.rank != 2 || f->in[1]->type.rank != 2) return NULL;
+    for (int i = 0; i < 2; i++) {
+        index_box inside = { .rank = 2, .nresult = 2, .pattern = { 0, 1 } };
+        inside.whole[i] = box->whole[i], inside.whole[1 - i] = true;
+        inside.start[i] = box->start[i], inside.length[i] = box->length[i];
+        if (!(in[i] = box->whole[i] ? f->in[i] : index_lift_part(l, f->in[i], &inside))) return NULL;
+    }
+    btl_node *made = btl_apply(l->p->g, f->op, 2, in, f->params);
+    return made ? btl_dimshuffle_to(l->p->g, made->out, box->nresult, box->pattern) : NULL;
+}
+
+/* A join, cut across its parts. */
+static btl_var *index_lift_join(index_lift *l, const btl_node *f, const index_box *box) {
+    int axis = (int)(f->params[0].i < 0 ? f->params[0].i + box->rank : f->params[0].i), at = 0;
+    btl_var **in = BTL_ARRAY(&l->p->g->arena, btl_var *, f->nin);
+    while (at < box->nresult && box->pattern[at] != axis) at++;
+    if (!box->whole[axis]) return NULL;
+    for (int i = 0; i < f->nin; i++)
+        if (!(in[i] = index_lift_part(l, f->in[i], box))) return NULL;
+    btl_param param = { .i = at };
+    return btl_build(l->p->g, f->op, f->nin, in, &param, NULL);
+}
+
+/* v[box], of v's operands if nobody else wants v. */
+static btl_var *index_lift_part(index_lift *l, btl_var *v, const index_box *box) {
+    btl_node *f = v->node, *const *users;
+    btl_var *part = NULL;
+    bool whole = box->nresult == box->rank;
+    for (int i = 0; i < box->rank; i++) whole = whole && box->whole[i];
+    if (whole) return index_box_read(l->p->g, v, box);
+    if (l->n < INDEX_LIFTED && f->nout == 1 && btl_pass_may_look(l->p, f) && !btl_pass_is_root(l->p, f) && btl_pass_users(l->p, f, &users) == 1) {
+        int n = l->n;
+        l->nodes[l->n++] = f;
+        if (f->op->elem || f->op == &btl_op_cast) part = index_lift_elementwise(l, f, box);
+        else if (f->op->reduction) part = index_lift_reduction(l, f, box);
+        else if (index_is(f, "matmul")) part = index_lift_product(l, f, box);
+        else if (index_is(f, "concatenate")) part = index_lift_join(l, f, box);
+        if (!part) l->n = n;
+    }
+    return part || l->p->g->status != BTL_OK ? part : index_box_read(l->p->g, v, box);
+}
+
+static btl_status index_lift_all(btl_pass *p) {
+    for (int i = 0; i < p->nnodes; i++) {
+        btl_node *n = p->nodes[i], *const *users;
+        index_box box;
+        if (!index_is(n, "subtensor") || !btl_pass_may_look(p, n) || !btl_pass_may_look(p, n->in[0]->node)) continue;
+        const btl_node *f = n->in[0]->node;
+        bool liftable = f->op->elem || f->op == &btl_op_cast || f->op->reduction || index_is(f, "matmul") || index_is(f, "concatenate");
+        if (!liftable || btl_pass_users(p, f, &users) != 1 || !index_box_of(p->g, &n->params[0], &n->in[0]->type, &box)) continue;
+        index_lift l = { .p = p, .n = 1, .nodes = { n } };
+        btl_pass_at(p, 1, l.nodes);
+        btl_var *part = index_lift_part(&l, n->in[0], &box);
+        if (p->g->status != BTL_OK) return p->g->status;
+        if (!part || l.n == 1) continue;
+        part = btl_broadcast_to_dims(p->g, part, n->out->type.rank, n->out->type.dims);
+        btl_pass_at(p, l.n, l.nodes);
+        if (part) btl_pass_replace(p, n->out, part);
+    }
+    return BTL_OK;
+}
+
 #define INDEX .phase = BTL_CANONICALIZE, .tags = "subtensor"
 
 const btl_rule btl_rules_index[] = {
@@ -312,5 +427,8 @@ const btl_rule btl_rules_index[] = {
     { .name = "inc_again", .ops = "inc_subtensor", .apply = index_rewrite, .why = "two sums at one place are one", .phase = BTL_CANONICALIZE,
       .tags = "subtensor reassociate", .exactness = BTL_REASSOCIATES, .ulp = 4 },
     { .name = "write_all", .ops = "set_subtensor inc_subtensor", .apply = index_write_all, .why = "a write to all of x writes to no part", INDEX },
+    { .name = "lift_parts", .pass = index_lift_all,
+      .why = "of a value that is used for one part alone, that part is computed: through elementwise ops, reductions, products and joins",
+      .phase = BTL_SPECIALIZE, .tags = "subtensor pass", .exactness = BTL_REASSOCIATES, .ulp = 64 },
     { .name = NULL },
 };

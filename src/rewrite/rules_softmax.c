@@ -174,7 +174,7 @@ static bool softmax_when_not_far(const btl_match *m) {
 
 /* log erfc(t) = -t^2 - log(t sqrt(pi)) + log(1 - u + 3 u^2 - 15 u^3 + 105 u^4 - 945 u^5 …), u = 1 / (2 t^2). */
 static btl_var *softmax_log_erfc_series(btl_match *m, btl_var *t) {
-    static const double terms[] = { 945, -105, 15, -3, 1 };
+    static const double terms[] = { 945, 105, 15, 3, 1 };
     btl_graph *g = m->g;
     btl_var *u = btl_div(g, softmax_number(m, t, 0.5), btl_sqr(g, t)), *s = softmax_number(m, t, terms[0]);
     for (int i = 1; i < 5; i++) s = btl_add(g, softmax_number(m, t, terms[i]), btl_mul(g, u, btl_neg(g, s)));

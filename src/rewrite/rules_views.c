@@ -131,6 +131,9 @@ static btl_var *views_into_elementwise(btl_match *m, const btl_node *n) {
 static btl_var *views_sink_broadcast(btl_match *m, const btl_node *n) {
     bool any = false;
     if (!n->op->elem && n->op != &btl_op_cast) return NULL;
+    for (int i = 0; i < n->nin; i++) any = any || strcmp(n->in[i]->node->op->name, "broadcast_to") == 0;
+    if (!any) return NULL;
+    any = false;
     btl_var **in = btl_arena_copy(&m->g->arena, n->in, (size_t)n->nin * sizeof *in);
     for (int i = 0; i < n->nin; i++) {
         const btl_node *inner = strcmp(n->in[i]->node->op->name, "broadcast_to") == 0 ? btl_match_node(m, n->in[i], NULL) : NULL;
@@ -229,6 +232,54 @@ static btl_var *views_join(btl_match *m, const btl_node *n) {
     return changed && nparts ? btl_build(m->g, n->op, nparts, parts, n->params, NULL) : NULL;
 }
 
+/* ---- transposed results that nobody else wants (a pass) ------------------------------------- */
+
+static bool views_is_fused(const btl_node *n) { return n->op->elem || n->op == &btl_op_cast || n->op->reduction; }
+
+/* f(x, y).T = f(x.T, y.T); (a @ b).T = b.T @ a.T. */
+static btl_var *views_transposed(btl_pass *p, const btl_node *n, const btl_node *f) {
+    const int *pattern = n->params[0].axes.v;
+    int rank = f->out->type.rank;
+    btl_var **in = BTL_ARRAY(&p->g->arena, btl_var *, f->nin);
+    if (strcmp(f->op->name, "matmul") == 0) {
+        if (rank != 2 || f->in[0]->type.rank != 2 || f->in[1]->type.rank != 2) return NULL;
+        in[0] = btl_transpose_last(p->g, f->in[1]), in[1] = btl_transpose_last(p->g, f->in[0]);
+    }
+    for (int i = 0; i < f->nin && f->op->elem; i++) {
+        int lead = rank - f->in[i]->type.rank, own[BTL_MAX_RANK];
+        for (int k = 0; k < rank; k++) own[k] = pattern[k] < lead ? -1 : pattern[k] - lead;
+        if (!(in[i] = lead == rank ? f->in[i] : btl_dimshuffle_to(p->g, f->in[i], rank, own))) return NULL;
+    }
+    btl_node *made = btl_apply(p->g, f->op, f->nin, in, f->params);
+    return made ? made->out : NULL;
+}
+
+/* Are all users such that they become one kernel with it? */
+static bool views_users_fuse(btl_pass *p, const btl_node *n) {
+    btl_node *const *users;
+    int nusers = btl_pass_users(p, n, &users);
+    for (int i = 0; i < nusers; i++)
+        if (!views_is_fused(users[i])) return false;
+    return nusers > 0 && !btl_pass_is_root(p, n);
+}
+
+static btl_status views_transpose_all(btl_pass *p) {
+    for (int i = 0; i < p->nnodes; i++) {
+        btl_node *n = p->nodes[i], *const *users;
+        if (n->op != &btl_op_dimshuffle || n->out->type.rank != n->in[0]->type.rank || !btl_pass_may_look(p, n)) continue;
+        const btl_node *f = n->in[0]->node, *both[2] = { n, f };
+        bool permuted = true;
+        for (int k = 0; k < n->out->type.rank; k++) permuted = permuted && n->params[0].axes.v[k] >= 0;
+        if (!permuted || (!f->op->elem && strcmp(f->op->name, "matmul") != 0) || !btl_pass_may_look(p, f) || btl_pass_is_root(p, f)) continue;
+        if (btl_pass_users(p, f, &users) != 1 || !views_users_fuse(p, n)) continue;
+        btl_pass_at(p, 2, both);
+        btl_var *y = views_transposed(p, n, f);
+        if (p->g->status != BTL_OK) return p->g->status;
+        if (y) btl_pass_replace(p, n->out, y);
+    }
+    return BTL_OK;
+}
+
 const btl_rule btl_rules_views[] = {
     { .name = "dimshuffle_merge", .ops = "dimshuffle", .apply = views_dimshuffle,
       .why = "one order of axes after another is one; the order that is there already is none",
@@ -258,5 +309,8 @@ const btl_rule btl_rules_views[] = {
       .why = "new axes and dropped axes of size 1 take no element away", .phase = BTL_CANONICALIZE, .tags = "views" },
     { .name = "join_merge", .ops = "concatenate", .apply = views_join, .why = "a join of joins is one, of one part is that part",
       .phase = BTL_CANONICALIZE, .tags = "views" },
+    { .name = "lift_transposes", .pass = views_transpose_all,
+      .why = "a result that is used transposed alone, by elementwise ops, is computed transposed: one kernel instead of two, and (a @ b).T is b.T @ a.T",
+      .phase = BTL_SPECIALIZE, .tags = "views pass", .exactness = BTL_REASSOCIATES, .ulp = 64 },
     { .name = NULL },
 };

@@ -209,8 +209,19 @@ static btl_status compile_tables(compile_state *c) {
     return BTL_OK;
 }
 
-btl_status btl_vm_compile(btl_function *f, const vm_program *p) {
+/* An assertion that rewriting has proven needs no test. */
+static int compile_drop_proven(btl_entry_assert *asserts, int n) {
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        double value;
+        if (!btl_var_constant_value(asserts[i].condition, &value) || value == 0) asserts[kept++] = asserts[i];
+    }
+    return kept;
+}
+
+btl_status btl_vm_compile(btl_function *f, vm_program *p) {
     btl_graph *g = f->graph;
+    p->nasserts = compile_drop_proven(p->asserts, p->nasserts);
     compile_state c = { .f = f, .g = g, .a = &g->arena, .p = p };
     f->ninputs = p->ninputs, f->noutputs = p->noutputs, f->nshared = p->nshared;
     f->nupdates = p->nupdates, f->nasserts = p->nasserts;
