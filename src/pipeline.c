@@ -244,12 +244,13 @@ static btl_status pipeline_import(pipeline *l) {
         p->asserts[i] = (btl_entry_assert){ condition, btl_arena_strdup(a, e->asserts[i].text), condition->node->places };
         l->roots[e->noutputs + e->nupdates + i] = condition;
     }
+    int *update_of = BTL_ARRAY(a, int, l->from->nnodes + 1); /* by id of the shared variable: its update, from 1 */
+    for (int k = 0; k < e->nupdates; k++) update_of[e->updates[k].shared->node->id] = k + 1;
     for (int i = 0; i < l->from->nshared; i++) {
         btl_var *from = l->from->shared[i]->var, *v = btl_var_map_get(&m, from);
-        bool updated = false;
-        for (int k = 0; k < e->nupdates; k++)
-            if (e->updates[k].shared == from) p->update_shared[k] = p->nshared, updated = true;
-        if (!v && !updated) continue;
+        int update = update_of[from->node->id];
+        if (!v && !update) continue;
+        if (update) p->update_shared[update - 1] = p->nshared;
         p->shared[p->nshared++] = v && btl_var_is_shared(v) ? v : pipeline_take(l, &m, from);
     }
     return BTL_OK;
@@ -417,6 +418,12 @@ static btl_status pipeline_make_entry(void *arg) {
     const btl_entry *e = l->entry;
     btl_graph *g = l->g;
     btl_var_map m = btl_var_map_new(&g->arena, l->from);
+    btl_var **first = BTL_ARRAY(&g->arena, btl_var *, l->p.nshared + 1);
+    for (int i = 0; i < l->p.nshared; i++) {
+        const btl_shared_def *old = btl_graph_find_shared(l->from, l->p.shared[i]->name);
+        first[i] = old ? old->init : NULL;
+    }
+    btl_graph_import(g, l->from, &m, l->p.nshared, first);
     for (int i = 0; i < l->p.nshared; i++) {
         const btl_shared_def *old = btl_graph_find_shared(l->from, l->p.shared[i]->name);
         btl_graph_adopt_shared(g, l->p.shared[i], old && old->init ? pipeline_take(l, &m, old->init) : NULL);
