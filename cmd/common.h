@@ -18,6 +18,8 @@ typedef struct cmd {
     const char *mode, *cache_dir;
     int nplugins;
     const char **plugins;   /* files of --plugin */
+    int nrules;
+    const char **rules;     /* files of --rules */
     int threads;            /* 0: not said */
     btl_context *ctx;       /* made by cmd_open */
     btl_graph *g;

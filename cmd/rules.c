@@ -11,12 +11,18 @@ static const char rules_doc[] =
     "Lists the rewrite rules in the order in which they are tried, or tells all about one: NAME, or a tag, or a phase (canonicalize, stabilize, specialize, lower)."
     "\v"
     "A rule is written in the notation: ?x stands for any expression. Where code finds or makes the expression, the operations that it looks at are "
-    "named instead.\n"
+    "named instead. Behind --rules FILE are rules of your own, in the form in which this prints them: `rule NAME: PATTERN => RESULT when CONDITIONS`, and below it, "
+    "indented, `KEY: TEXT`. They run before Bitale's.\n"
+    "\n"
+    "class: exact (the same bits), ulp N (of the mathematical value), reassociates (other roundings of the same sums and products). needs: finite (no "
+    "infinity or NaN), no_signed_zero (-0 may become 0), no_overflow (what overflows as written may come out right). Conditions: float, integer, "
+    "signed, not_bool of the result; finite, nonnegative, nonzero, constant of all variables or of one, as in finite(?x).\n"
     "\n"
     "Examples:\n"
     "  bitale rules\n"
     "  bitale rules stabilize\n"
     "  bitale rules log_one_plus_exp\n"
+    "  bitale rules --rules mine.rules half_square\n"
     "\n"
     "Exit codes: 0 good; 2 wrong use of the command; 3 no rule of that name.";
 
@@ -57,6 +63,8 @@ static void rules_json(json *j, const btl_rule_info *r) {
     jw_text(j, "why", r->why);
     jw_text(j, "source", r->source);
     jw_text(j, "tags", r->tags);
+    jw_text(j, "example", r->example);
+    jw_text(j, "origin", r->origin);
     jw_bool(j, "opt_in", r->opt_in);
     jw_close(j, '}');
 }
@@ -68,17 +76,23 @@ static void rules_print_row(const btl_rule_info *r) {
     else printf("(the whole graph)");
     printf(" => %s", r->result ? r->result : "(in code)");
     if (r->when) printf(" when %s", r->when);
-    printf("    # %s\n", r->phases);
+    printf("    # %s%s%s\n", r->phases, r->origin ? ", " : "", r->origin ? r->origin : "");
+}
+
+static void rules_print_key(const char *key, const char *text) {
+    if (text && *text) printf("    %s: %s\n", key, text);
 }
 
 static void rules_print_details(const btl_rule_info *r) {
     rules_print_row(r);
-    if (r->why) printf("    why     %s\n", r->why);
-    if (r->source) printf("    source  %s\n", r->source);
-    printf("    result  %s\n", r->exactness);
-    if (*r->needs) printf("    needs   %s\n", r->needs);
-    if (r->tags) printf("    tags    %s\n", r->tags);
-    if (r->opt_in) printf("    used only when asked for\n");
+    rules_print_key("why", r->why);
+    rules_print_key("source", r->source);
+    rules_print_key("phase", r->phases);
+    rules_print_key("class", r->exactness);
+    rules_print_key("needs", r->needs);
+    rules_print_key("tags", r->tags);
+    rules_print_key("example", r->example);
+    rules_print_key("opt_in", r->opt_in ? "true" : NULL);
     putchar('\n');
 }
 
@@ -86,7 +100,7 @@ static int rules_unknown(const cmd *c, const char *name) {
     const char *names[1000];
     btl_rule_info r;
     int n = 0;
-    while (n < 1000 && btl_rule_info_at(n, &r)) names[n++] = r.name;
+    while (n < 1000 && btl_rule_info_at(c->ctx, n, &r)) names[n++] = r.name;
     return cmd_fail_unknown(c, "rule, tag or phase", name, n, names);
 }
 
@@ -98,11 +112,10 @@ int verb_rules(int argc, char **argv) {
     btl_rule_info r;
     json j = { 0 };
     cmd_parse(&c, &argp, argc, argv, &o);
-    int found = 0, code = c.nplugins ? cmd_open_empty(&c) : 0; /* ops of one's own bring no rules; a plugin that is none is told */
-    cmd_close(&c);
-    if (code) return cmd_finish(&c, code);
+    int found = 0, code = cmd_open_empty(&c);
+    if (code) return cmd_close(&c), cmd_finish(&c, code);
     if (c.json) jw_open(&j, NULL, '[');
-    for (int i = 0; btl_rule_info_at(i, &r); i++) {
+    for (int i = 0; btl_rule_info_at(c.ctx, i, &r); i++) {
         if (!rules_is_meant(&r, o.name)) continue;
         found++;
         if (c.json) rules_json(&j, &r);
@@ -110,5 +123,7 @@ int verb_rules(int argc, char **argv) {
         else rules_print_row(&r);
     }
     if (c.json) jw_close(&j, ']'), jw_end(&j);
-    return cmd_finish(&c, found || !o.name ? 0 : rules_unknown(&c, o.name));
+    if (!found && o.name) code = rules_unknown(&c, o.name);
+    cmd_close(&c);
+    return cmd_finish(&c, code);
 }

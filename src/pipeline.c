@@ -197,7 +197,7 @@ static btl_status pipeline_switches(pipeline *l) {
         else l->without[l->nwithout++] = word;
     }
     btl_rewrite_options o = { .phases = l->mode.phases, .nwithout = l->nwithout, .without = l->without };
-    const char *unknown = btl_rewrite_unknown_switch(&o);
+    const char *unknown = btl_rewrite_unknown_switch(l->g, &o);
     return unknown ? btl_error_set(l->err, BTL_EUSAGE, "no rewrite and no tag is named %s; `bitale rules` lists them", unknown) : BTL_OK;
 }
 

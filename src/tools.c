@@ -8,7 +8,7 @@
 
 #include "base/array.h"
 #include "base/os.h"
-#include "rewrite/rules.h"
+#include "rewrite/match.h"
 #include "target/toolchain.h"
 #include "vm/function.h"
 
@@ -334,27 +334,29 @@ static void tools_words(char *text, size_t bytes, unsigned mask, int n, const ch
         if (mask & 1u << i && at < bytes) at += (size_t)snprintf(text + at, bytes - at, "%s%s", at ? ", " : "", words[i]);
 }
 
-static const char *tools_rule_when(const btl_rule *r) {
-    if (!r->when) return NULL;
-    if (r->when == btl_when_float) return "of a floating-point type";
-    if (r->when == btl_when_not_bool) return "not of bool";
-    if (r->when == btl_when_integer) return "of an integer type";
-    return "a condition in code";
+static const btl_rule *tools_rule_at(btl_context *ctx, int i, const char **origin) {
+    const btl_own_rule *own = btl_rule_own(ctx, i);
+    *origin = own ? own->origin : NULL;
+    if (own) return &own->rule;
+    int nown = 0;
+    while (btl_rule_own(ctx, nown)) nown++;
+    return i < nown ? NULL : btl_rule_at(i - nown);
 }
 
-bool btl_rule_info_at(int i, btl_rule_info *out) {
+bool btl_rule_info_at(btl_context *ctx, int i, btl_rule_info *out) {
     static const char *const phases[] = { "canonicalize", "stabilize", "specialize", "lower" };
-    static const char *const needs[] = { "no infinity or NaN", "the sign of zero does not matter", "what overflows as written may come out right" };
-    if (i < 0 || i >= btl_rules_count()) return false;
-    const btl_rule *r = btl_rule_at(i);
-    *out = (btl_rule_info){ .name = r->name, .match = r->match, .result = r->result, .ops = r->match ? NULL : r->ops, .when = tools_rule_when(r),
-                            .why = r->why, .source = r->source, .tags = r->tags, .opt_in = r->opt_in };
+    static const char *const needs[] = { "finite", "no_signed_zero", "no_overflow" };
+    const char *origin;
+    const btl_rule *r = i < 0 ? NULL : tools_rule_at(ctx, i, &origin);
+    if (!r) return false;
+    *out = (btl_rule_info){ .name = r->name, .match = r->match, .result = r->result, .ops = r->match || r->pass ? NULL : r->ops, .when = btl_rule_when_text(r),
+                            .why = r->why, .source = r->source, .tags = r->tags, .opt_in = r->opt_in, .example = r->example, .origin = origin };
     tools_words(out->phases, sizeof out->phases, r->phase, 4, phases);
     tools_words(out->needs, sizeof out->needs, r->needs, 3, needs);
     switch (r->exactness) {
-    case BTL_EXACT: snprintf(out->exactness, sizeof out->exactness, "the same bits"); break;
-    case BTL_WITHIN_ULP: snprintf(out->exactness, sizeof out->exactness, "within %g ulp of the exact value", r->ulp); break;
-    case BTL_REASSOCIATES: snprintf(out->exactness, sizeof out->exactness, "other roundings of the same sums and products"); break;
+    case BTL_EXACT: snprintf(out->exactness, sizeof out->exactness, "exact"); break;
+    case BTL_WITHIN_ULP: snprintf(out->exactness, sizeof out->exactness, "ulp %g", r->ulp); break;
+    case BTL_REASSOCIATES: snprintf(out->exactness, sizeof out->exactness, "reassociates"); break;
     }
     return true;
 }

@@ -120,15 +120,18 @@ typedef struct btl_rule_info {
     const char *name;
     const char *match, *result; /**< in the notation; NULL where code finds or makes it */
     const char *ops;            /**< what a rule in code looks at: "log sub" or "*" */
-    const char *when;           /**< its condition in words, or NULL */
+    const char *when;           /**< its conditions by name, "a condition in code", or NULL */
     const char *why, *source;   /**< `source` may be NULL */
     const char *tags;           /**< may be NULL */
-    char phases[80], exactness[80], needs[120]; /**< in words */
+    char phases[80], exactness[80], needs[120]; /**< as bitale/rules.h writes them */
     bool opt_in;
+    const char *example;        /**< a program on which it fires, or NULL */
+    const char *origin;         /**< of one's own: "mine.rules:3", "the program"; NULL: Bitale's */
 } btl_rule_info;
 
-/** The i-th rule in the order in which rules are tried; false behind the last. */
-BTL_API bool btl_rule_info_at(int i, btl_rule_info *out);
+/** The i-th rule in the order in which rules are tried, those registered in the context (may be NULL) first; false behind the
+ * last. Texts of one's own live as long as the context. */
+BTL_API bool btl_rule_info_at(btl_context *ctx, int i, btl_rule_info *out);
 
 /* ---- the cache of compiled code --------------------------------------------------------------- */
 

@@ -21,7 +21,7 @@
 #include "expr/leaf.h"
 #include "rewrite/match.h"
 
-#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -74,7 +74,7 @@ typedef struct driver {
 
 /* ---- switches ----------------------------------------------------------------------------- */
 
-static bool driver_word_is(const btl_rule *rule, const char *word) {
+bool btl_rule_word_is(const btl_rule *rule, const char *word) {
     if (strcmp(rule->name, word) == 0) return true;
     size_t n = strlen(word);
     for (const char *s = rule->tags; n && s && (s = strstr(s, word)); s += n)
@@ -84,19 +84,31 @@ static bool driver_word_is(const btl_rule *rule, const char *word) {
 
 bool btl_rule_is_on(const btl_rule *rule, const btl_rewrite_options *options) {
     for (int i = 0; i < options->nwithout; i++)
-        if (driver_word_is(rule, options->without[i])) return false;
+        if (btl_rule_word_is(rule, options->without[i])) return false;
     for (int i = 0; i < options->nwith; i++)
-        if (driver_word_is(rule, options->with[i])) return true;
+        if (btl_rule_word_is(rule, options->with[i])) return true;
     return !rule->opt_in;
 }
 
-const char *btl_rewrite_unknown_switch(const btl_rewrite_options *options) {
-    for (int i = 0; i < options->nwith + options->nwithout; i++) {
-        const char *word = i < options->nwith ? options->with[i] : options->without[i - options->nwith];
-        bool known = false;
-        for (int k = 0, n = btl_rules_count(); k < n && !known; k++) known = driver_word_is(btl_rule_at(k), word);
-        if (!known) return word;
-    }
+static bool driver_is_switch(const btl_rulebook *book, const char *word) {
+    for (int i = 0; i < book->nrules; i++)
+        if (btl_rule_word_is(book->rules[i].rule, word)) return true;
+    return false;
+}
+
+const char *btl_rewrite_unknown_switch(btl_graph *g, const btl_rewrite_options *options) {
+    const btl_rulebook *book = btl_rulebook_of(g);
+    for (int i = 0; i < options->nwith; i++)
+        if (!driver_is_switch(book, options->with[i])) return options->with[i];
+    for (int i = 0; i < options->nwithout; i++)
+        if (!driver_is_switch(book, options->without[i])) return options->without[i];
+    return NULL;
+}
+
+const char *btl_rewrite_contradicting_switch(const btl_rewrite_options *options) {
+    for (int i = 0; i < options->nwith; i++)
+        for (int k = 0; k < options->nwithout; k++)
+            if (strcmp(options->with[i], options->without[k]) == 0) return options->with[i];
     return NULL;
 }
 
@@ -298,6 +310,23 @@ static void driver_note(driver *d, const btl_compiled_rule *c, const btl_var *be
     if (d->options->trace) d->options->trace(d->options->trace_user, c->rule, before, after);
 }
 
+/* A user's rule whose result cannot be, or has another element type, is an error of the graph that names it. */
+static bool driver_is_sound(driver *d, const btl_compiled_rule *c, const btl_var *before, const btl_var *after) {
+    btl_graph *g = d->g;
+    if (g->status != BTL_OK) {
+        if (g->status == BTL_ENOMEM) return false;
+        btl_error wrong = g->error;
+        snprintf(g->error.message, sizeof g->error.message, "rule %s (%s) makes what cannot be: %.1400s", c->rule->name, c->origin, wrong.message);
+        return false;
+    }
+    if (!after || after->type.dtype == before->type.dtype) return true;
+    btl_fail(g, BTL_EDTYPE, "rule %s (%s): its result is %s, but %s is %s", c->rule->name, c->origin, btl_type_text(g, &after->type), before->node->op->name,
+             btl_type_text(g, &before->type));
+    btl_fail_hint(g, "both sides must have one type; nothing was changed");
+    btl_fail_done(g, NULL);
+    return false;
+}
+
 /* The replacement by the first rule that fires, or NULL. */
 static btl_var *driver_fire(driver *d, btl_var *v, const btl_compiled_rule **by) {
     btl_graph *g = d->g;
@@ -312,6 +341,7 @@ static btl_var *driver_fire(driver *d, btl_var *v, const btl_compiled_rule **by)
         int start = g->nnodes;
         g->here = driver_places(g, m.root->places, m.nconsumed, m.consumed);
         btl_var *after = btl_rule_build(&m, c);
+        if (c->origin && !driver_is_sound(d, c, v, after)) return NULL;
         if (!driver_accept(d, m.nconsumed, m.consumed, v, after, start)) continue;
         driver_note(d, c, v, after);
         *by = c;
@@ -556,7 +586,7 @@ static btl_status driver_run(driver *d, int nroots, btl_var **roots) {
 
 btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewrite_options *options) {
     driver d = { .g = g, .options = options, .book = btl_rulebook_of(g), .began = g->nnodes };
-    if (btl_rewrite_unknown_switch(options)) return BTL_ENAME;
+    if (btl_rewrite_unknown_switch(g, options)) return BTL_ENAME;
     const btl_places *here = g->here;
     d.work = btl_arena_begin(&g->arena);
     d.on = BTL_ARRAY(d.work, bool, d.book->nrules);

@@ -32,7 +32,11 @@ btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewr
 
 /* Is a rule on under these switches? */
 bool btl_rule_is_on(const btl_rule *rule, const btl_rewrite_options *options);
-/* The first switch that names no rule and no tag, or NULL. */
-const char *btl_rewrite_unknown_switch(const btl_rewrite_options *options);
+/* Is the word its name, or one of its tags? */
+bool btl_rule_word_is(const btl_rule *rule, const char *word);
+/* The first switch that names no rule and no tag, or NULL. Under protection of the graph. */
+const char *btl_rewrite_unknown_switch(btl_graph *g, const btl_rewrite_options *options);
+/* The first word that is both in `with` and in `without`, or NULL. */
+const char *btl_rewrite_contradicting_switch(const btl_rewrite_options *options);
 
 #endif
