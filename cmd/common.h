@@ -96,6 +96,8 @@ int verb_print(int argc, char **argv);
 int verb_grad(int argc, char **argv);
 int verb_emit_c(int argc, char **argv);
 int verb_ops(int argc, char **argv);
+int verb_opt(int argc, char **argv);
+int verb_bisect(int argc, char **argv);
 int verb_rules(int argc, char **argv);
 int verb_cache(int argc, char **argv);
 int verb_doctor(int argc, char **argv);

@@ -5,7 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct rules_options { cmd *c; const char *name; } rules_options;
+typedef struct rules_options { cmd *c; const char *name; bool check; } rules_options;
+
+enum { KEY_CHECK = 0x300 };
+
+static const struct argp_option rules_argp_options[] = {
+    { "check", KEY_CHECK, NULL, 0, "Try the rules instead (those of --rules, or all): both sides on plain and extreme values against higher precision, on integers, their gradients, together with all other rules", 1 },
+    { 0 },
+};
 
 static const char rules_doc[] =
     "Lists the rewrite rules in the order in which they are tried, or tells all about one: NAME, or a tag, or a phase (canonicalize, stabilize, specialize, lower)."
@@ -23,13 +30,15 @@ static const char rules_doc[] =
     "  bitale rules stabilize\n"
     "  bitale rules log_one_plus_exp\n"
     "  bitale rules --rules mine.rules half_square\n"
+    "  bitale rules --rules mine.rules --check\n"
     "\n"
-    "Exit codes: 0 good; 2 wrong use of the command; 3 no rule of that name.";
+    "Exit codes: 0 good; 1 --check found something; 2 wrong use of the command; 3 no rule of that name, or FILE has mistakes.";
 
 static error_t rules_parse(int key, char *arg, struct argp_state *state) {
     rules_options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = o->c; return 0;
+    case KEY_CHECK: o->check = true; return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num > 0) argp_error(state, "%s is one argument too many", arg);
         o->name = arg;
@@ -104,9 +113,49 @@ static int rules_unknown(const cmd *c, const char *name) {
     return cmd_fail_unknown(c, "rule, tag or phase", name, n, names);
 }
 
+/* ---- --check ------------------------------------------------------------------------------------ */
+
+typedef struct rules_check { const cmd *c; json *j; const char *name, *origin; } rules_check;
+
+static void rules_see(void *user, const btl_op_trial *t) {
+    const rules_check *k = user;
+    if (k->j) {
+        jw_open(k->j, NULL, '{');
+        jw_text(k->j, "what", t->what);
+        jw_integer(k->j, "cases", t->cases);
+        jw_integer(k->j, "failures", t->failures);
+        if (t->message) jw_text(k->j, "message", t->message);
+        jw_close(k->j, '}');
+    } else if (t->message) {
+        fflush(stdout);
+        fprintf(stderr, "%s%sFAIL rule %s: %s: %s\n", k->origin ? k->origin : "", k->origin ? ": " : "", k->name, t->what, t->message);
+    } else if (!k->c->quiet && t->cases && !t->failures) {
+        printf("ok %s: %s: %d case%s\n", k->name, t->what, t->cases, t->cases == 1 ? "" : "s");
+    }
+}
+
+static int rules_check_one(cmd *c, const btl_rule_info *r, json *j) {
+    rules_check k = { c, j, r->name, r->origin };
+    btl_op_check_options options = { .struct_size = sizeof options, .see = rules_see, .user = &k };
+    btl_error err = { 0 };
+    if (j) {
+        jw_open(j, NULL, '{');
+        jw_text(j, "name", r->name);
+        jw_open(j, "checks", '[');
+    }
+    btl_status status = btl_rule_check(c->ctx, r->name, &options, &err);
+    if (j) {
+        jw_close(j, ']');
+        jw_bool(j, "ok", status == BTL_OK);
+        jw_close(j, '}');
+    }
+    if (status == BTL_OK) return 0;
+    return status == BTL_ECHECK && (j || c->quiet) ? cmd_exit_code(status) : cmd_fail_error(c, &err);
+}
+
 int verb_rules(int argc, char **argv) {
     static const struct argp_child children[] = { { &cmd_common_argp, 0, NULL, 100 }, { 0 } };
-    static const struct argp argp = { NULL, rules_parse, "[NAME]", rules_doc, children, NULL, NULL };
+    static const struct argp argp = { rules_argp_options, rules_parse, "[NAME]", rules_doc, children, NULL, NULL };
     cmd c = { .verb = "rules" };
     rules_options o = { .c = &c };
     btl_rule_info r;
@@ -117,7 +166,11 @@ int verb_rules(int argc, char **argv) {
     if (c.json) jw_open(&j, NULL, '[');
     for (int i = 0; btl_rule_info_at(c.ctx, i, &r); i++) {
         if (!rules_is_meant(&r, o.name)) continue;
+        if (o.check && !o.name && c.nrules && !r.origin) continue; /* those of the files */
         found++;
+        int one = o.check ? rules_check_one(&c, &r, c.json ? &j : NULL) : 0;
+        if (!code) code = one;
+        if (o.check) continue;
         if (c.json) rules_json(&j, &r);
         else if (o.name) rules_print_details(&r);
         else rules_print_row(&r);

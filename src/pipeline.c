@@ -2,6 +2,7 @@
  * The one file above all folders.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/context.h"
+#include "expr/outline.h"
 #include "rewrite/driver.h"
 #include "schedule/fuse.h"
 #include "schedule/layout.h"
@@ -108,6 +109,8 @@ typedef struct pipeline {
     int nwithout;            /* rewrites that are switched off, by name or tag */
     const char **without;
     bool without_fuse;
+    int64_t fuel;            /* rewrites that may still be made */
+    int64_t nfirings;
     const char *stop_after;  /* for `print --after`: the pass after which to stop, or NULL */
 } pipeline;
 
@@ -295,10 +298,29 @@ static btl_status pipeline_checks(pipeline *l) {
 
 /* ---- the other passes -------------------------------------------------------------------- */
 
+/* What the caller sees of a rewrite. */
+static void pipeline_see(void *arg, const btl_compiled_rule *c, unsigned phase, const btl_var *before, const btl_var *after) {
+    pipeline *l = arg;
+    const btl_place *p = before->node->places ? before->node->places->place : NULL;
+    btl_firing f = { .number = ++l->nfirings, .rule = c->rule->name, .origin = c->origin, .why = c->rule->why, .phase = btl_phase_name(phase),
+                     .before = btl_var_outline(l->g, before), .after = btl_var_outline(l->g, after) };
+    if (p) f.file = p->file, f.line = p->line, f.column = p->column, f.source = p->source;
+    l->options->see(l->options->see_user, &f);
+}
+
+static bool pipeline_is_seen(const pipeline *l) {
+    return l->options && l->options->struct_size >= sizeof *l->options && l->options->see;
+}
+
 static btl_status pipeline_rewrite(pipeline *l, unsigned phases) {
     if (!(l->mode.phases & phases)) return BTL_OK;
-    btl_rewrite_options o = { .phases = l->mode.phases & phases, .nwithout = l->nwithout, .without = l->without };
-    return btl_rewrite(l->g, l->nroots, l->roots, &o);
+    btl_rewrite_report report = { 0 };
+    btl_rewrite_options o = { .phases = l->mode.phases & phases, .nwithout = l->nwithout, .without = l->without, .report = &report };
+    if (pipeline_is_seen(l)) o.trace = pipeline_see, o.trace_user = l;
+    if (l->options && l->options->struct_size >= sizeof *l->options && l->options->stop_at_firing > 0) o.fuel = &l->fuel;
+    btl_status status = btl_rewrite(l->g, l->nroots, l->roots, &o);
+    if (report.note && pipeline_is_seen(l)) l->options->see(l->options->see_user, &(btl_firing){ .note = report.note });
+    return status;
 }
 
 static btl_status pipeline_canonicalize(pipeline *l) { return pipeline_rewrite(l, BTL_CANONICALIZE | BTL_STABILIZE); }
@@ -371,6 +393,7 @@ static btl_status pipeline_prepare(pipeline *l) {
     const char *mode = o && o->mode ? o->mode : getenv("BITALE_MODE");
     if (!mode || !*mode) mode = "fast_run";
     l->mode_text = mode;
+    if (o && o->struct_size >= sizeof *o) l->fuel = o->stop_at_firing - 1;
     BTL_TRY(pipeline_read_mode(mode, &l->mode, l->err));
     if (!l->entry) return btl_error_set(l->err, BTL_EUSAGE, "no function is given");
     if (l->from->status != BTL_OK) return btl_error_set(l->err, l->from->status, "%s", l->from->error.message);

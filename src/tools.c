@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/os.h"
+#include "expr/outline.h"
 #include "rewrite/match.h"
 #include "target/toolchain.h"
 #include "vm/function.h"
@@ -199,6 +200,54 @@ const char *btl_entry_f64_warnings(btl_graph *g, const btl_entry *e, int *count)
     btl_status status = btl_graph_protect(g, tools_f64, &a);
     if (count) *count = a.count;
     return status == BTL_OK ? a.text : NULL;
+}
+
+typedef struct tools_computed_args { btl_graph *g; const btl_entry *e; int most, n; btl_var **out; } tools_computed_args;
+
+static btl_status tools_computed(void *arg) {
+    tools_computed_args *a = arg;
+    const btl_entry *e = a->e;
+    btl_arena *s = &a->g->arena;
+    btl_var **roots = BTL_ARRAY(s, btl_var *, e->noutputs + e->nupdates + e->nasserts + 1);
+    int n = 0;
+    for (int i = 0; i < e->noutputs; i++) roots[n++] = e->outputs[i].var;
+    for (int i = 0; i < e->nupdates; i++) roots[n++] = e->updates[i].value;
+    for (int i = 0; i < e->nasserts; i++) roots[n++] = e->asserts[i].condition;
+    int *order = BTL_ARRAY(s, int, a->g->nnodes + 1), count = btl_graph_order(a->g, btl_graph_reach(a->g, n, roots), order);
+    for (int i = 0; i < count; i++) {
+        btl_node *node = a->g->nodes[order[i]];
+        for (int o = 0; !(node->op->flags & OP_LEAF) && o < node->nout; o++) {
+            if (a->n < a->most) a->out[a->n] = &node->out[o];
+            a->n++;
+        }
+    }
+    return BTL_OK;
+}
+
+int btl_entry_computed(btl_graph *g, const btl_entry *e, int most, btl_var **out) {
+    tools_computed_args a = { g, e, most, 0, out };
+    return btl_arena_protect(&g->arena, tools_computed, &a) == BTL_OK ? a.n : -1;
+}
+
+typedef struct tools_expression_args { btl_graph *g; const btl_var *v; const char *text; } tools_expression_args;
+
+static btl_status tools_expression(void *arg) {
+    tools_expression_args *a = arg;
+    a->text = btl_var_outline(a->g, a->v);
+    return BTL_OK;
+}
+
+const char *btl_var_expression(btl_graph *g, const btl_var *v) {
+    tools_expression_args a = { g, v, NULL };
+    return btl_arena_protect(&g->arena, tools_expression, &a) == BTL_OK ? a.text : NULL;
+}
+
+bool btl_var_place_at(const btl_var *v, int i, btl_source_place *out) {
+    const btl_places *p = v->node->places;
+    while (p && i-- > 0) p = p->more;
+    if (!p) return false;
+    *out = (btl_source_place){ p->place->file, p->place->line, p->place->column, p->place->source };
+    return true;
 }
 
 /* ---- compiled functions ---------------------------------------------------------------------- */

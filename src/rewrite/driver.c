@@ -197,12 +197,11 @@ static btl_node *driver_merge(driver *d, btl_node *n) {
 
 /* ---- rules that do not end ------------------------------------------------------------------ */
 
-static const char *const driver_phases[] = { "canonicalize", "stabilize", "specialize", "lower" };
-
-static const char *driver_phase_name(unsigned phase) {
+const char *btl_phase_name(unsigned phase) {
+    static const char *const names[] = { "canonicalize", "stabilize", "specialize", "lower" };
     int i = 0;
     while (phase >> (i + 1)) i++;
-    return driver_phases[i];
+    return names[i];
 }
 
 /* "rules a and b (mine.rules:3)" */
@@ -231,7 +230,7 @@ static void driver_stop(driver *d, int n, const btl_compiled_rule *const *rules,
     }
     btl_rewrite_report *r = d->options->report;
     if (r) r->note = btl_arena_printf(&d->g->arena, "%s%s%s; switched off for the rest of the phase %s", r->note ? r->note : "", r->note ? "\n" : "", text,
-                                      driver_phase_name(d->phase));
+                                      btl_phase_name(d->phase));
 }
 
 /* The rules that led from frame `from` to the top came back to its node. */
@@ -304,10 +303,19 @@ static uint64_t driver_operand_mask(const btl_node *n) {
     return mask;
 }
 
+/* Without lowering some nodes cannot run. */
+static bool driver_must(const btl_compiled_rule *c) { return c->rule->phase == BTL_LOWER && !c->origin; }
+
 static void driver_note(driver *d, const btl_compiled_rule *c, const btl_var *before, const btl_var *after) {
     d->fired[c->index]++;
     if (d->options->report) d->options->report->fired++;
-    if (d->options->trace) d->options->trace(d->options->trace_user, c->rule, before, after);
+    if (d->options->fuel && *d->options->fuel > 0 && !driver_must(c)) --*d->options->fuel;
+    if (d->options->trace) d->options->trace(d->options->trace_user, c, d->phase, before, after);
+}
+
+/* False: no rule but lowering's is to fire any more. */
+static bool driver_has_fuel(const driver *d, const btl_compiled_rule *c) {
+    return !d->options->fuel || *d->options->fuel > 0 || driver_must(c);
 }
 
 /* A user's rule whose result cannot be, or has another element type, is an error of the graph that names it. */
@@ -335,7 +343,7 @@ static btl_var *driver_fire(driver *d, btl_var *v, const btl_compiled_rule **by)
     unsigned tried = driver_slot_of(d, v->node)->tried;
     for (int i = 0; i < list->n; i++) {
         const btl_compiled_rule *c = list->rules[i];
-        if (!d->on[c->index] || (c->mask & ~operands) || (c->rule->phase & tried)) continue;
+        if (!d->on[c->index] || (c->mask & ~operands) || (c->rule->phase & tried) || !driver_has_fuel(d, c)) continue;
         btl_match m = { .g = g, .root = v->node, .barriers = d->barriers };
         if (!btl_rule_matches(&m, c)) continue;
         int start = g->nnodes;
@@ -517,7 +525,7 @@ void btl_pass_at(btl_pass *p, int n, const btl_node *const *nodes) {
 bool btl_pass_replace(btl_pass *p, btl_var *before, btl_var *after) {
     driver_view *w = driver_view_of(p);
     driver *d = p->driver;
-    if (!after || before->node->nout != 1 || !btl_pass_may_look(p, before->node)) return false;
+    if (!after || before->node->nout != 1 || !btl_pass_may_look(p, before->node) || !driver_has_fuel(d, w->rule)) return false;
     if (!driver_accept(d, w->nconsumed, w->consumed, before, after, w->start)) return false;
     driver_slot_of(d, before->node)->instead = after;
     d->replaced = true;

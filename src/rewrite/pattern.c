@@ -78,8 +78,8 @@ static bool pattern_setting_value(btl_arena *a, const btl_param_spec *spec, cons
         out->i = strcmp(text, "true") == 0;
         return true;
     }
-    for (int k = 0; spec->kind == PARAM_DTYPE && k < BTL_NDTYPES; k++)
-        if (strcmp(btl_dtype_name((btl_dtype)k), text) == 0) return out->i = k, true;
+    btl_dtype dtype;
+    if (spec->kind == PARAM_DTYPE) return btl_dtype_find(text, strlen(text), &dtype) && (out->i = dtype, true);
     char *end;
     long value = strtol(text, &end, 10);
     if (end == text || *end) return false;
