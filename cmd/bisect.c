@@ -145,6 +145,7 @@ static void bisect_print_rule(const bisect *b, const char *name) {
 static void bisect_tell_rewrite(bisect *b, const char *mode, int64_t n, int64_t total, json *j) {
     b->want = n;
     bisect_agrees(b, mode, n);
+    b->want = 0;
     char *without = cmd_format("%s,without=%s", b->bad, b->kept.f.rule ? b->kept.f.rule : "");
     bool cured = b->kept.f.rule && bisect_agrees(b, without, -1);
     if (j) {

@@ -303,7 +303,8 @@ static void pipeline_see(void *arg, const btl_compiled_rule *c, unsigned phase, 
     pipeline *l = arg;
     const btl_place *p = before->node->places ? before->node->places->place : NULL;
     btl_firing f = { .number = ++l->nfirings, .rule = c->rule->name, .origin = c->origin, .why = c->rule->why, .phase = btl_phase_name(phase),
-                     .before = btl_var_outline(l->g, before), .after = btl_var_outline(l->g, after) };
+                     .before = btl_var_outline(l->g, before, false),
+                     .after = btl_var_outline(l->g, after, after->name && after->name != before->name) };
     if (p) f.file = p->file, f.line = p->line, f.column = p->column, f.source = p->source;
     l->options->see(l->options->see_user, &f);
 }

@@ -233,7 +233,7 @@ typedef struct tools_expression_args { btl_graph *g; const btl_var *v; const cha
 
 static btl_status tools_expression(void *arg) {
     tools_expression_args *a = arg;
-    a->text = btl_var_outline(a->g, a->v);
+    a->text = btl_var_outline(a->g, a->v, false);
     return BTL_OK;
 }
 

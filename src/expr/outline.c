@@ -77,10 +77,10 @@ static void outline_var(btl_text *t, btl_graph *g, const btl_var *v, int depth, 
     }
 }
 
-const char *btl_var_outline(btl_graph *g, const btl_var *v) {
+const char *btl_var_outline(btl_graph *g, const btl_var *v, bool by_name) {
     btl_text t;
     btl_text_init(&t, &g->arena);
     btl_text_add(&t, "");
-    outline_var(&t, g, v, OUTLINE_DEPTH, 0, true);
+    outline_var(&t, g, v, OUTLINE_DEPTH, 0, !by_name);
     return t.data;
 }

@@ -6,8 +6,8 @@
 
 enum { OUTLINE_DEPTH = 4 };
 
-/* "log(1 + exp(x))": a few levels, what is named by its name, "..." for what lies deeper. Text of the graph's arena, under its
+/* "log(1 + exp(x))": a few levels, what is named by its name, "..." for what lies deeper. by_name: v, too. Text of the graph's arena, under its
  * protection. */
-const char *btl_var_outline(btl_graph *g, const btl_var *v);
+const char *btl_var_outline(btl_graph *g, const btl_var *v, bool by_name);
 
 #endif

@@ -588,13 +588,13 @@ BTL_TEST(rules_of_ones_own_are_read_shown_tried_and_used) {
     FAILS(d, 3, "loop.rules: cannot", "rules", "--rules", "loop.rules/x");
     FAILS(d, 3, "rule a (loop.rules:1) makes again what it matches", "run", "f.bitale", "x=[1]", "--rules", "loop.rules");
     PRINTS(d, "div(", "print", "f.bitale", "--after", "canonicalize");
-    PRINTS(d, "half_square [mine.rules:1] (canonicalize): sqr(b + 1) / 2 => (b + 1) * ((b + 1) / 2)", "opt", "f.bitale", "--explain", "--rules", "mine.rules");
+    PRINTS(d, "half_square [mine.rules:1] (canonicalize): sqr(a + 1.0) / 2.0 => (a + 1.0) * ((a + 1.0) / 2.0)", "opt", "f.bitale", "--explain", "--rules", "mine.rules");
 }
 
 BTL_TEST(opt_tells_which_rule_did_what_where) {
     const char *d = dir_of(state);
     put(d, "f.bitale", bisected);
-    PRINTS(d, "f.bitale:4:34: exp_minus_one (stabilize): exp(a) - 1 => expm1(a)", "opt", "f.bitale", "f", "--explain");
+    PRINTS(d, "f.bitale:4:43: exp_minus_one (stabilize): exp(a) - 1.0 => expm1(a)", "opt", "f.bitale", "f", "--explain");
     PRINTS(d, "f: ", "opt", "f.bitale", "f", "--explain");
     PRINTS(d, "expm1(", "opt", "f.bitale");
     btl_run r = RUN(d, "opt", "f.bitale", "--explain", "--json");

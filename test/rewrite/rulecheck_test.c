@@ -48,18 +48,20 @@ BTL_TEST(what_a_rule_promises_and_does_not_keep_is_told) {
     static const struct { const char *rule, *message; } bad[] = {
         { "rule a: tanh(?x) => ?x\n class: ulp 4", "values: " },
         { "rule a: ?x - ?x => ?x * 0", "values: " },
-        { "rule a: 0 * ?x => ?x * 0\n needs: finite", NULL }, /* true */
+        { "rule a: ?x * 0 => ?x - ?x\n needs: finite, no_signed_zero", NULL }, /* true */
+        { "rule a: ?x * 0 => ?x - ?x\n needs: finite", "values: " },
         { "rule a: ?x + 0 => ?x", "in f64, extreme values: " },
         { "rule a: ?x + 0 => ?x\n needs: no_signed_zero", NULL },
         { "rule a: ?x / ?x => exp(?x * 0)\n needs: finite", NULL },
         { "rule a: sqr(?x) / ?x => ?x", "values: " },
-        { "rule a: log(exp(?x) + 1) => softplus(?x)\n class: ulp 4", NULL },
+        { "rule a: log(exp(?x) + 1) => softplus(?x)\n class: ulp 4", "extreme values: " }, /* it does better where exp overflows, and does not say so */
+        { "rule a: log(exp(?x) + 1) => softplus(?x)\n class: ulp 4\n needs: no_overflow", NULL },
         { "rule a: log(exp(?x) + 1) => log1p(exp(?x))\n class: ulp 4", NULL },
         { "rule a: log1p(?x) => log(1 + ?x)\n class: ulp 4", "values: " },
         { "rule a: expm1(?x) => exp(?x) - 1\n class: ulp 4", "values: " },
         { "rule a: softplus(?x) => log1p(exp(?x))\n class: ulp 4", "extreme values: " },
         { "rule a: (?x + ?y) + ?z => ?x + (?y + ?z)", "values: " },
-        { "rule a: (?x + ?y) + ?z => ?x + (?y + ?z)\n class: reassociates", "together: " }, /* it matches its own result, in other orders */
+        { "rule a: (?x + ?y) + ?z => ?x + (?y + ?z)\n class: reassociates", "makes again what it matches" }, /* its own result, in other orders */
         { "rule a: ?x // 2 => ?x / 2\n class: ulp 1", "values: " },
         { "rule a: abs(-?x) => abs(?x)", "integers: " }, /* an unsigned -x has wrapped */
         { "rule a: abs(-?x) => abs(?x) when float", NULL },
@@ -69,23 +71,25 @@ BTL_TEST(what_a_rule_promises_and_does_not_keep_is_told) {
         { "rule a: sum(?x, axis=?a) => max(?x, axis=?a)", "values: " },
         { "rule a: sum(?x, axis=?a) => ?x", "fires: it never fires: " },
         { "rule a: sqr(?x) => cast(?x, dtype=f64)\n class: ulp 1", "its result is" },
-        { "rule a: sqr(?x) => sqr(-?x)", "makes again what it matches" },
+        { "rule a: sqr(?x) => sqr(-?x)", "goes on without an end" },
         { "rule a: stop_gradient(?x) => ?x", "fires: " },
-        { "rule a: exp(log(?x)) => ?x\n class: ulp 4", "extreme values: " },
+        { "rule a: exp(log(?x)) => ?x\n class: ulp 4", "nan became -5" },
         { "rule a: ?x * 3 => ?x + (?x + ?x)\n class: ulp 1", NULL },
         { "rule a: floor(?x) => ?x", "values: " },
-        { "rule a: floor(?x) => ?x when integer", "fires: " },
+        { "rule a: floor(?x) => ?x when integer", NULL },
     };
+    int wrong = 0;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         btl_context *ctx;
         btl_error err = { 0 };
         BTL_ASSERT_OK(btl_context_new(NULL, &ctx));
         if (btl_rules_parse(ctx, bad[i].rule, strlen(bad[i].rule), "bad", &err) != BTL_OK) BTL_FAIL("%s", err.message);
         btl_status status = check(ctx, "a");
-        if (status != (bad[i].message ? BTL_ECHECK : BTL_OK)) BTL_FAIL("%s\n%s: %s", bad[i].rule, btl_status_text(status), told);
-        if (bad[i].message) BTL_ASSERT_CONTAINS(told, bad[i].message);
+        if (status != (bad[i].message ? BTL_ECHECK : BTL_OK) && ++wrong) fprintf(stderr, "%s\n%s: %s\n", bad[i].rule, btl_status_text(status), told);
+        else if (bad[i].message && !strstr(told, bad[i].message) && ++wrong) fprintf(stderr, "%s\nnot \"%s\", but: %s\n", bad[i].rule, bad[i].message, told);
         btl_context_free(ctx);
     }
+    assert_int_equal(wrong, 0);
 }
 
 /* ---- mutants -------------------------------------------------------------------------------------- */
@@ -133,7 +137,8 @@ static void write_pattern(writer *w, const btl_pattern *p) {
 
 /* Mutants that mean the same, or that are right by themselves: rule, what was done, why it survives. */
 static const struct { const char *rule, *how, *why; } survivors[] = {
-    { "", "", "" },
+    { "log_one_plus", "condition", "an integer stands behind a cast there, which the pattern does not look through" },
+    { "log_one_minus", "condition", "the same" },
 };
 
 typedef struct tally { int made, caught, surviving, unexpected; } tally;
