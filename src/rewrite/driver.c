@@ -29,7 +29,8 @@ enum {
     DRIVER_GROWTH = 8,   /* times as many nodes, and some */
     DRIVER_SPARE = 4096,
     DRIVER_ROUNDS = 8,   /* of passes in a phase */
-    DRIVER_NAMES = 3     /* rules named in a note */
+    DRIVER_NAMES = 3,    /* rules named in a note */
+    DRIVER_LISTS = 64    /* of the book, at hand */
 };
 
 /* What is known of a node, by its id. */
@@ -37,6 +38,7 @@ typedef struct driver_slot {
     btl_var *to;           /* what stands for its output 0; NULL: not at rest yet */
     btl_var *instead;      /* what a pass put in its place */
     unsigned char tried;   /* phases whose rules do not apply to it */
+    bool first;            /* of its equals, in the table */
     bool open;             /* its frame has begun; all such frames wait for what is above them */
 } driver_slot;
 
@@ -68,7 +70,7 @@ typedef struct driver {
     btl_table equal;          /* of nodes, for merging */
     driver_frame *frames;
     int nframes, frame_capacity;
-    btl_pass *pass;           /* that runs now */
+    const btl_rule_list *lists[DRIVER_LISTS];
     bool replaced;            /* by it */
 } driver;
 
@@ -178,7 +180,7 @@ static void driver_add_checks(btl_graph *g, btl_node *to, const btl_size_check *
 
 /* The first node equal to this one (itself if it is the first). */
 static btl_node *driver_merge(driver *d, btl_node *n) {
-    if (!d->merge || ((n->op->flags & OP_LEAF) && n->op != &btl_op_constant)) return n;
+    if (!d->merge || ((n->op->flags & OP_LEAF) && n->op != &btl_op_constant) || driver_slot_of(d, n)->first) return n;
     uint64_t h = btl_hash_mix((uint64_t)(uintptr_t)n->op, (uint64_t)n->nin);
     for (int i = 0; i < n->nin; i++)
         h = btl_hash_mix(h, (uint64_t)n->in[i]->node->id * 8 + (uint64_t)n->in[i]->index);
@@ -186,6 +188,7 @@ static btl_node *driver_merge(driver *d, btl_node *n) {
     btl_node *found = btl_table_find(&d->equal, h, driver_node_equal, n);
     if (!found) {
         btl_table_add(&d->equal, d->work, h, n);
+        driver_slot_of(d, n)->first = true;
         return n;
     }
     if (found != n) {
@@ -335,12 +338,19 @@ static bool driver_is_sound(driver *d, const btl_compiled_rule *c, const btl_var
     return false;
 }
 
+static const btl_rule_list *driver_list(driver *d, const btl_op *op) {
+    const btl_rule_list **kept = &d->lists[((uintptr_t)op >> 4) % DRIVER_LISTS];
+    if (!*kept || (*kept)->op != op) *kept = btl_rulebook_list(d->book, op);
+    return *kept;
+}
+
 /* The replacement by the first rule that fires, or NULL. */
 static btl_var *driver_fire(driver *d, btl_var *v, const btl_compiled_rule **by) {
     btl_graph *g = d->g;
-    const btl_rule_list *list = btl_rulebook_list(d->book, v->node->op);
-    uint64_t operands = driver_operand_mask(v->node);
     unsigned tried = driver_slot_of(d, v->node)->tried;
+    if (!(d->active & ~tried)) return NULL;
+    const btl_rule_list *list = driver_list(d, v->node->op);
+    uint64_t operands = driver_operand_mask(v->node);
     for (int i = 0; i < list->n; i++) {
         const btl_compiled_rule *c = list->rules[i];
         if (!d->on[c->index] || (c->mask & ~operands) || (c->rule->phase & tried) || !driver_has_fuel(d, c)) continue;
