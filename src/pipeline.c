@@ -316,7 +316,7 @@ static bool pipeline_is_seen(const pipeline *l) {
 static btl_status pipeline_rewrite(pipeline *l, unsigned phases) {
     if (!(l->mode.phases & phases)) return BTL_OK;
     btl_rewrite_report report = { 0 };
-    btl_rewrite_options o = { .phases = l->mode.phases & phases, .nwithout = l->nwithout, .without = l->without, .report = &report };
+    btl_rewrite_options o = { .phases = l->mode.phases & phases, .along = l->mode.phases & (phases - 1), .nwithout = l->nwithout, .without = l->without, .report = &report };
     if (pipeline_is_seen(l)) o.trace = pipeline_see, o.trace_user = l;
     if (l->options && l->options->struct_size >= sizeof *l->options && l->options->stop_at_firing > 0) o.fuel = &l->fuel;
     btl_status status = btl_rewrite(l->g, l->nroots, l->roots, &o);

@@ -570,7 +570,7 @@ static unsigned driver_active(unsigned phases, unsigned phase) {
 
 static btl_status driver_phase(driver *d, unsigned phase, int nroots, btl_var **roots) {
     d->phase = phase;
-    d->active = driver_active(d->options->phases, phase);
+    d->active = driver_active(d->options->phases | d->options->along, phase);
     d->exhausted = false;
     for (int i = 0; i < d->book->nrules; i++) {
         const btl_rule *rule = d->book->rules[i].rule;

@@ -14,6 +14,7 @@ typedef struct btl_rewrite_report {
 /* Start from {0}; at least `phases` must be set. */
 typedef struct btl_rewrite_options {
     unsigned phases;                   /* mask of btl_phase, run in their order */
+    unsigned along;                    /* phases that have run, and whose rules tidy up what later ones make */
     int nwith, nwithout;               /* switches: names or tags of rules; without wins */
     const char *const *with, *const *without;
     int nbarriers;                     /* variables that are neither replaced nor looked through */

@@ -132,9 +132,11 @@ static btl_facts facts_sum(const btl_facts *a) {
     return (btl_facts){ 0, a->hi == 0 ? 0 : (double)INFINITY, a->nan, false };
 }
 
-/* Also of what becomes another dtype: a float in an integer saturates, NaN gives 0. */
-static btl_facts facts_cast(const btl_facts *a, btl_dtype to) {
-    return btl_dtype_kind(to) == 'f' ? facts_settle(facts_widen(*a), to) : facts_of_dtype(to);
+/* In another dtype; a float in an integer saturates, NaN gives 0. Integers up to 2^53 are exact, others nearly. */
+static btl_facts facts_cast(const btl_facts *a, btl_dtype from, btl_dtype to) {
+    btl_facts all = facts_of_dtype(to);
+    if (btl_dtype_kind(to) == 'f') return facts_settle(from == BTL_BOOL ? *a : facts_widen(*a), to);
+    return btl_dtype_kind(from) != 'f' && a->lo >= all.lo && a->hi < all.hi ? *a : all;
 }
 
 static btl_facts facts_at(const btl_var *v, int depth);
@@ -179,7 +181,7 @@ static btl_facts facts_at(const btl_var *v, int depth) {
     if (facts_is_view(n->op->name)) return facts_at(n->in[0], depth - 1);
     if (n->op == &btl_op_cast) {
         btl_facts x = facts_at(n->in[0], depth - 1);
-        return facts_cast(&x, v->type.dtype);
+        return facts_cast(&x, n->in[0]->type.dtype, v->type.dtype);
     }
     if (btl_dtype_kind(v->type.dtype) != 'f') return facts_of_dtype(v->type.dtype); /* integers wrap */
     if (strcmp(n->op->name, "concatenate") == 0 && n->nin <= FACTS_OPERANDS) {

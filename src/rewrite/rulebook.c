@@ -9,8 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const btl_rule *const rulebook_tables[] = { btl_rules_fold, btl_rules_canonical, btl_rules_views,
-                                                   btl_rules_stable, btl_rules_special, btl_rules_lower };
+static const btl_rule *const rulebook_tables[] = { btl_rules_fold, btl_rules_canonical, btl_rules_arith, btl_rules_logic,
+                                                   btl_rules_reduce, btl_rules_views, btl_rules_index, btl_rules_product,
+                                                   btl_rules_stable, btl_rules_softmax, btl_rules_special, btl_rules_lower };
 enum { RULEBOOK_NTABLES = sizeof rulebook_tables / sizeof *rulebook_tables };
 
 int btl_rules_count(void) {

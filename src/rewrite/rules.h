@@ -81,8 +81,8 @@ const btl_rule *btl_rule_at(int i);
 const btl_rule *btl_rule_find(const char *name);
 
 /* The tables (rules_*.c, fold.c); each ends with a nameless entry. */
-extern const btl_rule btl_rules_canonical[], btl_rules_views[], btl_rules_stable[], btl_rules_special[],
-    btl_rules_fold[], btl_rules_lower[];
+extern const btl_rule btl_rules_fold[], btl_rules_canonical[], btl_rules_arith[], btl_rules_logic[], btl_rules_reduce[], btl_rules_views[],
+    btl_rules_index[], btl_rules_product[], btl_rules_stable[], btl_rules_softmax[], btl_rules_special[], btl_rules_lower[];
 
 /* ---- for the code of rules ---------------------------------------------------------------- */
 
@@ -92,6 +92,10 @@ const btl_node *btl_match_node(btl_match *m, const btl_var *v, const btl_op *op)
 bool btl_match_number(const btl_var *v, double value);
 /* A node with the settings of `like` on other operands; NULL on failure. */
 btl_var *btl_match_rebuild(btl_match *m, const btl_node *like, btl_var *first_operand);
+/* Do a write (set_subtensor, inc_subtensor) and a read (subtensor, advanced_subtensor) name the same part? */
+bool btl_match_same_part(const btl_node *write, const btl_node *read);
+/* Is v the indices 0, 1, …, n - 1? */
+bool btl_match_counts(const btl_var *v, const btl_dim *n);
 /* The op of a name that must exist (tests run through all of them); NULL if it does not. */
 const btl_op *btl_rule_op(const char *name);
 
