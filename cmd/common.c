@@ -137,7 +137,7 @@ double cmd_option_number(struct argp_state *state, const char *option, const cha
     return value;
 }
 
-enum { KEY_JSON = 0x200, KEY_MODE, KEY_THREADS, KEY_CACHE_DIR, KEY_PLUGIN };
+enum { KEY_JSON = 0x200, KEY_MODE, KEY_THREADS, KEY_CACHE_DIR, KEY_PLUGIN, KEY_RULES };
 
 static const struct argp_option common_options[] = {
     { NULL, 0, NULL, 0, "Common to all verbs:", 100 },
@@ -147,6 +147,7 @@ static const struct argp_option common_options[] = {
     { "threads", KEY_THREADS, "N", 0, "Threads of a call; results have the same bits whatever N is. Calls use one thread as yet", 100 },
     { "cache-dir", KEY_CACHE_DIR, "DIR", 0, "Where compiled code is kept, instead of BITALE_CACHE_DIR, $XDG_CACHE_HOME/bitale or ~/.cache/bitale", 100 },
     { "plugin", KEY_PLUGIN, "FILE.so", 0, "Operations of your own, from a shared object (docs/EXTEND.md); may be given several times. Its code runs with your rights", 100 },
+    { "rules", KEY_RULES, "FILE", 0, "Rewrite rules of your own (`bitale rules --help` tells their form); may be given several times", 100 },
     { 0 },
 };
 
@@ -167,6 +168,10 @@ static error_t common_parse(int key, char *arg, struct argp_state *state) {
     case KEY_PLUGIN:
         c->plugins = cmd_realloc(c->plugins, (size_t)(c->nplugins + 1) * sizeof *c->plugins);
         c->plugins[c->nplugins++] = arg;
+        return 0;
+    case KEY_RULES:
+        c->rules = cmd_realloc(c->rules, (size_t)(c->nrules + 1) * sizeof *c->rules);
+        c->rules[c->nrules++] = arg;
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -261,6 +266,10 @@ int cmd_open_empty(cmd *c) {
         btl_error err = { 0 };
         if (btl_plugin_load(c->ctx, c->plugins[i], &err) != BTL_OK) return cmd_fail_error(c, &err);
     }
+    for (int i = 0; i < c->nrules; i++) {
+        btl_error err = { 0 };
+        if (btl_rules_load(c->ctx, c->rules[i], &err) != BTL_OK) return cmd_fail_error(c, &err);
+    }
     return 0;
 }
 
@@ -282,7 +291,8 @@ void cmd_close(cmd *c) {
     btl_context_free(c->ctx);
     free(c->text);
     free(c->plugins);
-    c->g = NULL, c->ctx = NULL, c->text = NULL, c->plugins = NULL;
+    free(c->rules);
+    c->g = NULL, c->ctx = NULL, c->text = NULL, c->plugins = NULL, c->rules = NULL;
 }
 
 bool cmd_has_entry(const cmd *c, const char *name) { return btl_entry_find(c->g, name) != NULL; }

@@ -2,6 +2,7 @@
  * The one file above all folders.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/context.h"
+#include "expr/outline.h"
 #include "rewrite/driver.h"
 #include "schedule/fuse.h"
 #include "schedule/layout.h"
@@ -108,6 +109,8 @@ typedef struct pipeline {
     int nwithout;            /* rewrites that are switched off, by name or tag */
     const char **without;
     bool without_fuse;
+    int64_t fuel;            /* rewrites that may still be made */
+    int64_t nfirings;
     const char *stop_after;  /* for `print --after`: the pass after which to stop, or NULL */
 } pipeline;
 
@@ -197,7 +200,7 @@ static btl_status pipeline_switches(pipeline *l) {
         else l->without[l->nwithout++] = word;
     }
     btl_rewrite_options o = { .phases = l->mode.phases, .nwithout = l->nwithout, .without = l->without };
-    const char *unknown = btl_rewrite_unknown_switch(&o);
+    const char *unknown = btl_rewrite_unknown_switch(l->g, &o);
     return unknown ? btl_error_set(l->err, BTL_EUSAGE, "no rewrite and no tag is named %s; `bitale rules` lists them", unknown) : BTL_OK;
 }
 
@@ -244,12 +247,13 @@ static btl_status pipeline_import(pipeline *l) {
         p->asserts[i] = (btl_entry_assert){ condition, btl_arena_strdup(a, e->asserts[i].text), condition->node->places };
         l->roots[e->noutputs + e->nupdates + i] = condition;
     }
+    int *update_of = BTL_ARRAY(a, int, l->from->nnodes + 1); /* by id of the shared variable: its update, from 1 */
+    for (int k = 0; k < e->nupdates; k++) update_of[e->updates[k].shared->node->id] = k + 1;
     for (int i = 0; i < l->from->nshared; i++) {
         btl_var *from = l->from->shared[i]->var, *v = btl_var_map_get(&m, from);
-        bool updated = false;
-        for (int k = 0; k < e->nupdates; k++)
-            if (e->updates[k].shared == from) p->update_shared[k] = p->nshared, updated = true;
-        if (!v && !updated) continue;
+        int update = update_of[from->node->id];
+        if (!v && !update) continue;
+        if (update) p->update_shared[update - 1] = p->nshared;
         p->shared[p->nshared++] = v && btl_var_is_shared(v) ? v : pipeline_take(l, &m, from);
     }
     return BTL_OK;
@@ -294,10 +298,30 @@ static btl_status pipeline_checks(pipeline *l) {
 
 /* ---- the other passes -------------------------------------------------------------------- */
 
+/* What the caller sees of a rewrite. */
+static void pipeline_see(void *arg, const btl_compiled_rule *c, unsigned phase, const btl_var *before, const btl_var *after) {
+    pipeline *l = arg;
+    const btl_place *p = before->node->places ? before->node->places->place : NULL;
+    btl_firing f = { .number = ++l->nfirings, .rule = c->rule->name, .origin = c->origin, .why = c->rule->why, .phase = btl_phase_name(phase),
+                     .before = btl_var_outline(l->g, before, false),
+                     .after = btl_var_outline(l->g, after, after->name && after->name != before->name) };
+    if (p) f.file = p->file, f.line = p->line, f.column = p->column, f.source = p->source;
+    l->options->see(l->options->see_user, &f);
+}
+
+static bool pipeline_is_seen(const pipeline *l) {
+    return l->options && l->options->struct_size >= sizeof *l->options && l->options->see;
+}
+
 static btl_status pipeline_rewrite(pipeline *l, unsigned phases) {
     if (!(l->mode.phases & phases)) return BTL_OK;
-    btl_rewrite_options o = { .phases = l->mode.phases & phases, .along = l->mode.phases & (phases - 1), .nwithout = l->nwithout, .without = l->without };
-    return btl_rewrite(l->g, l->nroots, l->roots, &o);
+    btl_rewrite_report report = { 0 };
+    btl_rewrite_options o = { .phases = l->mode.phases & phases, .along = l->mode.phases & (phases - 1), .nwithout = l->nwithout, .without = l->without, .report = &report };
+    if (pipeline_is_seen(l)) o.trace = pipeline_see, o.trace_user = l;
+    if (l->options && l->options->struct_size >= sizeof *l->options && l->options->stop_at_firing > 0) o.fuel = &l->fuel;
+    btl_status status = btl_rewrite(l->g, l->nroots, l->roots, &o);
+    if (report.note && pipeline_is_seen(l)) l->options->see(l->options->see_user, &(btl_firing){ .note = report.note });
+    return status;
 }
 
 static btl_status pipeline_canonicalize(pipeline *l) { return pipeline_rewrite(l, BTL_CANONICALIZE | BTL_STABILIZE); }
@@ -370,6 +394,7 @@ static btl_status pipeline_prepare(pipeline *l) {
     const char *mode = o && o->mode ? o->mode : getenv("BITALE_MODE");
     if (!mode || !*mode) mode = "fast_run";
     l->mode_text = mode;
+    if (o && o->struct_size >= sizeof *o) l->fuel = o->stop_at_firing - 1;
     BTL_TRY(pipeline_read_mode(mode, &l->mode, l->err));
     if (!l->entry) return btl_error_set(l->err, BTL_EUSAGE, "no function is given");
     if (l->from->status != BTL_OK) return btl_error_set(l->err, l->from->status, "%s", l->from->error.message);
@@ -417,6 +442,12 @@ static btl_status pipeline_make_entry(void *arg) {
     const btl_entry *e = l->entry;
     btl_graph *g = l->g;
     btl_var_map m = btl_var_map_new(&g->arena, l->from);
+    btl_var **first = BTL_ARRAY(&g->arena, btl_var *, l->p.nshared + 1);
+    for (int i = 0; i < l->p.nshared; i++) {
+        const btl_shared_def *old = btl_graph_find_shared(l->from, l->p.shared[i]->name);
+        first[i] = old ? old->init : NULL;
+    }
+    btl_graph_import(g, l->from, &m, l->p.nshared, first);
     for (int i = 0; i < l->p.nshared; i++) {
         const btl_shared_def *old = btl_graph_find_shared(l->from, l->p.shared[i]->name);
         btl_graph_adopt_shared(g, l->p.shared[i], old && old->init ? pipeline_take(l, &m, old->init) : NULL);

@@ -18,6 +18,19 @@ typedef struct btl_function btl_function;
  * Thread rule: internally locked; many calls read it at once, one updates it. */
 typedef struct btl_state btl_state;
 
+/** A rewrite that was made: `before` stands as `after` from now on. Texts are borrowed for the call. */
+typedef struct btl_firing {
+    int64_t number;             /**< from 1 */
+    const char *rule;           /**< `bitale rules` tells about it; NULL: only `note` is said */
+    const char *origin;         /**< of one's own: "mine.rules:3", "the program"; NULL: Bitale's */
+    const char *why, *phase;    /**< why the rule is there; the phase in which it fired */
+    const char *before, *after; /**< a few levels of the two expressions */
+    const char *file;           /**< where the expression stands in the source; NULL: unknown */
+    int line, column;           /**< 0: unknown */
+    const char *source;         /**< the source line, or NULL */
+    const char *note;           /**< rules that did not end and were switched off, or NULL */
+} btl_firing;
+
 /** How a function is compiled. Start from `{0}`. */
 typedef struct btl_function_options {
     size_t struct_size;
@@ -28,6 +41,10 @@ typedef struct btl_function_options {
     int ngivens;              /**< variables of the graph to be replaced … */
     btl_var *const *given_vars;
     btl_var *const *given_values; /**< … by these, of the same types */
+    void (*see)(void *user, const btl_firing *f); /**< told of each rewrite while it is compiled, in order; may be NULL. It must return */
+    void *see_user;
+    int64_t stop_at_firing;   /**< 0: never; n: the n-th rewrite and all later ones are not made (what must be lowered is): so the one that
+                               *   changes a result is found by halving, as `bitale bisect` does */
 } btl_function_options;
 
 /** The modes, NULL behind the last; *doc (may be NULL) in a line. */

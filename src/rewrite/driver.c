@@ -21,7 +21,7 @@
 #include "expr/leaf.h"
 #include "rewrite/match.h"
 
-#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -29,7 +29,8 @@ enum {
     DRIVER_GROWTH = 8,   /* times as many nodes, and some */
     DRIVER_SPARE = 4096,
     DRIVER_ROUNDS = 8,   /* of passes in a phase */
-    DRIVER_NAMES = 3     /* rules named in a note */
+    DRIVER_NAMES = 3,    /* rules named in a note */
+    DRIVER_LISTS = 64    /* of the book, at hand */
 };
 
 /* What is known of a node, by its id. */
@@ -37,6 +38,7 @@ typedef struct driver_slot {
     btl_var *to;           /* what stands for its output 0; NULL: not at rest yet */
     btl_var *instead;      /* what a pass put in its place */
     unsigned char tried;   /* phases whose rules do not apply to it */
+    bool first;            /* of its equals, in the table */
     bool open;             /* its frame has begun; all such frames wait for what is above them */
 } driver_slot;
 
@@ -68,13 +70,13 @@ typedef struct driver {
     btl_table equal;          /* of nodes, for merging */
     driver_frame *frames;
     int nframes, frame_capacity;
-    btl_pass *pass;           /* that runs now */
+    const btl_rule_list *lists[DRIVER_LISTS];
     bool replaced;            /* by it */
 } driver;
 
 /* ---- switches ----------------------------------------------------------------------------- */
 
-static bool driver_word_is(const btl_rule *rule, const char *word) {
+bool btl_rule_word_is(const btl_rule *rule, const char *word) {
     if (strcmp(rule->name, word) == 0) return true;
     size_t n = strlen(word);
     for (const char *s = rule->tags; n && s && (s = strstr(s, word)); s += n)
@@ -84,19 +86,31 @@ static bool driver_word_is(const btl_rule *rule, const char *word) {
 
 bool btl_rule_is_on(const btl_rule *rule, const btl_rewrite_options *options) {
     for (int i = 0; i < options->nwithout; i++)
-        if (driver_word_is(rule, options->without[i])) return false;
+        if (btl_rule_word_is(rule, options->without[i])) return false;
     for (int i = 0; i < options->nwith; i++)
-        if (driver_word_is(rule, options->with[i])) return true;
+        if (btl_rule_word_is(rule, options->with[i])) return true;
     return !rule->opt_in;
 }
 
-const char *btl_rewrite_unknown_switch(const btl_rewrite_options *options) {
-    for (int i = 0; i < options->nwith + options->nwithout; i++) {
-        const char *word = i < options->nwith ? options->with[i] : options->without[i - options->nwith];
-        bool known = false;
-        for (int k = 0, n = btl_rules_count(); k < n && !known; k++) known = driver_word_is(btl_rule_at(k), word);
-        if (!known) return word;
-    }
+static bool driver_is_switch(const btl_rulebook *book, const char *word) {
+    for (int i = 0; i < book->nrules; i++)
+        if (btl_rule_word_is(book->rules[i].rule, word)) return true;
+    return false;
+}
+
+const char *btl_rewrite_unknown_switch(btl_graph *g, const btl_rewrite_options *options) {
+    const btl_rulebook *book = btl_rulebook_of(g);
+    for (int i = 0; i < options->nwith; i++)
+        if (!driver_is_switch(book, options->with[i])) return options->with[i];
+    for (int i = 0; i < options->nwithout; i++)
+        if (!driver_is_switch(book, options->without[i])) return options->without[i];
+    return NULL;
+}
+
+const char *btl_rewrite_contradicting_switch(const btl_rewrite_options *options) {
+    for (int i = 0; i < options->nwith; i++)
+        for (int k = 0; k < options->nwithout; k++)
+            if (strcmp(options->with[i], options->without[k]) == 0) return options->with[i];
     return NULL;
 }
 
@@ -166,7 +180,7 @@ static void driver_add_checks(btl_graph *g, btl_node *to, const btl_size_check *
 
 /* The first node equal to this one (itself if it is the first). */
 static btl_node *driver_merge(driver *d, btl_node *n) {
-    if (!d->merge || ((n->op->flags & OP_LEAF) && n->op != &btl_op_constant)) return n;
+    if (!d->merge || ((n->op->flags & OP_LEAF) && n->op != &btl_op_constant) || driver_slot_of(d, n)->first) return n;
     uint64_t h = btl_hash_mix((uint64_t)(uintptr_t)n->op, (uint64_t)n->nin);
     for (int i = 0; i < n->nin; i++)
         h = btl_hash_mix(h, (uint64_t)n->in[i]->node->id * 8 + (uint64_t)n->in[i]->index);
@@ -174,6 +188,7 @@ static btl_node *driver_merge(driver *d, btl_node *n) {
     btl_node *found = btl_table_find(&d->equal, h, driver_node_equal, n);
     if (!found) {
         btl_table_add(&d->equal, d->work, h, n);
+        driver_slot_of(d, n)->first = true;
         return n;
     }
     if (found != n) {
@@ -185,12 +200,11 @@ static btl_node *driver_merge(driver *d, btl_node *n) {
 
 /* ---- rules that do not end ------------------------------------------------------------------ */
 
-static const char *const driver_phases[] = { "canonicalize", "stabilize", "specialize", "lower" };
-
-static const char *driver_phase_name(unsigned phase) {
+const char *btl_phase_name(unsigned phase) {
+    static const char *const names[] = { "canonicalize", "stabilize", "specialize", "lower" };
     int i = 0;
     while (phase >> (i + 1)) i++;
-    return driver_phases[i];
+    return names[i];
 }
 
 /* "rules a and b (mine.rules:3)" */
@@ -219,7 +233,7 @@ static void driver_stop(driver *d, int n, const btl_compiled_rule *const *rules,
     }
     btl_rewrite_report *r = d->options->report;
     if (r) r->note = btl_arena_printf(&d->g->arena, "%s%s%s; switched off for the rest of the phase %s", r->note ? r->note : "", r->note ? "\n" : "", text,
-                                      driver_phase_name(d->phase));
+                                      btl_phase_name(d->phase));
 }
 
 /* The rules that led from frame `from` to the top came back to its node. */
@@ -292,26 +306,60 @@ static uint64_t driver_operand_mask(const btl_node *n) {
     return mask;
 }
 
+/* Without lowering some nodes cannot run. */
+static bool driver_must(const btl_compiled_rule *c) { return c->rule->phase == BTL_LOWER && !c->origin; }
+
 static void driver_note(driver *d, const btl_compiled_rule *c, const btl_var *before, const btl_var *after) {
     d->fired[c->index]++;
     if (d->options->report) d->options->report->fired++;
-    if (d->options->trace) d->options->trace(d->options->trace_user, c->rule, before, after);
+    if (d->options->fuel && *d->options->fuel > 0 && !driver_must(c)) --*d->options->fuel;
+    if (d->options->trace) d->options->trace(d->options->trace_user, c, d->phase, before, after);
+}
+
+/* False: no rule but lowering's is to fire any more. */
+static bool driver_has_fuel(const driver *d, const btl_compiled_rule *c) {
+    return !d->options->fuel || *d->options->fuel > 0 || driver_must(c);
+}
+
+/* A user's rule whose result cannot be, or has another element type, is an error of the graph that names it. */
+static bool driver_is_sound(driver *d, const btl_compiled_rule *c, const btl_var *before, const btl_var *after) {
+    btl_graph *g = d->g;
+    if (g->status != BTL_OK) {
+        if (g->status == BTL_ENOMEM) return false;
+        btl_error wrong = g->error;
+        snprintf(g->error.message, sizeof g->error.message, "rule %s (%s) makes what cannot be: %.1400s", c->rule->name, c->origin, wrong.message);
+        return false;
+    }
+    if (!after || after->type.dtype == before->type.dtype) return true;
+    btl_fail(g, BTL_EDTYPE, "rule %s (%s): its result is %s, but %s is %s", c->rule->name, c->origin, btl_type_text(g, &after->type), before->node->op->name,
+             btl_type_text(g, &before->type));
+    btl_fail_hint(g, "both sides must have one type; nothing was changed");
+    btl_fail_done(g, NULL);
+    return false;
+}
+
+static const btl_rule_list *driver_list(driver *d, const btl_op *op) {
+    const btl_rule_list **kept = &d->lists[((uintptr_t)op >> 4) % DRIVER_LISTS];
+    if (!*kept || (*kept)->op != op) *kept = btl_rulebook_list(d->book, op);
+    return *kept;
 }
 
 /* The replacement by the first rule that fires, or NULL. */
 static btl_var *driver_fire(driver *d, btl_var *v, const btl_compiled_rule **by) {
     btl_graph *g = d->g;
-    const btl_rule_list *list = btl_rulebook_list(d->book, v->node->op);
-    uint64_t operands = driver_operand_mask(v->node);
     unsigned tried = driver_slot_of(d, v->node)->tried;
+    if (!(d->active & ~tried)) return NULL;
+    const btl_rule_list *list = driver_list(d, v->node->op);
+    uint64_t operands = driver_operand_mask(v->node);
     for (int i = 0; i < list->n; i++) {
         const btl_compiled_rule *c = list->rules[i];
-        if (!d->on[c->index] || (c->mask & ~operands) || (c->rule->phase & tried)) continue;
+        if (!d->on[c->index] || (c->mask & ~operands) || (c->rule->phase & tried) || !driver_has_fuel(d, c)) continue;
         btl_match m = { .g = g, .root = v->node, .barriers = d->barriers };
         if (!btl_rule_matches(&m, c)) continue;
         int start = g->nnodes;
         g->here = driver_places(g, m.root->places, m.nconsumed, m.consumed);
         btl_var *after = btl_rule_build(&m, c);
+        if (c->origin && !driver_is_sound(d, c, v, after)) return NULL;
         if (!driver_accept(d, m.nconsumed, m.consumed, v, after, start)) continue;
         driver_note(d, c, v, after);
         *by = c;
@@ -487,7 +535,7 @@ void btl_pass_at(btl_pass *p, int n, const btl_node *const *nodes) {
 bool btl_pass_replace(btl_pass *p, btl_var *before, btl_var *after) {
     driver_view *w = driver_view_of(p);
     driver *d = p->driver;
-    if (!after || before->node->nout != 1 || !btl_pass_may_look(p, before->node)) return false;
+    if (!after || before->node->nout != 1 || !btl_pass_may_look(p, before->node) || !driver_has_fuel(d, w->rule)) return false;
     if (!driver_accept(d, w->nconsumed, w->consumed, before, after, w->start)) return false;
     driver_slot_of(d, before->node)->instead = after;
     d->replaced = true;
@@ -556,7 +604,7 @@ static btl_status driver_run(driver *d, int nroots, btl_var **roots) {
 
 btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewrite_options *options) {
     driver d = { .g = g, .options = options, .book = btl_rulebook_of(g), .began = g->nnodes };
-    if (btl_rewrite_unknown_switch(options)) return BTL_ENAME;
+    if (btl_rewrite_unknown_switch(g, options)) return BTL_ENAME;
     const btl_places *here = g->here;
     d.work = btl_arena_begin(&g->arena);
     d.on = BTL_ARRAY(d.work, bool, d.book->nrules);

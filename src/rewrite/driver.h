@@ -3,7 +3,7 @@
 #ifndef BTL_REWRITE_DRIVER_H
 #define BTL_REWRITE_DRIVER_H
 
-#include "rewrite/rules.h"
+#include "rewrite/match.h"
 
 /* What became of a rewriting. */
 typedef struct btl_rewrite_report {
@@ -19,8 +19,9 @@ typedef struct btl_rewrite_options {
     const char *const *with, *const *without;
     int nbarriers;                     /* variables that are neither replaced nor looked through */
     btl_var *const *barriers;
-    void (*trace)(void *user, const btl_rule *rule, const btl_var *before, const btl_var *after);
+    void (*trace)(void *user, const btl_compiled_rule *rule, unsigned phase, const btl_var *before, const btl_var *after);
     void *trace_user;
+    int64_t *fuel;                     /* firings that are left, but for lowering's; NULL: no limit */
     btl_rewrite_report *report;        /* NULL, or filled in */
 } btl_rewrite_options;
 
@@ -31,9 +32,15 @@ typedef struct btl_rewrite_options {
  * Linear in the nodes that the roots depend on and in those that rules make. */
 btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewrite_options *options);
 
+/* "stabilize", of one phase. */
+const char *btl_phase_name(unsigned phase);
 /* Is a rule on under these switches? */
 bool btl_rule_is_on(const btl_rule *rule, const btl_rewrite_options *options);
-/* The first switch that names no rule and no tag, or NULL. */
-const char *btl_rewrite_unknown_switch(const btl_rewrite_options *options);
+/* Is the word its name, or one of its tags? */
+bool btl_rule_word_is(const btl_rule *rule, const char *word);
+/* The first switch that names no rule and no tag, or NULL. Under protection of the graph. */
+const char *btl_rewrite_unknown_switch(btl_graph *g, const btl_rewrite_options *options);
+/* The first word that is both in `with` and in `without`, or NULL. */
+const char *btl_rewrite_contradicting_switch(const btl_rewrite_options *options);
 
 #endif

@@ -38,11 +38,15 @@ typedef enum btl_rule_needs {
 
 enum { BTL_RULE_BINDINGS = 8, BTL_RULE_CONSUMED = 16 };
 
+typedef struct btl_pass btl_pass;
+typedef struct btl_rule btl_rule;
+
 /* A match in progress: what ?x, ?y … and settings are bound to, and which nodes were looked at.
  * Code of rules reads through it: btl_match_node gives the node behind a variable, or NULL where
  * a rule must not look (a leaf, a barrier), and notes it as replaced. */
 typedef struct btl_match {
     btl_graph *g;
+    const struct btl_compiled_rule *compiled;
     btl_bits barriers;                    /* nodes behind which nothing is known */
     const btl_node *root;
     btl_var *bound[BTL_RULE_BINDINGS];    /* by letter in order of appearance in `match` */
@@ -51,13 +55,12 @@ typedef struct btl_match {
     const btl_node *consumed[BTL_RULE_CONSUMED];
 } btl_match;
 
-typedef struct btl_pass btl_pass;
-
-typedef struct btl_rule {
+struct btl_rule {
     const char *name;
     const char *match;    /* NULL: `ops` says where apply is tried */
     const char *result;   /* NULL: apply makes it */
     const char *ops;      /* names of ops, "log sub"; "*": every op. Only without match */
+    const char *conditions;                               /* "float, finite(?x)": names of conditions.c, or NULL */
     bool (*when)(const btl_match *m);                     /* NULL: always */
     btl_var *(*apply)(btl_match *m, const btl_node *n);   /* NULL result: does not fire */
     btl_status (*pass)(btl_pass *p);                      /* an algorithm over the whole graph; then no match, ops, apply */
@@ -69,9 +72,10 @@ typedef struct btl_rule {
     double ulp;           /* BTL_WITHIN_ULP */
     unsigned needs;       /* btl_rule_needs */
     bool opt_in;          /* only with --with */
-} btl_rule;
+    const char *example;  /* "x: f64[4] | = log(x[1:])": it fires on that; for rules in code, and where the test finds nothing. Or NULL */
+};
 
-/* All rules, in the order in which they are tried. */
+/* Bitale's rules, in the order in which they are tried. */
 int btl_rules_count(void);
 const btl_rule *btl_rule_at(int i);
 const btl_rule *btl_rule_find(const char *name);
@@ -126,6 +130,7 @@ bool btl_pass_replace(btl_pass *p, btl_var *before, btl_var *after);
 
 /* ---- conditions ----------------------------------------------------------------------------- */
 
+/* Those of conditions.c; further ones there, by name, serve users' rules too. */
 bool btl_when_float(const btl_match *m);      /* the root is f16 … f64 */
 bool btl_when_not_bool(const btl_match *m);
 bool btl_when_integer(const btl_match *m);

@@ -129,7 +129,8 @@ const btl_rule btl_rules_stable[] = {
       .source = "Blanchard, Higham & Higham (2021), IMA J. Numer. Anal. 41(4)", STABLE, .ulp = 4, .tags = "stability softmax" },
     { .name = "log_of_view", .ops = "log", .apply = stable_log_of_view,
       .why = "log(softmax(x)[i]) is log_softmax(x)[i], and so for all that only picks or orders elements",
-      STABLE, .ulp = 4, .tags = "stability softmax" },
+      STABLE, .ulp = 4, .tags = "stability softmax",
+      .example = "x: f64[4] | = log(softmax(x)[1:3])" },
     { .name = "log_sigmoid", .match = "log(sigmoid(?x))", .result = "-softplus(-?x)",
       .why = "sigmoid underflows below -104 (f32), where its logarithm is x", STABLE, .ulp = 4, .tags = "stability sigmoid" },
     { .name = "log_one_minus_sigmoid", .match = "log(1 - sigmoid(?x))", .result = "-softplus(?x)",
@@ -226,6 +227,7 @@ const btl_rule btl_rules_stable[] = {
       .why = "p > 0 (softmax, sigmoid, exp) may have underflowed: 0 * (a / 0)", STABLE, .ulp = 1, .tags = "stability gradient" },
     { .name = "positive_cancels_in_part", .ops = "mul", .apply = stable_scatter,
       .why = "p * inc_subtensor(0, i, a / p[i]): the gradient of log(p[i]) arriving at p = softmax(x)",
-      STABLE, .ulp = 1, .tags = "stability gradient softmax" },
+      STABLE, .ulp = 1, .tags = "stability gradient softmax",
+      .example = "x: f64[4] | = softmax(x) * inc_subtensor(broadcast_to(f64(0), [4])[1], 1 / softmax(x)[1])" },
     { .name = NULL },
 };

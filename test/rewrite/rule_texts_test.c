@@ -102,7 +102,9 @@ static void case_free(text_case *c) {
     btl_context_free(c->ctx);
 }
 
-static void note_firing(void *user, const btl_rule *rule, const btl_var *before, const btl_var *after) {
+static void note_firing(void *user, const btl_compiled_rule *compiled, unsigned phase, const btl_var *before, const btl_var *after) {
+    const btl_rule *rule = compiled->rule;
+    (void)phase;
     text_case *c = user;
     assert_true(btl_type_equal(&before->type, &after->type));
     c->fired += rule == c->rule;

@@ -92,8 +92,10 @@ static btl_status build_pattern(void *arg) {
 
 /* ---- rewriting ---------------------------------------------------------------------------- */
 
-static void note_firing(void *user, const btl_rule *rule, const btl_var *before, const btl_var *after) {
+static void note_firing(void *user, const btl_compiled_rule *c, unsigned phase, const btl_var *before, const btl_var *after) {
     bench *b = user;
+    const btl_rule *rule = c->rule;
+    (void)phase;
     assert_int_equal(before->type.dtype, after->type.dtype);
     assert_true(btl_type_equal(&before->type, &after->type));
     if (rule == b->rule) b->fired++;
