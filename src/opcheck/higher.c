@@ -15,7 +15,7 @@ typedef struct higher {
     const btl_array *given;
     btl_high **known;      /* by node id, of output 0; nodes of bodies have none */
     int nknown;
-    long double largest;
+    btl_high_seen seen;
     int depth;
 } higher;
 
@@ -170,15 +170,17 @@ static bool higher_var(higher *h, btl_var *v, btl_high *out) {
     h->depth++;
     if (!found && ((n->op->flags & OP_LEAF) || !higher_node(h, n, out))) return false;
     h->depth--;
-    for (int64_t e = 0; e < out->elems; e++)
-        if (isfinite(out->v[e]) && fabsl(out->v[e]) > h->largest) h->largest = fabsl(out->v[e]);
+    for (int64_t e = 0; e < out->elems; e++) {
+        if (isfinite(out->v[e]) && fabsl(out->v[e]) > h->seen.largest) h->seen.largest = fabsl(out->v[e]);
+        h->seen.infinite = h->seen.infinite || isinf(out->v[e]);
+    }
     if (n->id < h->nknown) h->known[n->id] = btl_arena_copy(&h->g->arena, out, sizeof *out);
     return true;
 }
 
-bool btl_high_eval(btl_graph *g, int n, btl_var *const *leaves, const btl_array *given, btl_var *v, btl_high *out, long double *largest) {
+bool btl_high_eval(btl_graph *g, int n, btl_var *const *leaves, const btl_array *given, btl_var *v, btl_high *out, btl_high_seen *seen) {
     higher h = { .g = g, .n = n, .leaves = leaves, .given = given, .nknown = g->nnodes, .known = BTL_ARRAY(&g->arena, btl_high *, g->nnodes + 1) };
     bool done = higher_var(&h, v, out);
-    if (largest) *largest = h.largest;
+    if (seen) *seen = h.seen;
     return done;
 }

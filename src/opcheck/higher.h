@@ -8,6 +8,9 @@
 
 #include "expr/op.h"
 
+/* On the way to a value: the largest finite magnitude, and whether anything was infinite. */
+typedef struct btl_high_seen { long double largest; bool infinite; } btl_high_seen;
+
 typedef struct btl_high {
     int rank;
     int64_t dims[BTL_MAX_RANK], elems;
@@ -15,7 +18,7 @@ typedef struct btl_high {
 } btl_high;
 
 /* The value of v, which depends on the n leaves of which values are given. Builds nodes (bodies) in the graph. Under its protection.
- * `largest`, if not NULL, receives the largest finite magnitude of any value on the way. False: it cannot be computed. */
-bool btl_high_eval(btl_graph *g, int n, btl_var *const *leaves, const btl_array *given, btl_var *v, btl_high *out, long double *largest);
+ * `seen` may be NULL. False: it cannot be computed. */
+bool btl_high_eval(btl_graph *g, int n, btl_var *const *leaves, const btl_array *given, btl_var *v, btl_high *out, btl_high_seen *seen);
 
 #endif

@@ -326,13 +326,13 @@ typedef struct rulecheck_truth {
     btl_var *const *leaves;
     btl_array at[RULECHECK_INPUTS], plain;
     btl_high high;
-    long double largest;
+    btl_high_seen seen;
     bool known;
 } rulecheck_truth;
 
 static btl_status rulecheck_truth_body(void *arg) {
     rulecheck_truth *t = arg;
-    t->known = btl_high_eval(t->wide->g, t->n, t->leaves, t->at, t->v, &t->high, &t->largest);
+    t->known = btl_high_eval(t->wide->g, t->n, t->leaves, t->at, t->v, &t->high, &t->seen);
     return BTL_OK;
 }
 
@@ -400,9 +400,10 @@ static void rulecheck_rounded(rulecheck *k, rulecheck_side *s, int set, bool tog
             if (!isfinite(want) || fabsl(want) > (long double)r.max) { /* nobody knows what would be right, or it must overflow */
                 bool free_hand = (k->rule->needs & (BTL_NO_OVERFLOW | BTL_FINITE)) != 0 || together || sums > 0;
                 bool same = isnan(want) ? isnan(y) : y == (want > 0 ? (long double)INFINITY : -(long double)INFINITY);
+                if (isnan(want) && !t.seen.infinite && !together) free_hand = (k->rule->needs & BTL_FINITE) != 0; /* 0/0 is no overflow */
                 if (same || free_hand) continue;
             }
-            long double allowed = (long double)(k->rule->ulp + 0.51 + (together ? 16 : 0)) * (long double)btl_ulp(dtype, (double)want) + (long double)(sums * r.eps) * t.largest +
+            long double allowed = (long double)(k->rule->ulp + 0.51 + (together ? 16 : 0)) * (long double)btl_ulp(dtype, (double)want) + (long double)(sums * r.eps) * t.seen.largest +
                                   rulecheck_doubt(&t, e) + (isfinite(x) ? (together ? 4 : 2) * fabsl(x - want) : 0);
             if (isfinite(want) && fabsl(y - want) <= allowed) continue;
             if (set && sums > 0) continue; /* of huge and tiny terms any order may lose all */
@@ -490,7 +491,7 @@ static void rulecheck_compare_gradients(rulecheck *k, rulecheck_side *s, btl_var
             if (isfinite(t.high.v[e]) && fabsl(t.high.v[e]) > scale) scale = fabsl(t.high.v[e]);
         for (int64_t e = 0; e < t.high.elems && e < btl_array_elems(&got); e++) {
             long double want = t.high.v[e], y = (long double)btl_sample_element(&got, e);
-            if (!isfinite(want) || fabsl(y - want) <= 1e-8L * fabsl(want) + 1e-9L * scale + 4e-16L * t.largest + 4 * rulecheck_doubt(&t, e)) continue;
+            if (!isfinite(want) || fabsl(y - want) <= 1e-8L * fabsl(want) + 1e-9L * scale + 4e-16L * t.seen.largest + 4 * rulecheck_doubt(&t, e)) continue;
             rulecheck_fails(k, "the gradient by ?%s: %.17Lg became %.17Lg (element %lld)", by->name, want, y, (long long)e);
             break;
         }

@@ -51,26 +51,26 @@ static btl_status rewrite(bench *b) {
     return status;
 }
 
-static const char half[] = "rule half_square: sqr(?x) / 2 => ?x * (?x / 2) when float and finite(?x)  # a remark\n"
-                           "    why: fewer digits\n    class: ulp 2\n    tags: mine\n";
+static const char half[] = "rule switched: sqr(tanh(?x)) => tanh(sqr(?x)) when float and finite(?x)  # a lie, to be seen\n"
+                           "    why: one may see whether it fires\n    class: ulp 2\n    tags: mine\n";
 
 BTL_TEST(a_rule_of_a_text_fires_where_its_conditions_hold_and_is_switched_by_name_and_tag) {
-    static const char *const words[] = { "half_square", "mine" };
+    static const char *const words[] = { "switched", "mine" };
     bench b = bench_new();
     BTL_ASSERT_OK(parse(&b, half));
-    btl_var *may_be_infinite = btl_div(b.g, btl_sqr(b.g, b.x), btl_number(b.g, 2));
-    btl_var *finite = btl_div(b.g, btl_sqr(b.g, btl_cast(b.g, btl_input(b.g, "i", "i8[n]"), BTL_F32)), btl_number(b.g, 2));
+    btl_var *may_be_infinite = btl_sqr(b.g, btl_tanh(b.g, b.x));
+    btl_var *finite = btl_sqr(b.g, btl_tanh(b.g, btl_cast(b.g, btl_input(b.g, "i", "i8[n]"), BTL_F32)));
     b.root = may_be_infinite;
     BTL_ASSERT_OK(rewrite(&b));
-    assert_string_equal(b.root->node->op->name, "div");
+    assert_string_equal(b.root->node->op->name, "sqr");
     b.root = finite;
     BTL_ASSERT_OK(rewrite(&b));
-    assert_string_equal(b.root->node->op->name, "mul");
+    assert_string_equal(b.root->node->op->name, "tanh");
     for (int i = 0; i < 2; i++) {
         b.options.nwithout = 1, b.options.without = &words[i];
         b.root = finite;
         BTL_ASSERT_OK(rewrite(&b));
-        assert_string_equal(b.root->node->op->name, "div");
+        assert_string_equal(b.root->node->op->name, "sqr");
     }
     bench_free(&b);
 }
