@@ -618,7 +618,11 @@ btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewr
     d.barriers = btl_bits_new(d.work, g->nnodes);
     for (int i = 0; i < options->nbarriers; i++) btl_bits_set(d.barriers, options->barriers[i]->node->id);
     btl_var **rewritten = nroots ? btl_arena_copy(d.work, roots, (size_t)nroots * sizeof *roots) : NULL;
+    btl_status known = g->status; /* of a mistake elsewhere in the program, which is told already: what is sound is rewritten all the same */
+    btl_error first = g->error;
+    g->status = BTL_OK;
     btl_status status = driver_run(&d, nroots, rewritten);
+    if (known != BTL_OK) g->status = known, g->error = first;
     if (status == BTL_OK && nroots) memcpy(roots, rewritten, (size_t)nroots * sizeof *roots);
     btl_arena_end(d.work);
     g->here = here;

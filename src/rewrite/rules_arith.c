@@ -303,24 +303,31 @@ const btl_rule btl_rules_arith[] = {
     { .name = "floordiv_one", .match = "?x // 1", .result = "?x", .when = btl_when_integer, .why = "an integer is whole", ARITH },
     { .name = "mod_one", .match = "?x % 1", .apply = arith_zeros, .when = btl_when_integer, .why = "nothing is left of an integer", ARITH },
     { .name = "round_rounded", .ops = "ceil floor trunc round round_half_away", .apply = arith_round_rounded,
-      .why = "integers, and what was rounded before, have no fraction", ARITH },
+      .why = "integers, and what was rounded before, have no fraction", ARITH,
+      .example = "x: f64[3, 4] | = floor(x)" },
 
     /* values known before any call */
     { .name = "abs_nonnegative", .match = "abs(?x)", .result = "?x", .when = arith_unsigned_or_nonnegative, .why = "x has no sign", ARITH },
     { .name = "extreme_known", .ops = "maximum minimum", .apply = arith_extreme_known,
-      .why = "one operand is never beyond the other, whatever the arguments", ARITH },
+      .why = "one operand is never beyond the other, whatever the arguments", ARITH,
+      .example = "x: f64[3, 4] | = maximum(exp(x), 0)" },
     { .name = "comparison_known", .ops = "lt le gt ge eq ne", .apply = arith_compare_known,
-      .why = "the bounds of the operands, or that they are one, tell the answer", .phase = BTL_CANONICALIZE, .tags = "logic" },
+      .why = "the bounds of the operands, or that they are one, tell the answer", .phase = BTL_CANONICALIZE, .tags = "logic",
+      .example = "x: f64[3, 4] | = sigmoid(x) > 1" },
     { .name = "test_known", .ops = "isnan isinf isfinite", .apply = arith_test_known,
-      .why = "the bounds of the operand tell the answer", .phase = BTL_CANONICALIZE, .tags = "logic" },
+      .why = "the bounds of the operand tell the answer", .phase = BTL_CANONICALIZE, .tags = "logic",
+      .example = "c: bool[3, 4] | = isnan(f32(c))" },
 
     /* one constant, one sign */
     { .name = "gather_product", .ops = "mul div neg inv", .apply = arith_gather_product,
-      .why = "constants and signs of a chain of products and quotients are one constant", NORMAL_FORM },
+      .why = "constants and signs of a chain of products and quotients are one constant", NORMAL_FORM,
+      .example = "x: f64[3, 4] | = 3 * (x * -2)" },
     { .name = "gather_sum", .ops = "add sub neg", .apply = arith_gather_sum, .why = "constants of a chain of sums are one constant",
       .phase = BTL_CANONICALIZE, .tags = "arithmetic normal_form", .exactness = BTL_REASSOCIATES, .ulp = 8,
-      .needs = BTL_NO_OVERFLOW | BTL_NO_SIGNED_ZERO },
-    { .name = "like_terms", .ops = "add sub", .apply = arith_like_terms, .why = "a*x + b*x is (a + b)*x", NORMAL_FORM },
+      .needs = BTL_NO_OVERFLOW | BTL_NO_SIGNED_ZERO,
+      .example = "x: f64[3, 4] | = (x + 3) - 5" },
+    { .name = "like_terms", .ops = "add sub", .apply = arith_like_terms, .why = "a*x + b*x is (a + b)*x", NORMAL_FORM,
+      .example = "x: f64[3, 4] | = x + x" },
 
     /* powers and roots */
     { .name = "sqr_sqrt", .match = "sqr(sqrt(?x))", .result = "?x", .when = arith_nonnegative, .why = "x is not negative, so it has a root",
@@ -335,6 +342,7 @@ const btl_rule btl_rules_arith[] = {
     { .name = "pow_three_halves", .match = "?x ** 1.5", .result = "?x * sqrt(?x)", .when = arith_nonnegative,
       .why = "a root and a product; of -0 and -inf they say something else, so x must not be negative", POWER, .ulp = 1.5 },
     { .name = "div_by_power_of_two", .ops = "div", .apply = arith_div_by_power, .why = "a product costs a quarter of a quotient, and has the same bits",
-      .phase = BTL_SPECIALIZE, .tags = "arithmetic" },
+      .phase = BTL_SPECIALIZE, .tags = "arithmetic",
+      .example = "x: f64[3, 4] | = x / 8" },
     { .name = NULL },
 };

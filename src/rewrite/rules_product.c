@@ -59,11 +59,14 @@ static btl_var *product_solve_transposed(btl_match *m, const btl_node *n) {
 
 const btl_rule btl_rules_product[] = {
     { .name = "outer_product", .ops = "matmul", .apply = product_outer, .why = "no sum is in it: an elementwise product, which becomes part of its neighbours",
-      .phase = BTL_SPECIALIZE, .tags = "products", .needs = BTL_NO_SIGNED_ZERO },
+      .phase = BTL_SPECIALIZE, .tags = "products", .needs = BTL_NO_SIGNED_ZERO,
+      .example = "x: f64[3, 1], y: f64[1, 4] | = x @ y" },
     { .name = "sum_of_products", .ops = "sum", .apply = product_summed,
       .why = "the sum of products of transposed matrices is one product of what they are stacked to; none of them is stored",
-      .phase = BTL_SPECIALIZE, .tags = "products reassociate", .exactness = BTL_REASSOCIATES, .ulp = 64 },
+      .phase = BTL_SPECIALIZE, .tags = "products reassociate", .exactness = BTL_REASSOCIATES, .ulp = 64,
+      .example = "x: f64[2, 3, 2], y: f64[2, 3, 4] | = sum(swapaxes(x, 1, 2) @ y, axis=0)" },
     { .name = "solve_transposed", .ops = "solve_triangular", .apply = product_solve_transposed, .why = "nothing need be turned round",
-      .phase = BTL_CANONICALIZE, .tags = "linalg", .exactness = BTL_REASSOCIATES, .ulp = 64 },
+      .phase = BTL_CANONICALIZE, .tags = "linalg", .exactness = BTL_REASSOCIATES, .ulp = 64,
+      .example = "x: f64[3, 3], y: f64[3, 4] | = solve_triangular((0.1 * x + eye(3)).T, y, lower=false)" },
     { .name = NULL },
 };
