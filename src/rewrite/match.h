@@ -59,7 +59,7 @@ struct btl_compiled_rule {
 };
 
 /* The rules to try at a node, in order. */
-typedef struct btl_rule_list { const btl_op *op; int n; btl_compiled_rule **rules; } btl_rule_list;
+typedef struct btl_rule_list { const btl_op *op; int n, capacity; btl_compiled_rule **rules; } btl_rule_list;
 
 /* All rules, compiled, users' own first; immutable once made. */
 typedef struct btl_rulebook btl_rulebook;

@@ -40,32 +40,38 @@ const btl_rule *btl_rule_find(const char *name) {
 static bool rulebook_op_equal(const void *key, const void *thing) { return key == ((const btl_rule_list *)thing)->op; }
 static uint64_t rulebook_op_hash(const btl_op *op) { return btl_hash_mix(0, (uint64_t)(uintptr_t)op); }
 
-/* Does a list of names separated by blanks contain the word? */
-static bool rulebook_names(const char *list, const char *word) {
-    size_t n = strlen(word);
-    for (const char *s = list; (s = strstr(s, word)); s += n)
-        if ((s == list || s[-1] == ' ') && (s[n] == 0 || s[n] == ' ')) return true;
-    return false;
-}
-
-static bool rulebook_concerns(const btl_compiled_rule *c, const btl_op *op) {
-    if (c->broken || c->rule->pass) return false;
-    if (c->match) return c->match->op == op;
-    return strcmp(c->rule->ops, "*") == 0 || (op && rulebook_names(c->rule->ops, op->name));
-}
-
-static void rulebook_collect(btl_rulebook *book, const btl_op *op, btl_rule_list *list) {
+/* The list of an op; a new one begins with the rules so far that any op meets. */
+static btl_rule_list *rulebook_list(btl_rulebook *book, const btl_op *op) {
+    btl_rule_list *list = btl_table_find(&book->by_op, rulebook_op_hash(op), rulebook_op_equal, op);
+    if (list) return list;
+    list = BTL_NEW(&book->arena, btl_rule_list);
     list->op = op;
-    list->rules = BTL_ARRAY(&book->arena, btl_compiled_rule *, book->nrules);
-    for (int i = 0; i < book->nrules; i++)
-        if (rulebook_concerns(&book->rules[i], op)) list->rules[list->n++] = &book->rules[i];
+    for (int i = 0; i < book->any.n; i++) *BTL_PUSH(&book->arena, list->rules, list->n, list->capacity) = book->any.rules[i];
+    btl_table_add(&book->by_op, &book->arena, rulebook_op_hash(op), list);
+    return list;
 }
 
-static void rulebook_index(btl_rulebook *book, const btl_op *op) {
-    if (btl_table_find(&book->by_op, rulebook_op_hash(op), rulebook_op_equal, op)) return;
-    btl_rule_list *list = BTL_NEW(&book->arena, btl_rule_list);
-    rulebook_collect(book, op, list);
-    if (list->n > book->any.n) btl_table_add(&book->by_op, &book->arena, rulebook_op_hash(op), list);
+static void rulebook_enter(btl_rulebook *book, btl_rule_list *list, btl_compiled_rule *c) {
+    *BTL_PUSH(&book->arena, list->rules, list->n, list->capacity) = c;
+}
+
+/* A rule behind those that were entered before. */
+static void rulebook_index(btl_rulebook *book, btl_compiled_rule *c) {
+    if (c->broken || c->rule->pass) return;
+    if (c->match) {
+        rulebook_enter(book, rulebook_list(book, c->match->op), c);
+    } else if (strcmp(c->rule->ops, "*") == 0) {
+        rulebook_enter(book, &book->any, c);
+        for (size_t i = 0; i < book->by_op.capacity; i++)
+            if (book->by_op.things[i]) rulebook_enter(book, book->by_op.things[i], c);
+    } else {
+        for (const char *s = c->rule->ops + strspn(c->rule->ops, " "); *s; s += strspn(s, " ")) {
+            size_t n = strcspn(s, " ");
+            const btl_op *op = btl_op_find(s, n);
+            if (op) rulebook_enter(book, rulebook_list(book, op), c);
+            s += n;
+        }
+    }
 }
 
 typedef struct rulebook_making { btl_rulebook *book; int nown; const btl_own_rule *const *own; } rulebook_making;
@@ -79,11 +85,8 @@ static btl_status rulebook_fill(void *arg) {
         btl_rule_compile(&book->arena, i < m->nown ? &m->own[i]->rule : btl_rule_at(i - m->nown), &book->rules[i]);
         book->rules[i].index = i;
         book->rules[i].origin = i < m->nown ? m->own[i]->origin : NULL;
+        rulebook_index(book, &book->rules[i]);
     }
-    rulebook_collect(book, NULL, &book->any);
-    for (const btl_op *const *op = btl_ops; *op; op++) rulebook_index(book, *op);
-    for (int i = 0; i < m->nown; i++)
-        if (book->rules[i].match) rulebook_index(book, book->rules[i].match->op); /* an op of one's own */
     return BTL_OK;
 }
 
