@@ -321,6 +321,11 @@ static bool driver_has_fuel(const driver *d, const btl_compiled_rule *c) {
     return !d->options->fuel || *d->options->fuel > 0 || driver_must(c);
 }
 
+/* What code of a rule looked at while it built is known only now. */
+static void driver_add_places(btl_graph *g, int start, const btl_places *places) {
+    for (int id = start; id < g->nnodes; id++) g->nodes[id]->places = btl_places_union(g, g->nodes[id]->places, places);
+}
+
 /* A user's rule whose result cannot be, or has another element type, is an error of the graph that names it. */
 static bool driver_is_sound(driver *d, const btl_compiled_rule *c, const btl_var *before, const btl_var *after) {
     btl_graph *g = d->g;
@@ -356,9 +361,10 @@ static btl_var *driver_fire(driver *d, btl_var *v, const btl_compiled_rule **by)
         if (!d->on[c->index] || (c->mask & ~operands) || (c->rule->phase & tried) || !driver_has_fuel(d, c)) continue;
         btl_match m = { .g = g, .root = v->node, .barriers = d->barriers };
         if (!btl_rule_matches(&m, c)) continue;
-        int start = g->nnodes;
+        int start = g->nnodes, seen = m.nconsumed;
         g->here = driver_places(g, m.root->places, m.nconsumed, m.consumed);
         btl_var *after = btl_rule_build(&m, c);
+        if (after && m.nconsumed > seen) driver_add_places(g, start, driver_places(g, g->here, m.nconsumed - seen, m.consumed + seen));
         if (c->origin && !driver_is_sound(d, c, v, after)) return NULL;
         if (!driver_accept(d, m.nconsumed, m.consumed, v, after, start)) continue;
         driver_note(d, c, v, after);
