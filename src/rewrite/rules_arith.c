@@ -298,13 +298,11 @@ const btl_rule btl_rules_arith[] = {
       .tags = "arithmetic unsafe", .exactness = BTL_REASSOCIATES, .ulp = 0x1p40, .needs = BTL_FINITE | BTL_NO_SIGNED_ZERO, .opt_in = true },
     { .name = "mul_div", .match = "(?x * ?y) / ?y", .result = "?x", .when = arith_finite_nonzero_1, .why = "y is finite and not 0", NORMAL_FORM },
     { .name = "div_mul", .match = "(?x / ?y) * ?y", .result = "?x", .when = arith_finite_nonzero_1, .why = "y is finite and not 0", NORMAL_FORM },
-    { .name = "div_common", .match = "(?x * ?y) / (?x * ?z)", .result = "?y / ?z", .when = arith_finite_nonzero_0,
-      .why = "x is finite and not 0", NORMAL_FORM },
     { .name = "floordiv_one", .match = "?x // 1", .result = "?x", .when = btl_when_integer, .why = "an integer is whole", ARITH },
     { .name = "mod_one", .match = "?x % 1", .apply = arith_zeros, .when = btl_when_integer, .why = "nothing is left of an integer", ARITH },
     { .name = "round_rounded", .ops = "ceil floor trunc round round_half_away", .apply = arith_round_rounded,
       .why = "integers, and what was rounded before, have no fraction", ARITH,
-      .example = "x: f64[3, 4] | = floor(x)" },
+      .example = "x: f64[3, 4] | = ceil(round(x))" },
 
     /* values known before any call */
     { .name = "abs_nonnegative", .match = "abs(?x)", .result = "?x", .when = arith_unsigned_or_nonnegative, .why = "x has no sign", ARITH },

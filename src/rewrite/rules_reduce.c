@@ -214,7 +214,7 @@ const btl_rule btl_rules_reduce[] = {
       .why = "all elements, in the order in which they were", REDUCE,
       .example = "x: f64[3, 4, 2] | = sum(reshape(x, [3*4, 2]))" },
     { .name = "extreme_of_stretched", .ops = "max min any all", .apply = reduce_of_broadcast, .why = "the largest of many equal values is one of them", REDUCE,
-      .example = "x: f64[3] | = max(broadcast_to(x, [3, 3]), axis=0)" },
+      .example = "c: bool[3] | = all(broadcast_to(c, [2, 3]), axis=0)" },
     { .name = "sum_of_stretched", .ops = "sum prod", .apply = reduce_of_broadcast,
       .why = "the sum of n equal values is n times the value, their product its n-th power", REASSOCIATED,
       .example = "x: f64[3], y: f64[4] | = sum(broadcast_to(x, [4, 3]), axis=0) * sum(y)" },

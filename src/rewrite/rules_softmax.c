@@ -141,36 +141,42 @@ static btl_var *softmax_number(btl_match *m, const btl_var *like, double value) 
 
 static const double softmax_log_half = -0.69314718055994530942;
 
-/* x is split already, at the constant that splits it. */
-static bool softmax_is_split(const btl_var *x, double at) {
+/* x is on one side of a number already: cut there by a rule like these. */
+static bool softmax_is_cut(const btl_var *x, double at) {
     double value;
-    if (!softmax_is(x, "maximum") && !softmax_is(x, "minimum")) return false;
-    for (int i = 0; i < 2; i++)
-        if (btl_var_constant_value(x->node->in[i], &value) && fabs(value - at) <= fabs(at) * 1e-2) return true;
+    for (int depth = 0; depth < 2 && (softmax_is(x, "maximum") || softmax_is(x, "minimum")); depth++) {
+        int side = btl_var_constant_value(x->node->in[1], &value) ? 1 : 0;
+        if (!side && !btl_var_constant_value(x->node->in[0], &value)) return false;
+        if (fabs(value - at) <= fabs(at) * 1e-2) return true;
+        x = x->node->in[1 - side];
+    }
     return false;
 }
 
-static bool softmax_when_not_split(const btl_match *m) {
-    return btl_when_float(m) && !softmax_is_split(m->bound[0], softmax_log_half);
+/* Where the values of x lie with respect to a number: -1 all below (or at), 1 all above (or at), 0 on both sides. */
+static int softmax_side(const btl_var *x, double at) {
+    btl_facts f = btl_facts_of(x);
+    return f.hi <= at ? -1 : f.lo >= at ? 1 : 0;
 }
+
+static btl_var *softmax_log_near(btl_match *m, btl_var *x) { return btl_log(m->g, btl_neg(m->g, btl_expm1(m->g, x))); }
+static btl_var *softmax_log_far(btl_match *m, btl_var *x) { return btl_log1p(m->g, btl_neg(m->g, btl_exp(m->g, x))); }
 
 /* log(1 - exp(x)): by expm1 above -log 2, by log1p below. */
 static btl_var *softmax_log_one_minus_exp(btl_match *m, const btl_node *n) {
     btl_graph *g = m->g;
     btl_var *x = m->bound[0], *at = softmax_number(m, x, softmax_log_half);
-    (void)n;
-    btl_var *near = btl_log(g, btl_neg(g, btl_expm1(g, btl_maximum(g, x, at))));
-    btl_var *far = btl_log1p(g, btl_neg(g, btl_exp(g, btl_minimum(g, x, at))));
-    return btl_where(g, btl_gt(g, x, at), near, far);
+    int side = softmax_side(x, softmax_log_half);
+    bool is_near = softmax_is(n->out, "log");
+    if (softmax_is_cut(x, softmax_log_half) || side == (is_near ? 1 : -1)) return NULL;
+    if (side) return side > 0 ? softmax_log_near(m, x) : softmax_log_far(m, x);
+    return btl_where(g, btl_gt(g, x, at), softmax_log_near(m, btl_maximum(g, x, at)), softmax_log_far(m, btl_minimum(g, x, at)));
 }
 
 /* From here on log(erfc(x)) is an asymptotic series: where erfc is still a normal number. */
-static double softmax_erfc_far(btl_dtype dtype) { return dtype == BTL_F64 ? 26 : dtype == BTL_F16 ? 2.5 : 9; }
+static double softmax_erfc_far(btl_dtype dtype) { return dtype == BTL_F64 ? 26 : 9; }
 
-static bool softmax_when_not_far(const btl_match *m) {
-    btl_dtype dtype = m->bound[0]->type.dtype;
-    return (dtype == BTL_F64 || dtype == BTL_F32) && !softmax_is_split(m->bound[0], softmax_erfc_far(dtype));
-}
+static bool softmax_has_series(const btl_var *x) { return x->type.dtype == BTL_F64 || x->type.dtype == BTL_F32; }
 
 /* log erfc(t) = -t^2 - log(t sqrt(pi)) + log(1 - u + 3 u^2 - 15 u^3 + 105 u^4 - 945 u^5 …), u = 1 / (2 t^2). */
 static btl_var *softmax_log_erfc_series(btl_match *m, btl_var *t) {
@@ -183,13 +189,23 @@ static btl_var *softmax_log_erfc_series(btl_match *m, btl_var *t) {
     return btl_add(g, btl_neg(g, btl_sqr(g, t)), btl_sub(g, btl_log1p(g, s), btl_log(g, root)));
 }
 
+/* `below` where x is below `low`, the series where it is far above, f(x) between; f is told x cut to that range. */
+static btl_var *softmax_three_ways(btl_match *m, btl_var *x, double low, btl_var *below, btl_var *between, btl_var *above) {
+    btl_graph *g = m->g;
+    btl_var *rest = below ? btl_where(g, btl_lt(g, x, softmax_number(m, x, low)), below, between) : between;
+    return btl_where(g, btl_gt(g, x, softmax_number(m, x, softmax_erfc_far(x->type.dtype))), above, rest);
+}
+
 static btl_var *softmax_log_erfc(btl_match *m, const btl_node *n) {
     btl_graph *g = m->g;
-    btl_var *x = m->bound[0], *at = softmax_number(m, x, softmax_erfc_far(x->type.dtype));
+    btl_var *x = m->bound[0];
+    double far = softmax_erfc_far(x->type.dtype);
     (void)n;
-    btl_var *half = softmax_number(m, x, 0.5), *far = softmax_log_erfc_series(m, btl_maximum(g, x, at));
-    btl_var *middle = btl_log(g, btl_erfc(g, btl_minimum(g, x, at))), *near = btl_log1p(g, btl_neg(g, btl_erf(g, btl_minimum(g, x, half))));
-    return btl_where(g, btl_gt(g, x, at), far, btl_where(g, btl_lt(g, x, half), near, middle));
+    if (!softmax_has_series(x) || softmax_is_cut(x, far) || softmax_is_cut(x, 0.5) || (softmax_side(x, far) < 0 && softmax_side(x, 0.5) > 0)) return NULL;
+    btl_var *half = softmax_number(m, x, 0.5), *at = softmax_number(m, x, far);
+    btl_var *below = btl_log1p(g, btl_neg(g, btl_erf(g, btl_minimum(g, x, half))));
+    btl_var *between = btl_log(g, btl_erfc(g, btl_minimum(g, btl_maximum(g, x, half), at)));
+    return softmax_three_ways(m, x, 0.5, below, between, softmax_log_erfc_series(m, btl_maximum(g, x, at)));
 }
 
 /* log(c * erfc(x)): the factor goes out where erfc is small. With 0.5, the logarithm of the normal distribution's tail, which is near 1
@@ -200,17 +216,19 @@ static btl_var *softmax_log_scaled_erfc(btl_match *m, const btl_node *n) {
     const btl_node *mul = softmax_is(n->in[0], "mul") ? btl_match_node(m, n->in[0], NULL) : NULL;
     for (int side = 0; mul && side < 2; side++) {
         if (!btl_var_constant_value(mul->in[side], &c) || !(c > 0x1p-100 && c < 0x1p100) || !softmax_is(mul->in[1 - side], "erfc")) continue;
-        btl_dtype dtype = n->out->type.dtype;
         const btl_node *erfc = btl_match_node(m, mul->in[1 - side], NULL);
-        if (!erfc || (dtype != BTL_F64 && dtype != BTL_F32) || softmax_is_split(erfc->in[0], softmax_erfc_far(dtype))) return NULL;
-        btl_var *x = erfc->in[0], *at = softmax_number(m, x, softmax_erfc_far(dtype)), *zero = softmax_number(m, x, 0);
-        btl_var *far = btl_add(g, softmax_log_erfc_series(m, btl_maximum(g, x, at)), softmax_number(m, x, log(c)));
-        btl_var *near = btl_log(g, btl_mul(g, softmax_number(m, x, c), btl_erfc(g, btl_minimum(g, x, at))));
-        if (c == 0.5) {
-            btl_var *other = btl_mul(g, softmax_number(m, x, -0.5), btl_erfc(g, btl_neg(g, btl_minimum(g, x, zero))));
-            near = btl_where(g, btl_lt(g, x, zero), btl_log1p(g, other), near);
+        if (!erfc || !softmax_has_series(erfc->in[0])) return NULL;
+        btl_var *x = erfc->in[0], *factor = softmax_number(m, x, c), *below = NULL, *zero = softmax_number(m, x, 0), *inside = x;
+        double far = softmax_erfc_far(x->type.dtype);
+        bool half = c == 0.5;
+        if (softmax_is_cut(x, far) || (half && softmax_is_cut(x, 0)) || (softmax_side(x, far) < 0 && (!half || softmax_side(x, 0) > 0))) return NULL;
+        if (half) {
+            below = btl_log1p(g, btl_mul(g, softmax_number(m, x, -0.5), btl_erfc(g, btl_neg(g, btl_minimum(g, x, zero)))));
+            inside = btl_maximum(g, x, zero);
         }
-        return btl_where(g, btl_gt(g, x, at), far, near);
+        btl_var *at = softmax_number(m, x, far), *between = btl_log(g, btl_mul(g, factor, btl_erfc(g, btl_minimum(g, inside, at))));
+        btl_var *above = btl_add(g, softmax_log_erfc_series(m, btl_maximum(g, x, at)), softmax_number(m, x, log(c)));
+        return softmax_three_ways(m, x, 0, below, between, above);
     }
     return NULL;
 }
@@ -288,14 +306,14 @@ const btl_rule btl_rules_softmax[] = {
       .why = "x - logsumexp(x) cancels where one x is by far the largest", WRITTEN,
       .example = "x: f64[3, 4] | = x - logsumexp(x, axis=1, keepdims=true)" },
     { .name = "logsumexp_shifted", .ops = "add", .apply = softmax_sum_shifted, .why = "logsumexp subtracts the largest by itself", WRITTEN,
-      .example = "x: f64[3, 4] | = max(x, axis=1) + log(sum(exp(x - max(x, axis=1, keepdims=true)), axis=1))" },
-    { .name = "log_one_minus_exp", .match = "log(-expm1(?x))", .apply = softmax_log_one_minus_exp, .when = softmax_when_not_split,
+      .example = "x: f64[3, 4] | = logsumexp(x - max(x, axis=1, keepdims=true), axis=1) + max(x, axis=1)" },
+    { .name = "log_one_minus_exp", .match = "log(-expm1(?x))", .apply = softmax_log_one_minus_exp, .when = btl_when_float,
       .why = "expm1(x) rounds to -1 below -17 (f32), where the logarithm is -exp(x)", .source = "Maechler (2012), Accurately computing log(1 - exp(-|a|)), eq. 7",
       LOGARITHM, .ulp = 4, .tags = "stability log1p" },
-    { .name = "log1p_minus_exp", .match = "log1p(-exp(?x))", .apply = softmax_log_one_minus_exp, .when = softmax_when_not_split,
+    { .name = "log1p_minus_exp", .match = "log1p(-exp(?x))", .apply = softmax_log_one_minus_exp, .when = btl_when_float,
       .why = "exp(x) has lost the digits of a small x", .source = "Maechler (2012), Accurately computing log(1 - exp(-|a|)), eq. 7",
       LOGARITHM, .ulp = 4, .tags = "stability log1p" },
-    { .name = "log_erfc", .match = "log(erfc(?x))", .apply = softmax_log_erfc, .when = softmax_when_not_far,
+    { .name = "log_erfc", .match = "log(erfc(?x))", .apply = softmax_log_erfc,
       .why = "erfc(x) underflows above 10 (f32), 26 (f64), where its logarithm is about -x*x, and its derivative becomes 0/0; near 0 it is about 1",
       .source = "Abramowitz & Stegun (1964), 7.1.23", LOGARITHM, .ulp = 4, .tags = "stability erf" },
     { .name = "log_scaled_erfc", .ops = "log", .apply = softmax_log_scaled_erfc,
@@ -307,7 +325,7 @@ const btl_rule btl_rules_softmax[] = {
       .phase = BTL_STABILIZE, .exactness = BTL_REASSOCIATES, .ulp = 64, .needs = BTL_NO_OVERFLOW, .tags = "stability linalg" },
     { .name = "log_pow", .ops = "log", .apply = softmax_log_pow,
       .why = "log(x ** c) is c * log(x) where x is not negative: the power overflows or underflows, its logarithm does not", LOGARITHM, .ulp = 4, .tags = "stability power",
-      .example = "x: f64[3, 4] | = log(exp(x) ** 3)" },
+      .example = "x: f64[3, 4] | = log(abs(x) ** 3)" },
     { .name = "softmax_gradient_by_labels", .ops = "sub", .apply = softmax_gradient_by_labels,
       .why = "softmax minus one-hot in one pass: no array of zeros is written to, summed and read again", .phase = BTL_SPECIALIZE,
       .tags = "softmax gradient", .needs = BTL_NO_SIGNED_ZERO,
