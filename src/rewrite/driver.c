@@ -107,13 +107,6 @@ const char *btl_rewrite_unknown_switch(btl_graph *g, const btl_rewrite_options *
     return NULL;
 }
 
-const char *btl_rewrite_contradicting_switch(const btl_rewrite_options *options) {
-    for (int i = 0; i < options->nwith; i++)
-        for (int k = 0; k < options->nwithout; k++)
-            if (strcmp(options->with[i], options->without[k]) == 0) return options->with[i];
-    return NULL;
-}
-
 /* ---- one node ----------------------------------------------------------------------------- */
 
 static driver_slot *driver_slot_of(driver *d, const btl_node *n) {

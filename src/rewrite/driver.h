@@ -40,7 +40,5 @@ bool btl_rule_is_on(const btl_rule *rule, const btl_rewrite_options *options);
 bool btl_rule_word_is(const btl_rule *rule, const char *word);
 /* The first switch that names no rule and no tag, or NULL. Under protection of the graph. */
 const char *btl_rewrite_unknown_switch(btl_graph *g, const btl_rewrite_options *options);
-/* The first word that is both in `with` and in `without`, or NULL. */
-const char *btl_rewrite_contradicting_switch(const btl_rewrite_options *options);
 
 #endif
