@@ -220,9 +220,10 @@ btl_status btl_mode_read(const char *text, const char *with, const char *without
     const char *from;
     BTL_TRY(btl_config_check(err));
     if (text && *text) return mode_read_all(text, with, without, m, err);
+    text = btl_mode_default();
     btl_config_value("mode", &from);
-    btl_status status = mode_read_all(btl_mode_default(), with, without, m, &why);
-    return status == BTL_OK ? BTL_OK : btl_error_set(err, status, "%.400s: %s", from, why.message);
+    if (btl_mode_check(text, &why) != BTL_OK) return btl_error_set(err, why.status, "%.400s: %s", from, why.message);
+    return mode_read_all(text, with, without, m, err);
 }
 
 /* ---- configuration, for tools ------------------------------------------------------------------ */

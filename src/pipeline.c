@@ -237,10 +237,16 @@ static btl_status pipeline_checks(pipeline *l) {
 
 /* ---- the other passes -------------------------------------------------------------------- */
 
-/* For debug: what a rule replaced, to be compared in each call. */
+/* What the function promises; for debug, what a rule replaced, to be compared in each call. */
 static void pipeline_note_firing(void *user, const btl_rule *rule, const btl_var *before, const btl_var *after) {
     pipeline *l = user;
     vm_debug *d = l->f->debug;
+    btl_promise *p = &l->f->promise;
+    p->fired++;
+    if (rule->exactness == BTL_REASSOCIATES) p->reassociating++;
+    if (rule->exactness == BTL_WITHIN_ULP) p->within_ulp++, p->ulps += rule->ulp;
+    if (rule->exactness == BTL_REASSOCIATES || (!p->loosest && rule->exactness == BTL_WITHIN_ULP)) p->loosest = rule->name;
+    if (!d) return;
     static const int classes[] = { [BTL_EXACT] = VM_SAME_BITS, [BTL_WITHIN_ULP] = VM_WITHIN_ULP, [BTL_REASSOCIATES] = VM_REASSOCIATES };
     *BTL_PUSH(&l->g->arena, d->firings, d->nfirings, d->capacity) =
         (vm_firing){ rule->name, rule->why, (btl_var *)(uintptr_t)before, (btl_var *)(uintptr_t)after, classes[rule->exactness], rule->ulp,
@@ -255,7 +261,7 @@ static btl_status pipeline_rewrite(pipeline *l, unsigned phases) {
     btl_rewrite_options o = l->rewrites;
     o.phases &= phases;
     if (!o.phases) return BTL_OK;
-    if (l->f->debug) o.trace = pipeline_note_firing, o.trace_user = l;
+    o.trace = pipeline_note_firing, o.trace_user = l;
     return btl_rewrite(l->g, l->nroots, l->roots, &o);
 }
 

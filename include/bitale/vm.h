@@ -70,6 +70,15 @@ BTL_API const char *btl_function_linker(const btl_function *f);
 BTL_API const char *btl_function_note(const btl_function *f);
 /** What is done around each node: "none", "nan", "monitor", "debug". */
 BTL_API const char *btl_function_checks(const btl_function *f);
+/** What the rewrites that made a function promise, all together: how far it may lie from the program as it was written. */
+typedef struct btl_promise {
+    int fired;              /**< how many times a rule replaced something */
+    int within_ulp;         /**< of these, by one that promises values within some ulp … */
+    int reassociating;      /**< … or the same sum or product in another order; all others keep every bit */
+    double ulps;            /**< the sum of what the former promise */
+    const char *loosest;    /**< the name of one that promises least, or NULL: every bit is kept */
+} btl_promise;
+BTL_API void btl_function_promise(const btl_function *f, btl_promise *out);
 BTL_API int btl_function_ninputs(const btl_function *f);
 BTL_API int btl_function_noutputs(const btl_function *f);
 /** Names and types ("f32[n, 784]") of arguments and results. Borrowed from the function. */

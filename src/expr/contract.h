@@ -17,11 +17,11 @@ typedef struct btl_way {
     size_t (*work_bytes)(void *user, const btl_operand *in, const btl_operand *out); /* NULL: it needs no scratch */
     bool any_layout;    /* takes operands that lie in any way: it is tried on such */
     uint64_t destroys;  /* bit i: it may overwrite operand i */
-    /* Are the results for operands that lie otherwise near enough? NULL: they must be the same bits. */
+    /* Are the results near enough where operands lie otherwise, or results begin at another place? NULL: they must be the same bits. */
     bool (*near)(void *user, int k, const btl_array *got, const btl_array *want, char *why, size_t bytes);
 } btl_way;
 
-/* Runs it some five times. in: the operands, any strides, which nobody writes to. out: types and sizes of the results.
+/* Runs it some eight times. in: the operands, any strides, which nobody writes to. out: types and sizes of the results.
  * results: row-major, in the arena. BTL_OK; BTL_ECHECK: `why` says what is broken ("writes beside result 0, which has 12 bytes");
  * otherwise it failed as it may, and err says why. Only under protection of the arena. */
 btl_status btl_way_try(btl_arena *a, const btl_way *way, int nin, const btl_operand *in, int nout, const btl_operand *out, btl_array *results,

@@ -31,9 +31,11 @@ double btl_jitter(uint64_t *state) {
 
 static bool precise_is_float(btl_dtype dtype) { return btl_dtype_kind(dtype) == 'f'; }
 
-/* Moved by rounding to the dtype, and by what the op may be wrong: what is exact stays. */
+/* Moved by rounding to the dtype, and by what the op may be wrong: what is exact stays. As if the dtype had no end: that values
+ * overflow and underflow is no uncertainty of what is right. */
 static long double precise_round(precise *p, btl_dtype dtype, double ulps, long double x) {
-    if (!p->jitter || !isfinite((double)x)) return x;
+    const btl_float_range range = btl_float_range_of(dtype);
+    if (!p->jitter || !isfinite(x) || x == 0) return x;
     if (ulps <= 0) {
         char bytes[16];
         btl_operand one = { bytes, dtype, 0, NULL, NULL };
@@ -41,7 +43,7 @@ static long double precise_round(precise *p, btl_dtype dtype, double ulps, long 
         if (btl_operand_real(&one, 0) == x) return x;
         ulps = 1;
     }
-    return x + (long double)(btl_jitter(&p->jitter) * ulps * btl_ulp(dtype, (double)x));
+    return x + (long double)(btl_jitter(&p->jitter) * ulps * range.eps) * x;
 }
 
 /* ---- values --------------------------------------------------------------------------------------- */

@@ -62,7 +62,8 @@ static btl_status rules_evaluate(debug_rules *r) {
     for (int i = 0; i < f->ninputs + f->nshared; i++) {
         int slot = i < f->ninputs ? f->inputs[i].slot : f->shared[i - f->ninputs].slot;
         leaves[n] = (btl_var *)(uintptr_t)f->slots[slot].var;
-        given[n++] = btl_array_of_operand(&w->operands[slot]);
+        btl_operand kept = btl_operand_keep(r->a, &w->operands[slot]); /* an op may write to it */
+        given[n++] = btl_array_of_operand(&kept);
     }
     r->symbols = btl_arena_copy(r->a, w->symbols, (size_t)(r->g->dims.nsymbols + 1) * sizeof *r->symbols);
     for (int i = 0; i < r->g->dims.nsymbols; i++)
@@ -170,8 +171,9 @@ static btl_status rules_judge(rules_side *s, const btl_array *before, const btl_
         double x = btl_array_element(before, i), y = btl_array_element(after, i), spread = 0;
         bool reached = false;
         for (int j = 0; j < RULES_JITTERS; j++) {
-            double d = (double)fabsl(rules_element(&moved[j], i) - t);
-            reached |= (double)rules_element(&moved[j], i) == y;
+            long double m = rules_element(&moved[j], i);
+            double d = m == t || (isnan(m) && isnan(t)) ? 0 : (double)fabsl(m - t);
+            reached |= (double)m == y;
             if (isnan(d) || d > spread) spread = isnan(d) ? (double)NAN : d;
         }
         bool wrong = btl_dtype_kind(dtype) == 'f' ? rules_is_wrong(f, dtype, x, y, t, spread) : f->exactness == VM_SAME_BITS || ((double)t != y && !reached);

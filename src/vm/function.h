@@ -109,6 +109,7 @@ struct btl_function {
     vm_checks watch;         /* what is done around each instruction */
     vm_nan_limits limits;    /* of CHECKS_NAN */
     vm_debug *debug;         /* of CHECKS_DEBUG */
+    btl_promise promise;
     int nsizes;              /* that generated code reads: sizes[i] is s[i] there */
     const btl_dim **sizes;
     btl_services services;
