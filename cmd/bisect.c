@@ -110,7 +110,8 @@ static bool bisect_same(bisect *b, const inputs_call *call) {
 
 /* Does the function agree with the reference in this mode, with `most` rewrites (-1: all)? A failure is no agreement, and b->err. */
 static bool bisect_agrees(bisect *b, const char *mode, int64_t most) {
-    btl_function_options options = { .struct_size = sizeof options, .mode = mode, .see = bisect_see, .see_user = b, .stop_at_firing = most < 0 ? 0 : most + 1 };
+    btl_function_options options = cmd_function_options(b->c);
+    options.mode = mode, options.see = bisect_see, options.see_user = b, options.stop_at_firing = most < 0 ? 0 : most + 1;
     inputs_call call;
     b->nfirings = 0;
     btl_status status = inputs_call_make(b->c, b->c->g, b->e, &options, &b->v, &b->sizes, &call, &b->err);

@@ -16,6 +16,8 @@ typedef struct cmd {
     char name[32];          /* "bitale run", for argp */
     bool json, quiet;
     const char *mode, *cache_dir;
+    char *with, *without;   /* names apart by commas, or NULL */
+    bool any_config;        /* goes on where the configuration file is wrong: to tell */
     int nplugins;
     const char **plugins;   /* files of --plugin */
     int nrules;

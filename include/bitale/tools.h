@@ -204,6 +204,25 @@ BTL_API btl_status btl_cache_clear(btl_context *ctx, const char *dir, btl_cache_
 /** "500M", "2G", "1048576" as bytes (units of 1024); false: it is no size. */
 BTL_API bool btl_cache_size(const char *text, int64_t *bytes);
 
+/* ---- what a person sets once ------------------------------------------------------------------- */
+
+/** A setting of the environment or of the configuration file. */
+typedef struct btl_config_item {
+    const char *key;       /**< in the file: "cache_dir" */
+    const char *variable;  /**< of the environment, which wins: "BITALE_CACHE_DIR" */
+    const char *doc;
+    const char *value;     /**< NULL: nobody sets it */
+    const char *from;      /**< who does: the variable, or "/home/me/.config/bitale/config:3"; or NULL */
+} btl_config_item;
+
+/** The i-th setting; false behind the last. The file is read when something is asked of it first, then never again. */
+BTL_API bool btl_config_at(int i, btl_config_item *out);
+/** The configuration file, $XDG_CONFIG_HOME/bitale/config or ~/.config/bitale/config: lines KEY = VALUE, remarks behind #. "" where there is
+ * no home, or the program runs with more rights than its user. */
+BTL_API const char *btl_config_file(bool *is_there);
+/** EFORMAT, EIO: the first thing that is wrong with the file, "FILE:LINE: error: …". btl_function_new fails with it, too. */
+BTL_API btl_status btl_config_check(btl_error *err);
+
 /* ---- what this build and this machine have --------------------------------------------------- */
 
 typedef struct btl_feature {

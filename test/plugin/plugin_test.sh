@@ -103,7 +103,7 @@ bad 3 3 "bad3.so: an op is made for version 0 of the interface of ops (BTL_OP_AB
 bad 4 3 "bad4.so: op bad has no way to be computed: one of eval, view and body is needed"
 bad 5 3 "bad.bitale:2:12: error: bad: its infer states the type of result 1; it declares 1 result"
 bad 6 3 "bad: its infer states no type for result 0 of 1"
-bad 7 3 "bad: its eval gives result 0 another type, size or place than its infer stated"
+bad 7 3 "bad: its eval makes result 0 "
 bad 8 4 "bad.bitale:2:12: error: bad: line 2 of its support code does not compile: "
 bad 9 3 "bad9.so: it is made for version 0 of the interface of ops (BTL_OP_ABI), this Bitale"
 bad 10 3 "bad10.so: its function btl_plugin returns nothing"
