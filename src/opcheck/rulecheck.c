@@ -15,6 +15,7 @@
 #include "opcheck/sample.h"
 #include "rewrite/driver.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -391,7 +392,7 @@ static void rulecheck_rounded(rulecheck *k, rulecheck_side *s, int set, bool tog
         rulecheck_hand_over(s, t.n, together ? s->inputs : s->letters, t.leaves, t.at);
         rulecheck_truth_find(&t);
         btl_float_range r = btl_float_range_of(dtype);
-        double sums = k->rule->exactness == BTL_REASSOCIATES ? 64 : 0;
+        double sums = k->rule->exactness == BTL_REASSOCIATES ? 64 : 0, unsure = LDBL_MANT_DIG < 60 && dtype == BTL_F64 ? 64 : 0; /* long double is no wider */
         bool spoilt = (k->rule->needs & BTL_FINITE) || ((k->rule->needs & BTL_NO_OVERFLOW) && !rulecheck_is_elementwise(s)); /* one infinity spoils the others' sum */
         if (set && spoilt && !rulecheck_is_finite(&t)) t.known = false;
         k->cases += t.known;
@@ -403,7 +404,7 @@ static void rulecheck_rounded(rulecheck *k, rulecheck_side *s, int set, bool tog
                 if (isnan(want) && !t.seen.infinite && !together) free_hand = (k->rule->needs & BTL_FINITE) != 0; /* 0/0 is no overflow */
                 if (same || free_hand) continue;
             }
-            long double allowed = (long double)(k->rule->ulp + 0.51 + (together ? 16 : 0)) * (long double)btl_ulp(dtype, (double)want) + (long double)(sums * r.eps) * t.seen.largest +
+            long double allowed = (long double)(k->rule->ulp + 0.51 + (together ? 16 : 0) + unsure) * (long double)btl_ulp(dtype, (double)want) + (sums > 0 ? (long double)(sums * r.eps) * t.seen.largest : 0) +
                                   rulecheck_doubt(&t, e) + (isfinite(x) ? (together ? 4 : 2) * fabsl(x - want) : 0);
             if (isfinite(want) && fabsl(y - want) <= allowed) continue;
             if (set && sums > 0 && !isnan(want)) continue; /* of huge and tiny terms any order may lose all */

@@ -109,5 +109,10 @@ bad 9 3 "bad9.so: it is made for version 0 of the interface of ops (BTL_OP_ABI),
 bad 10 3 "bad10.so: its function btl_plugin returns nothing"
 bad 11 3 "bad11.so: it calls another copy of the library than this program"
 bad 12 3 "bad12.so: it has no ops"
+bad 13 0 "out0: f64[2] = [2.5, 3.5]"
+printf 'input x: f64[n]\na = x * 2\nb = bad(a)\noutput sum(b * x)\n' > liar.bitale
+expect 1 "liar.bitale:3:5: bad(a)" "$bitale" bisect liar.bitale --plugin bad13.so --modes fast_compile,fast_run
+expect 1 "it is the generated code" "$bitale" bisect liar.bitale --plugin bad13.so --modes fast_compile,fast_run 'x=[1,2]'
+expect 0 "agree" "$bitale" bisect liar.bitale --plugin bad13.so --modes fast_compile,fast_run,linker=strips
 bad 0 0 "out0: f64[2] = [2, 3]"
 expect 3 "bad7.so: the name good is taken: the plugin bad has an op of that name" "$bitale" ops --plugin bad0.so --plugin bad7.so
