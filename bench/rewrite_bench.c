@@ -97,7 +97,7 @@ static void measure_chain(int nodes) {
     start = now();
     bench_check(btl_function_new(g, e, &o, &f, &err), "compile", err.message);
     double all = now() - start;
-    printf("%9d %9.1f %9.1f %9.1f %9.1f %9.1f %9.1f %10.1f %10.1f\n", nodes, parse / 1e6, import / 1e6, (lower - checks) / 1e6, (fuse - lower) / 1e6, (all - fuse) / 1e6,
+    printf("%9d %9.1f %9.1f %9.1f %9.1f %9.1f %9.1f %10.1f %10.1f\n", nodes, parse / 1e6, import / 1e6, (lower - checks) / 1e6, (fuse - lower) / 1e6, (all > fuse ? all - fuse : 0) / 1e6,
            (parse + all) / 1e6, (double)graph_bytes / 0x1p20, (double)(memory_peak - graph_bytes) / 0x1p20);
     fflush(stdout);
     btl_function_free(f);

@@ -72,6 +72,7 @@ static bool match_goals(btl_match *m, const match_goal *goal) {
     if (!goal) return true;
     const btl_pattern *p = goal->pattern;
     if (p->kind == PATTERN_NUMBER) return btl_match_number(goal->var, p->number) && match_goals(m, goal->next);
+    if (p->kind == PATTERN_CALL && goal->var->node->op != p->op) return false; /* most fail here */
     btl_match before = *m;
     bool met;
     if (p->kind == PATTERN_CALL) met = match_call_goal(m, goal);
