@@ -10,6 +10,7 @@
 #   make debug      all tests with asserts and the graph checker
 #   make sweep      generated code against strips on all samples, not a part of them
 #   make growth     that time grows no faster than the length of a program (large ones)
+#   make mutate     rules made wrong on purpose must be caught
 #   make bench      the figures of docs/PERFORMANCE.md
 #   make bench-peers SUITE=folder VENV=folder   beside other systems (bench/peers.sh says more)
 #   make fuzz       each fuzz target for FUZZ_SECONDS=60 (clang)
@@ -63,6 +64,11 @@ growth:
 	@$(BUILD) build -j $(JOBS)
 	@BTL_TIMED=1 $(CTEST) --test-dir build -j 1 -R 'hostile|schedule/offsets'
 
+mutate:
+	@$(CONFIGURE) release
+	@$(BUILD) build -j $(JOBS) --target test_rewrite_rulecheck
+	@build/test/rewrite/rulecheck_test -k mutants
+
 # what the ordinary tests take samples of, in full: half an hour
 sweep:
 	@$(CONFIGURE) release
@@ -112,4 +118,4 @@ deps-%:
 	@[ "$(DEPS)" = no ] || sh tools/install-deps.sh $*
 
 .NOTPARALLEL:
-.PHONY: all test demo release-tests asan tsan clang debug growth sweep bench bench-peers fuzz lint format ci install clean help
+.PHONY: all test demo release-tests asan tsan clang debug growth sweep mutate bench bench-peers fuzz lint format ci install clean help

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "common.h"
 #include "compare.h"
+#include "inputs.h"
 #include "json.h"
 #include "random.h"
 #include "value.h"
@@ -165,49 +166,6 @@ static void check_json_signature(json *j, const btl_function *f) {
 
 /* ---- inputs -------------------------------------------------------------------------------------------- */
 
-/* Sizes by name: those given, those of given arrays, and 3, 4, 5, … for the others. */
-typedef struct check_sizes { int n; const char **names; int64_t *values; char *text; } check_sizes;
-
-static bool check_size_known(const check_sizes *s, const char *name) {
-    for (int i = 0; i < s->n; i++)
-        if (strcmp(s->names[i], name) == 0) return true;
-    return false;
-}
-
-static void check_size_add(check_sizes *s, const char *name, int64_t value) {
-    if (check_size_known(s, name)) return;
-    s->names = cmd_realloc(s->names, (size_t)(s->n + 1) * sizeof *s->names);
-    s->values = cmd_realloc(s->values, (size_t)(s->n + 1) * sizeof *s->values);
-    s->names[s->n] = name;
-    s->values[s->n++] = value;
-}
-
-static check_sizes check_choose_sizes(const values *v) {
-    check_sizes s = { 0 };
-    for (int i = 0; i < v->nsizes; i++) check_size_add(&s, v->size_names[i], v->size_values[i]);
-    for (int given = 1; given >= 0; given--) /* arrays that are there rule */
-        for (int i = 0; i < v->ninputs; i++)
-            for (int k = 0; k < btl_function_input_rank(v->f, i); k++) {
-                const char *name = btl_function_input_size_name(v->f, i, k);
-                bool has = v->in[i].data != NULL;
-                if (name && has == (bool)given) check_size_add(&s, name, has ? v->in[i].shape[k] : 3 + s.n % 5);
-            }
-    s.text = cmd_format("%s", "");
-    for (int i = 0; i < s.n; i++) {
-        char *longer = cmd_format("%s%s%s=%lld", s.text, i ? ", " : "", s.names[i], (long long)s.values[i]);
-        free(s.text);
-        s.text = longer;
-    }
-    for (int i = 0, n = btl_function_nsizes(v->f); i < n; i++) check_size_add(&s, btl_function_size_name(v->f, i), 3 + s.n % 5);
-    return s;
-}
-
-static void check_sizes_free(check_sizes *s) {
-    free(s->names);
-    free(s->values);
-    free(s->text);
-}
-
 /* Words that speak of this function; those of others are passed over, unless no function knows them. */
 static int check_words(const check *k, const btl_function *f, char **out) {
     int n = 0, first = k->o.nwords > 1 && !strchr(k->o.words[1], '=') ? 2 : 1;
@@ -221,23 +179,6 @@ static int check_words(const check *k, const btl_function *f, char **out) {
         if (mine) out[n++] = word;
     }
     return n;
-}
-
-/* Fills in what was not given; defaults stay where `keep_defaults`. */
-static btl_status check_fill(const check *k, values *v, const check_sizes *s, bool keep_defaults, btl_error *err) {
-    uint64_t random = k->o.seed;
-    for (int i = 0; i < v->ninputs; i++) {
-        int64_t shape[BTL_MAX_RANK];
-        if (v->in[i].data || (keep_defaults && btl_function_input_has_default(v->f, i))) continue;
-        btl_status status = btl_function_input_shape(v->f, i, s->n, s->names, s->values, 3, shape, err);
-        if (status == BTL_OK) status = btl_array_new(k->c->ctx, btl_function_input_dtype(v->f, i), btl_function_input_rank(v->f, i), shape, &v->in[i]);
-        if (status != BTL_OK) {
-            if (err->status == BTL_OK) snprintf(err->message, sizeof err->message, "no memory for argument %s", btl_function_input_name(v->f, i)), err->status = status;
-            return status;
-        }
-        random_fill(&random, &v->in[i]);
-    }
-    return BTL_OK;
 }
 
 /* Arguments for f: given and random ones. 0, or an exit code after a message. */
@@ -309,47 +250,19 @@ static void check_gradients(check *k, btl_entry *e, const btl_function *f) {
     btl_error err = { 0 };
     btl_state *state = NULL;
     int code = check_inputs(k, f, true, &v);
-    check_sizes s = check_choose_sizes(&v);
+    inputs_sizes s = inputs_choose_sizes(&v);
     check_note_code(k, code);
-    btl_status status = code ? BTL_OK : check_fill(k, &v, &s, false, &err);
+    btl_status status = code ? BTL_OK : inputs_fill(k->c, k->o.seed, 0.1, 0.9, &v, &s, false, &err);
     if (!code && status == BTL_OK) status = btl_state_new(k->c->g, &state, &err);
     if (status != BTL_OK) check_error(k, "grad", btl_function_name(f), "gradients", &err, s.text);
     for (int i = 0; !code && status == BTL_OK && i < btl_function_noutputs(f); i++)
         if (btl_function_output_rank(f, i) == 0 && btl_dtype_kind(btl_function_output_dtype(f, i)) == 'f') check_gradient_of(k, e, i, &v, state, s.text);
     btl_state_free(state);
-    check_sizes_free(&s);
+    inputs_sizes_free(&s);
     check_inputs_free(&v);
 }
 
 /* ---- --modes ---------------------------------------------------------------------------------------------- */
-
-/* A function in one mode, called once. */
-typedef struct check_call { const char *mode; btl_function *f; btl_state *state; btl_array *out; } check_call;
-
-static btl_status check_call_make(check *k, btl_entry *e, const char *mode, const values *v, const check_sizes *s, check_call *out, btl_error *err) {
-    btl_function_options options = { .struct_size = sizeof options, .mode = mode };
-    btl_call_options call = { .struct_size = sizeof call, .threads = k->c->threads, .nsizes = s->n, .size_names = s->names, .size_values = s->values };
-    *out = (check_call){ .mode = mode };
-    btl_status status = btl_function_new(k->c->g, e, &options, &out->f, err);
-    if (status == BTL_OK) status = btl_state_new(k->c->g, &out->state, err);
-    if (status != BTL_OK) return status;
-    out->out = cmd_alloc((size_t)(btl_function_noutputs(out->f) + 1) * sizeof *out->out);
-    return btl_call(out->f, out->state, v->in, out->out, &call, err);
-}
-
-static void check_call_free(check_call *c) {
-    for (int i = 0; c->out && i < btl_function_noutputs(c->f); i++) btl_array_free(&c->out[i]);
-    free(c->out);
-    btl_state_free(c->state);
-    btl_function_free(c->f);
-}
-
-/* A tolerance for values computed twice in one type: sums in another order lose some digits. */
-static double check_tolerance(const btl_array *a) {
-    btl_dtype dtype = BTL_F64;
-    btl_array_dtype(a, &dtype);
-    return btl_dtype_kind(dtype) != 'f' ? 0 : dtype == BTL_F64 ? 1e-10 : dtype == BTL_F32 ? 1e-4 : 2e-2;
-}
 
 static void check_compare(check *k, const char *kind, const char *function, const char *what, const btl_array *got, const btl_array *want, double rtol, double atol) {
     char text[800];
@@ -357,53 +270,44 @@ static void check_compare(check *k, const char *kind, const char *function, cons
     check_add(k, kind, function, what, ok, text);
 }
 
-static void check_compare_calls(check *k, const check_call *a, const check_call *b) {
+static void check_compare_calls(check *k, const inputs_call *a, const inputs_call *b) {
     const char *function = btl_function_name(a->f);
-    for (int i = 0; i < btl_function_noutputs(a->f) + btl_function_nupdates(a->f); i++) {
-        int update = i - btl_function_noutputs(a->f);
-        const char *name = update < 0 ? btl_function_output_name(a->f, i) : btl_function_update_name(a->f, update);
-        btl_array got = { 0 }, want = { 0 };
-        if (update < 0) got = b->out[i], want = a->out[i];
-        else if (btl_state_get(b->state, name, &got, NULL) != BTL_OK || btl_state_get(a->state, name, &want, NULL) != BTL_OK) check_note_code(k, cmd_exit_code(BTL_ENOMEM));
-        double tolerance = check_tolerance(&want);
+    btl_array got, want;
+    bool owned;
+    const char *name;
+    for (int i = 0; (name = inputs_call_value(a, i, &want, &owned)); i++) {
+        inputs_call_value(b, i, &got, &owned);
+        if (!want.data || !got.data) check_note_code(k, cmd_exit_code(BTL_ENOMEM));
+        double tolerance = inputs_tolerance(&want);
         char *what = cmd_format("%s in %s and %s", name, b->mode, a->mode);
         if (want.data && got.data) check_compare(k, "modes", function, what, &got, &want, k->o.rtol < 0 ? tolerance : k->o.rtol, k->o.atol < 0 ? tolerance : k->o.atol);
         free(what);
-        if (update >= 0) btl_array_free(&got), btl_array_free(&want);
+        if (owned) btl_array_free(&got), btl_array_free(&want);
     }
-}
-
-/* The list's next mode, behind the comma that ends this one; words with an "=" belong to the mode before them. */
-static char *check_next_mode(char *mode) {
-    for (char *comma = strchr(mode, ','); comma; comma = strchr(comma + 1, ',')) {
-        if (memchr(comma + 1, '=', strcspn(comma + 1, ","))) continue;
-        *comma = 0;
-        return comma + 1;
-    }
-    return NULL;
 }
 
 static void check_modes(check *k, btl_entry *e, const btl_function *f) {
     values v;
-    check_call first = { 0 }, next = { 0 };
+    inputs_call first = { 0 }, next = { 0 };
     btl_error err = { 0 };
     int code = check_inputs(k, f, true, &v);
-    check_sizes s = check_choose_sizes(&v);
+    inputs_sizes s = inputs_choose_sizes(&v);
     check_note_code(k, code);
-    btl_status status = code ? BTL_EUSAGE : check_fill(k, &v, &s, true, &err);
+    btl_status status = code ? BTL_EUSAGE : inputs_fill(k->c, k->o.seed, 0.1, 0.9, &v, &s, true, &err);
     char *modes = cmd_format("%s", k->o.modes), *next_mode;
     for (char *mode = modes; mode && status == BTL_OK; mode = next_mode) {
-        next_mode = check_next_mode(mode);
-        check_call *made = first.f ? &next : &first;
-        status = check_call_make(k, e, mode, &v, &s, made, &err);
+        next_mode = inputs_next_mode(mode);
+        inputs_call *made = first.f ? &next : &first;
+        btl_function_options options = { .struct_size = sizeof options, .mode = mode };
+        status = inputs_call_make(k->c, k->c->g, e, &options, &v, &s, made, &err);
         if (status == BTL_OK && made == &next) check_compare_calls(k, &first, &next);
-        check_call_free(&next);
-        next = (check_call){ 0 };
+        inputs_call_free(&next);
+        next = (inputs_call){ 0 };
     }
     if (!code && status != BTL_OK) check_error(k, "modes", btl_function_name(f), k->o.modes, &err, err.status == BTL_EUSAGE ? "" : s.text);
-    check_call_free(&first);
+    inputs_call_free(&first);
     free(modes);
-    check_sizes_free(&s);
+    inputs_sizes_free(&s);
     check_inputs_free(&v);
 }
 

@@ -137,18 +137,27 @@ double cmd_option_number(struct argp_state *state, const char *option, const cha
     return value;
 }
 
-enum { KEY_JSON = 0x200, KEY_MODE, KEY_THREADS, KEY_CACHE_DIR, KEY_PLUGIN };
+enum { KEY_JSON = 0x200, KEY_MODE, KEY_WITH, KEY_WITHOUT, KEY_THREADS, KEY_CACHE_DIR, KEY_PLUGIN, KEY_RULES };
 
 static const struct argp_option common_options[] = {
     { NULL, 0, NULL, 0, "Common to all verbs:", 100 },
     { "json", KEY_JSON, NULL, 0, "Print the result as one JSON value on standard output", 100 },
     { "quiet", 'q', NULL, 0, "Print errors only (and the JSON that --json asks for)", 100 },
-    { "mode", KEY_MODE, "MODE", 0, "fast_run: all rewrites, generated C (the default, or what BITALE_MODE says); fast_compile: only the rewrites that numerical stability needs, no C compiler; c_code: no rewrites, each op by its own C. Behind it settings, as in fast_run,linker=vm,without=fuse: linker=c|vm|strips|eval, tier=background (strips until the compiler is done)", 100 },
+    { "mode", KEY_MODE, "MODE", 0, "fast_run: all rewrites, generated C (the default, or what BITALE_MODE or the configuration file says); fast_compile: only the rewrites that numerical stability needs, no C compiler; c_code: no rewrites, each op by its own C; debug, nan_guard, monitor: as fast_run, each node checked, guarded against NaN, shown. Behind it settings, as in fast_run,linker=vm,without=fuse: linker=c|vm|strips|eval, checks=none|debug|nan|monitor, with=NAME, without=NAME, tier=background (strips until the compiler is done)", 100 },
+    { "with", KEY_WITH, "NAMES", 0, "Rewrites to be used besides, by name or tag, apart by commas (bitale rules lists them); any number of times", 100 },
+    { "without", KEY_WITHOUT, "NAMES", 0, "Rewrites not to be used; fuse: no fusion", 100 },
     { "threads", KEY_THREADS, "N", 0, "Threads of a call; results have the same bits whatever N is. Calls use one thread as yet", 100 },
     { "cache-dir", KEY_CACHE_DIR, "DIR", 0, "Where compiled code is kept, instead of BITALE_CACHE_DIR, $XDG_CACHE_HOME/bitale or ~/.cache/bitale", 100 },
     { "plugin", KEY_PLUGIN, "FILE.so", 0, "Operations of your own, from a shared object (docs/EXTEND.md); may be given several times. Its code runs with your rights", 100 },
+    { "rules", KEY_RULES, "FILE", 0, "Rewrite rules of your own (`bitale rules --help` tells their form); may be given several times", 100 },
     { 0 },
 };
+
+static void common_add_names(char **list, const char *names) {
+    char *longer = *list ? cmd_format("%s,%s", *list, names) : cmd_format("%s", names);
+    free(*list);
+    *list = longer;
+}
 
 static error_t common_parse(int key, char *arg, struct argp_state *state) {
     cmd *c = state->input;
@@ -162,11 +171,17 @@ static error_t common_parse(int key, char *arg, struct argp_state *state) {
         c->mode = arg;
         return 0;
     }
+    case KEY_WITH: common_add_names(&c->with, arg); return 0;
+    case KEY_WITHOUT: common_add_names(&c->without, arg); return 0;
     case KEY_THREADS: c->threads = (int)cmd_option_integer(state, "--threads", arg, 1); return 0;
     case KEY_CACHE_DIR: c->cache_dir = arg; return 0;
     case KEY_PLUGIN:
         c->plugins = cmd_realloc(c->plugins, (size_t)(c->nplugins + 1) * sizeof *c->plugins);
         c->plugins[c->nplugins++] = arg;
+        return 0;
+    case KEY_RULES:
+        c->rules = cmd_realloc(c->rules, (size_t)(c->nrules + 1) * sizeof *c->rules);
+        c->rules[c->nrules++] = arg;
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -206,18 +221,21 @@ void cmd_parse(cmd *c, const struct argp *argp, int argc, char **argv, void *inp
     argv[0] = c->name; /* as argp's messages begin */
     common_check_options(c, argp, argc, argv);
     argp_parse(argp, argc, argv, 0, NULL, input);
+    btl_error err = { 0 };
+    if (!c->any_config && btl_config_check(&err) != BTL_OK) exit(cmd_fail_error(c, &err));
     if (c->cache_dir) setenv("BITALE_CACHE_DIR", c->cache_dir, 1); /* for all that is asked of the library */
 }
 
 btl_function_options cmd_function_options(const cmd *c) {
-    return (btl_function_options){ .struct_size = sizeof(btl_function_options), .mode = c->mode };
+    return (btl_function_options){ .struct_size = sizeof(btl_function_options), .mode = c->mode, .with = c->with, .without = c->without };
 }
 
 btl_function_options cmd_function_options_strips(const cmd *c) {
-    static char mode[256]; /* of one command */
-    const char *from = c->mode ? c->mode : getenv("BITALE_MODE");
-    snprintf(mode, sizeof mode, "%.200s,linker=strips", from && *from ? from : "fast_run");
-    return (btl_function_options){ .struct_size = sizeof(btl_function_options), .mode = mode };
+    static char mode[2000]; /* of one command */
+    snprintf(mode, sizeof mode, "%.1900s,linker=strips", c->mode ? c->mode : btl_mode_default());
+    btl_function_options options = cmd_function_options(c);
+    options.mode = mode;
+    return options;
 }
 
 /* ---- the program --------------------------------------------------------------------------------- */
@@ -261,6 +279,10 @@ int cmd_open_empty(cmd *c) {
         btl_error err = { 0 };
         if (btl_plugin_load(c->ctx, c->plugins[i], &err) != BTL_OK) return cmd_fail_error(c, &err);
     }
+    for (int i = 0; i < c->nrules; i++) {
+        btl_error err = { 0 };
+        if (btl_rules_load(c->ctx, c->rules[i], &err) != BTL_OK) return cmd_fail_error(c, &err);
+    }
     return 0;
 }
 
@@ -282,7 +304,10 @@ void cmd_close(cmd *c) {
     btl_context_free(c->ctx);
     free(c->text);
     free(c->plugins);
-    c->g = NULL, c->ctx = NULL, c->text = NULL, c->plugins = NULL;
+    free(c->rules);
+    free(c->with);
+    free(c->without);
+    c->g = NULL, c->ctx = NULL, c->text = NULL, c->plugins = c->rules = NULL, c->with = c->without = NULL;
 }
 
 bool cmd_has_entry(const cmd *c, const char *name) { return btl_entry_find(c->g, name) != NULL; }

@@ -16,8 +16,12 @@ typedef struct cmd {
     char name[32];          /* "bitale run", for argp */
     bool json, quiet;
     const char *mode, *cache_dir;
+    char *with, *without;   /* names apart by commas, or NULL */
+    bool any_config;        /* goes on where the configuration file is wrong: to tell */
     int nplugins;
     const char **plugins;   /* files of --plugin */
+    int nrules;
+    const char **rules;     /* files of --rules */
     int threads;            /* 0: not said */
     btl_context *ctx;       /* made by cmd_open */
     btl_graph *g;
@@ -94,6 +98,8 @@ int verb_print(int argc, char **argv);
 int verb_grad(int argc, char **argv);
 int verb_emit_c(int argc, char **argv);
 int verb_ops(int argc, char **argv);
+int verb_opt(int argc, char **argv);
+int verb_bisect(int argc, char **argv);
 int verb_rules(int argc, char **argv);
 int verb_cache(int argc, char **argv);
 int verb_doctor(int argc, char **argv);

@@ -24,7 +24,10 @@ static const char doctor_doc[] =
     "apart by colons, BITALE_CACHE_SIZE the most that is kept (1G), BITALE_CC_TIMEOUT how many seconds a compiler may take (300); BITALE_BLAS a CBLAS (a path, "
     "or none), BITALE_MODE the mode, BITALE_ISA=base|v3|v4 the largest set of vector kernels; NO_COLOR takes the colour away.\n"
     "\n"
-    "Exit codes: 0 always, but for wrong use of the command (2).";
+    "The same can be set in $XDG_CONFIG_HOME/bitale/config or ~/.config/bitale/config, in lines like mode = fast_compile; what stands behind # is a remark. Its settings: "
+    "mode, cache_dir, cache_readonly, cache_size, cc, cc_timeout, blas, isa. An option of the command wins over the environment, the environment over the file.\n"
+    "\n"
+    "Exit codes: 0 good; 2 wrong use of the command; 3 the configuration file is wrong.";
 
 static error_t doctor_parse(int key, char *arg, struct argp_state *state) {
     if (key == ARGP_KEY_INIT) {
@@ -103,15 +106,42 @@ static void doctor_threads(const cmd *c, json *j) {
 /* ---- settings -------------------------------------------------------------------------------------------- */
 
 static void doctor_mode(const cmd *c, json *j) {
-    const char *mode = c->mode ? c->mode : getenv("BITALE_MODE");
-    bool known = !mode || !*mode || btl_mode_check(mode, NULL) == BTL_OK;
-    doctor_line(c, j, "mode", known, mode && *mode ? mode : "fast_run", known ? "what functions are compiled by unless --mode says otherwise" : "BITALE_MODE is no mode: `bitale run --help` tells them");
+    const char *mode = c->mode ? c->mode : btl_mode_default();
+    btl_error err = { 0 };
+    bool known = btl_mode_check(mode, &err) == BTL_OK;
+    doctor_line(c, j, "mode", known, mode, known ? "what functions are compiled by unless --mode says otherwise" : err.message);
+}
+
+/* The file, what is wrong with it, and who sets what. */
+static int doctor_config(const cmd *c, json *j) {
+    bool is_there;
+    const char *file = btl_config_file(&is_there);
+    btl_error err = { 0 };
+    btl_config_item item;
+    btl_status status = btl_config_check(&err);
+    char *value = cmd_format("%s%s", *file ? file : "none: there is no home folder", *file && !is_there ? " (not there)" : "");
+    doctor_line(c, j, "config", status == BTL_OK, value, status == BTL_OK ? "settings that the environment and options do not make" : err.message);
+    if (c->json) jw_open(j, "settings", '{');
+    for (int i = 0; btl_config_at(i, &item); i++) {
+        if (!item.value) continue;
+        if (!c->json) {
+            printf("  %-10s %s = %s (%s)\n", "", item.key, item.value, item.from);
+            continue;
+        }
+        jw_open(j, item.key, '{');
+        jw_text(j, "value", item.value);
+        jw_text(j, "from", item.from);
+        jw_close(j, '}');
+    }
+    if (c->json) jw_close(j, '}');
+    free(value);
+    return status == BTL_OK ? 0 : cmd_exit_code(status);
 }
 
 int verb_doctor(int argc, char **argv) {
     static const struct argp_child children[] = { { &cmd_common_argp, 0, NULL, 100 }, { 0 } };
     static const struct argp argp = { NULL, doctor_parse, "", doctor_doc, children, NULL, NULL };
-    cmd c = { .verb = "doctor" };
+    cmd c = { .verb = "doctor", .any_config = true };
     json j = { 0 };
     btl_feature feature;
     cmd_parse(&c, &argp, argc, argv, &c);
@@ -121,6 +151,8 @@ int verb_doctor(int argc, char **argv) {
     for (int i = 0; !code && btl_feature_at(c.ctx, i, &feature); i++) doctor_line(&c, &j, feature.name, feature.available, feature.value, feature.meaning);
     doctor_threads(&c, &j);
     doctor_mode(&c, &j);
+    int config = doctor_config(&c, &j);
+    if (!code) code = config;
     if (c.json) jw_close(&j, '}'), jw_end(&j);
     cmd_close(&c);
     return cmd_finish(&c, code);

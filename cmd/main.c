@@ -11,6 +11,8 @@ static const main_verb verbs[] = {
     { "run", verb_run, "calls a function of a program, with values and files from the command line" },
     { "check", verb_check, "parses and types a program; verifies gradients, compares modes and stored results" },
     { "print", verb_print, "the program in its normal form, or as it is after a pass" },
+    { "opt", verb_opt, "a function as the rewrites leave it; with --explain which rule did what, where" },
+    { "bisect", verb_bisect, "finds the rewrite, pass or kernel that changes a result" },
     { "grad", verb_grad, "the program with a gradient, in the notation" },
     { "emit-c", verb_emit_c, "a function as C files that need nothing" },
     { "ops", verb_ops, "the operations of the notation" },
@@ -22,7 +24,7 @@ static const main_verb verbs[] = {
 enum { NVERBS = sizeof verbs / sizeof *verbs };
 
 /* Of the design, and not there yet. */
-static const char *const later[] = { "opt", "plan", "profile", "bench", "plot", "bisect", "repl" };
+static const char *const later[] = { "plan", "profile", "bench", "plot", "repl" };
 
 static int main_help(FILE *to) {
     fputs("Usage: bitale VERB [ARGUMENTS...] [OPTIONS...]\n"

@@ -17,11 +17,11 @@ static btl_array random_element(const btl_array *array, btl_dtype dtype, int64_t
     return btl_array_wrap(dtype, 0, NULL, (char *)btl_array_data(array) + i * (int64_t)btl_dtype_bytes(dtype));
 }
 
-void random_fill(uint64_t *state, btl_array *array) {
+void random_fill(uint64_t *state, double low, double high, btl_array *array) {
     btl_dtype dtype = BTL_BOOL;
     btl_array_dtype(array, &dtype);
     for (int64_t i = 0, n = btl_array_elems(array); i < n; i++) {
-        double value = btl_dtype_kind(dtype) == 'f' ? random_uniform(state, 0.1, 0.9) : (double)(random_next(state) >> 63);
+        double value = btl_dtype_kind(dtype) == 'f' ? random_uniform(state, low, high) : (double)(random_next(state) >> 63);
         btl_array to = random_element(array, dtype, i), from = btl_array_wrap(BTL_F64, 0, NULL, &value);
         btl_array_convert(&to, &from);
     }

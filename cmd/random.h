@@ -8,9 +8,9 @@
 uint64_t random_next(uint64_t *state);
 double random_uniform(uint64_t *state, double low, double high);
 
-/* Floats uniform in [0.1, 0.9): inside the domain of log, sqrt, arcsin and away from the kinks of abs and
+/* Floats uniform in [low, high); 0.1 and 0.9 are inside the domain of log, sqrt, arcsin and away from the kinks of abs and
  * max at 0. Integers and bool 0 or 1, so that they index whatever has two elements. */
-void random_fill(uint64_t *state, btl_array *array);
+void random_fill(uint64_t *state, double low, double high, btl_array *array);
 /* Adds uniform numbers in [0, 0.1) to floats; other types stay. */
 void random_perturb(uint64_t *state, btl_array *array);
 

@@ -7,6 +7,7 @@
 #include "progress.h"
 #include "show.h"
 #include "value.h"
+#include "watch.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -61,8 +62,12 @@ static const char run_doc[] =
     "With --steps or --batch a terminal shows a bar with the rate, the time left and the scalar results. Interrupted (^C), the step under way is finished, "
     "results and state are written as always, and the exit code is 130; a second ^C ends at once. If a step fails, nothing is written.\n"
     "\n"
+    "--mode nan_guard stops at the first NaN, infinity or value beyond 1e10 and names the node that makes it, with what went into it (nan=off, inf=off, "
+    "big=1e30|off change that). --mode monitor lists each node's place, operation, results and their ranges as it runs. --mode debug runs every node in each way "
+    "that there is, compares them, and checks what each rewrite replaced: slow, and exit code 1 where something differs.\n"
+    "\n"
     "With --json: function, steps, seconds, outputs (type, shape, data; of larger ones min, mean, max) and, with --batch, for each epoch the means of the "
-    "scalar results, weighted by the rows of each minibatch. NaN and infinities are strings.\n"
+    "scalar results, weighted by the rows of each minibatch, in mode monitor the nodes of the last call. NaN and infinities are strings.\n"
     "\n"
     "Examples:\n"
     "  bitale run linear.bitale x='[1, 2, 3]' a=2\n"
@@ -70,7 +75,7 @@ static const char run_doc[] =
     "  bitale run lr.bitale train x=x.npy y=y.npy --batch n=128 --epochs 5\n"
     "  bitale run lr.bitale predict x=new.npy --load w.safetensors -o out\n"
     "\n"
-    "Exit codes: 0 good; 2 wrong use of the command; 3 bad input (program, arguments, files, sizes); 5 the run failed (an index, an assertion, memory); "
+    "Exit codes: 0 good; 1 mode debug found a fault; 2 wrong use of the command; 3 bad input (program, arguments, files, sizes); 5 the run failed (an index, an assertion, memory, a NaN in mode nan_guard); "
     "130 interrupted.";
 
 static error_t run_parse(int key, char *arg, struct argp_state *state) {
@@ -113,6 +118,7 @@ typedef struct run {
     batch batch;
     deliver files;
     progress bar;
+    watch watch;
     int noutputs;
     btl_array *out;
     bool keeps_shapes;           /* no result's size depends on values: buffers can be used again */
@@ -257,6 +263,7 @@ static int run_step(run *r, const btl_call_options *options) {
     }
     if (!r->keeps_shapes) run_free_outputs(r);
     btl_error err = { 0 };
+    if (options->monitor) watch_step(&r->watch, r->total > 1 ? r->done + 1 : 0);
     if (btl_call(r->f, r->state, in, r->out, options, &err) != BTL_OK) {
         progress_clear(&r->bar);
         return r->total > 1 ? cmd_fail_step(r->c, r->done + 1, &err) : cmd_fail_error(r->c, &err);
@@ -268,9 +275,10 @@ static int run_step(run *r, const btl_call_options *options) {
 
 static int run_steps(run *r) {
     btl_call_options options = values_call_options(r->c, &r->values);
+    options.monitor = watch_begin(&r->watch, r->c, r->f);
     int code = 0;
     run_watch_signals();
-    progress_start(&r->bar, r->total, r->c->quiet || r->total == 1);
+    progress_start(&r->bar, r->total, r->c->quiet || r->total == 1 || options.monitor);
     while (!code && r->done < r->total && !run_signal) code = run_step(r, &options);
     r->seconds = cmd_now() - r->bar.start;
     progress_clear(&r->bar);
@@ -340,6 +348,7 @@ static void run_print_json(const run *r) {
     for (int i = 0; r->done && i < r->noutputs; i++) show_json(&j, btl_function_output_name(r->f, i), &r->out[i]);
     jw_close(&j, '}');
     if (r->o.batch) run_print_json_epochs(r, &j);
+    if (strcmp(btl_function_checks(r->f), "monitor") == 0) watch_print_json(&r->watch, &j);
     if (r->o.out) jw_text(&j, "written", r->o.out);
     if (r->o.save) jw_text(&j, "saved", r->o.save);
     jw_close(&j, '}');
@@ -347,6 +356,7 @@ static void run_print_json(const run *r) {
 }
 
 static void run_free(run *r) {
+    watch_end(&r->watch);
     deliver_end(&r->files);
     batch_end(&r->batch);
     run_free_outputs(r);

@@ -34,13 +34,28 @@ static error_t version_parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
+/* The configuration file that is used, "" where there is none. */
+static const char *version_config(void) {
+    bool is_there;
+    const char *file = btl_config_file(&is_there);
+    return is_there ? file : "";
+}
+
 static void version_features(const cmd *c, json *j) {
     btl_feature feature;
     for (int i = 0; btl_feature_at(c->ctx, i, &feature); i++) {
         if (!c->json) printf("%-10s %s%s\n", feature.name, feature.available ? "" : "no: ", feature.value);
         else jw_text(j, feature.name, feature.available ? feature.value : NULL);
     }
-    if (!c->json) printf("%-10s fast_run, fast_compile\n%-10s", "modes", "dtypes");
+    const char *name;
+    if (c->json) jw_open(j, "modes", '[');
+    else printf("%-10s", "modes");
+    for (int i = 0; (name = btl_mode_name(i, NULL)); i++)
+        if (c->json) jw_text(j, NULL, name);
+        else printf("%s%s", i ? ", " : " ", name);
+    if (c->json) jw_close(j, ']');
+    else printf("\n%-10s %s\n%-10s", "config", version_config(), "dtypes");
+    if (c->json) jw_text(j, "config", version_config());
     if (c->json) jw_open(j, "dtypes", '[');
     for (int i = 0; i < BTL_NDTYPES; i++)
         if (c->json) jw_text(j, NULL, btl_dtype_name((btl_dtype)i));
@@ -52,7 +67,7 @@ static void version_features(const cmd *c, json *j) {
 int verb_version(int argc, char **argv) {
     static const struct argp_child children[] = { { &cmd_common_argp, 0, NULL, 100 }, { 0 } };
     static const struct argp argp = { version_argp_options, version_parse, "", version_doc, children, NULL, NULL };
-    cmd c = { .verb = "version" };
+    cmd c = { .verb = "version", .any_config = true };
     version_options o = { .c = &c };
     json j = { 0 };
     cmd_parse(&c, &argp, argc, argv, &o);

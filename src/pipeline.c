@@ -2,94 +2,17 @@
  * The one file above all folders.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/context.h"
+#include "expr/outline.h"
+#include "mode.h"
 #include "rewrite/driver.h"
 #include "schedule/fuse.h"
 #include "schedule/layout.h"
-#include "vm/generated.h"
+#include "vm/checks.h"
 #include "vm/compile.h"
+#include "vm/generated.h"
 #include "vm/state.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* ---- modes ------------------------------------------------------------------------------- */
-
-/* A mode is three choices: which rewrites, which linker, which checks (docs/DESIGN.md). */
-typedef struct pipeline_mode {
-    const char *name;
-    unsigned phases;
-    bool as_written;  /* no node is merged with another, none fused */
-    vm_linker linker;
-    bool background;  /* tier=background */
-    const char *doc;
-} pipeline_mode;
-
-static const pipeline_mode pipeline_modes[] = {
-    { "fast_run", BTL_CANONICALIZE | BTL_STABILIZE | BTL_SPECIALIZE | BTL_LOWER, false, LINK_C, false, "all rewrites, generated C" },
-    { "fast_compile", BTL_STABILIZE | BTL_LOWER, false, LINK_STRIPS, false, "the rewrites that stability needs, the strip interpreter: starts at once, needs no compiler" },
-    { "c_code", BTL_LOWER, true, LINK_C, false, "no rewrites and no fusion: the graph as it was written, each op by its own generated C" },
-};
-
-static const char *const pipeline_linkers[] = { [LINK_C] = "c", [LINK_VM] = "vm", [LINK_STRIPS] = "strips", [LINK_EVAL] = "eval" };
-
-const char *btl_mode_name(int i, const char **doc) {
-    if (i < 0 || i >= (int)(sizeof pipeline_modes / sizeof *pipeline_modes)) return NULL;
-    if (doc) *doc = pipeline_modes[i].doc;
-    return pipeline_modes[i].name;
-}
-
-static btl_status pipeline_no_mode(const char *word, int length, btl_error *err) {
-    char names[200] = "";
-    for (int i = 0; btl_mode_name(i, NULL); i++) {
-        size_t used = strlen(names);
-        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", btl_mode_name(i, NULL));
-    }
-    return btl_error_set(err, BTL_EUSAGE, "there is no mode %.*s; the modes are %s", length, word, names);
-}
-
-static btl_status pipeline_mode_item(pipeline_mode *m, const char *word, int length, btl_error *err) {
-    const char *equals = memchr(word, '=', (size_t)length);
-    int key = (int)(equals - word), rest = length - key - 1;
-    if (key == 6 && strncmp(word, "linker", 6) == 0) {
-        for (int i = 0; i < (int)(sizeof pipeline_linkers / sizeof *pipeline_linkers); i++)
-            if (strlen(pipeline_linkers[i]) == (size_t)rest && strncmp(pipeline_linkers[i], equals + 1, (size_t)rest) == 0) {
-                m->linker = (vm_linker)i;
-                return BTL_OK;
-            }
-        return btl_error_set(err, BTL_EUSAGE, "there is no linker %.*s; linkers are c, vm, strips and eval", rest, equals + 1);
-    }
-    if (key == 4 && strncmp(word, "tier", 4) == 0) {
-        m->background = rest == 10 && strncmp(equals + 1, "background", 10) == 0;
-        if (m->background || (rest == 9 && strncmp(equals + 1, "immediate", 9) == 0)) return BTL_OK;
-        return btl_error_set(err, BTL_EUSAGE, "there is no tier %.*s; tiers are immediate and background", rest, equals + 1);
-    }
-    if (key == 7 && strncmp(word, "without", 7) == 0) return BTL_OK; /* pipeline_switches reads it */
-    return btl_error_set(err, BTL_EUSAGE, "a mode has no setting %.*s; settings are linker, tier and without", key, word);
-}
-
-/* "fast_run,linker=vm,without=fuse": a name, if it is not to be fast_run, and settings. */
-static btl_status pipeline_read_mode(const char *text, pipeline_mode *m, btl_error *err) {
-    *m = pipeline_modes[0];
-    for (const char *word = text; *word; word += *word == ',') {
-        int length = (int)strcspn(word, ",");
-        if (memchr(word, '=', (size_t)length)) {
-            BTL_TRY(pipeline_mode_item(m, word, length, err));
-        } else if (length) {
-            int i = 0;
-            while (btl_mode_name(i, NULL) && (strlen(btl_mode_name(i, NULL)) != (size_t)length || strncmp(btl_mode_name(i, NULL), word, (size_t)length) != 0)) i++;
-            if (!btl_mode_name(i, NULL)) return pipeline_no_mode(word, length, err);
-            *m = pipeline_modes[i];
-        }
-        word += length;
-    }
-    return BTL_OK;
-}
-
-btl_status btl_mode_check(const char *mode, btl_error *err) {
-    pipeline_mode m;
-    return pipeline_read_mode(mode, &m, err);
-}
 
 /* ---- what is being compiled -------------------------------------------------------------- */
 
@@ -97,17 +20,18 @@ typedef struct pipeline {
     btl_graph *from;
     const btl_entry *entry;
     const btl_function_options *options;
-    const char *mode_text;
-    pipeline_mode mode;
+    btl_mode mode;
     btl_graph *g;            /* the function's private graph */
     btl_function *f;
     vm_program p;
     int nroots;
     btl_var **roots;         /* outputs, then updates, then assertions */
     btl_error *err;
-    int nwithout;            /* rewrites that are switched off, by name or tag */
-    const char **without;
-    bool without_fuse, without_inplace;
+    btl_rewrite_options rewrites;
+    bool fuse_alone;         /* a kernel for each node */
+    int64_t fuel;            /* rewrites that may still be made */
+    int64_t nfirings;
+    bool in_place;           /* results may lie in the place of operands */
     const char *stop_after;  /* for `print --after`: the pass after which to stop, or NULL */
 } pipeline;
 
@@ -179,33 +103,52 @@ static void pipeline_import_all(pipeline *l, btl_var_map *m) {
     btl_graph_import(l->g, l->from, m, n, vars);
 }
 
-/* What `without` names; "fuse" and "inplace" are passes, all else rules and their tags. */
+/* What `with` and `without` name; "fuse" and "inplace" are passes, all else rules and their tags. */
 static btl_status pipeline_switches(pipeline *l) {
-    const char *from = l->options && l->options->without ? l->options->without : "";
-    btl_text all;
-    btl_text_init(&all, &l->g->arena);
-    btl_text_add(&all, from);
-    for (const char *word = strstr(l->mode_text, "without="); word; word = strstr(word, "without=")) {
-        word += strlen("without=");
-        btl_text_printf(&all, ",%.*s", (int)strcspn(word, ","), word);
+    btl_arena *a = &l->g->arena;
+    const btl_rulebook *book = btl_rulebook_of(l->g);
+    const char **with = BTL_ARRAY(a, const char *, l->mode.nwords + 1), **without = BTL_ARRAY(a, const char *, l->mode.nwords + book->nrules + 1);
+    btl_rewrite_options *o = &l->rewrites;
+    *o = (btl_rewrite_options){ .phases = l->mode.phases, .with = with, .without = without };
+    l->fuse_alone = l->mode.as_written;
+    l->in_place = !l->mode.as_written && !l->mode.checks;
+    for (int i = 0; i < l->mode.nwords; i++) {
+        const mode_word *w = &l->mode.words[i];
+        const char *word = btl_arena_strndup(a, w->text, (size_t)w->length);
+        if (strcmp(word, "fuse") == 0) l->fuse_alone = !w->with;
+        else if (strcmp(word, "inplace") == 0) l->in_place = w->with;
+        else if (w->with) with[o->nwith++] = word;
+        else without[o->nwithout++] = word;
     }
-    if (all.length == 0) return BTL_OK;
-    char *words = all.data, *rest = NULL;
-    l->without = BTL_ARRAY(&l->g->arena, const char *, all.length + 1);
-    for (char *word = strtok_r(words, ", ", &rest); word; word = strtok_r(NULL, ", ", &rest)) {
-        if (strcmp(word, "fuse") == 0) l->without_fuse = true;
-        else if (strcmp(word, "inplace") == 0) l->without_inplace = true;
-        else l->without[l->nwithout++] = word;
+    const char *unknown = btl_rewrite_unknown_switch(l->g, o);
+    if (unknown) return btl_error_set(l->err, BTL_EUSAGE, "no rewrite and no tag is named %s; `bitale rules` lists them", unknown);
+    /* what is asked for runs also where the mode leaves its phase out: that phase with nothing else */
+    for (int i = 0; i < book->nrules && o->nwith; i++) {
+        const btl_rule *rule = book->rules[i].rule;
+        bool wanted = false;
+        for (int k = 0; k < o->nwith && !wanted; k++) wanted = btl_rule_word_is(rule, with[k]);
+        if (wanted) o->phases |= rule->phase;
+        else if (!(rule->phase & l->mode.phases)) without[o->nwithout++] = rule->name;
     }
-    btl_rewrite_options o = { .phases = l->mode.phases, .nwithout = l->nwithout, .without = l->without };
-    const char *unknown = btl_rewrite_unknown_switch(&o);
-    return unknown ? btl_error_set(l->err, BTL_EUSAGE, "no rewrite and no tag is named %s; `bitale rules` lists them", unknown) : BTL_OK;
+    return BTL_OK;
+}
+
+static void pipeline_free_debug(void *debug) { pthread_mutex_destroy(&((vm_debug *)debug)->lock); }
+
+static btl_status pipeline_debug(pipeline *l) {
+    vm_debug *d = BTL_NEW(&l->g->arena, vm_debug);
+    if (pthread_mutex_init(&d->lock, NULL)) return BTL_ENOMEM;
+    btl_arena_defer(&l->g->arena, pipeline_free_debug, d);
+    l->f->debug = d;
+    return BTL_OK;
 }
 
 static btl_status pipeline_import(pipeline *l) {
     BTL_TRY(pipeline_switches(l));
     const btl_entry *e = l->entry;
     btl_arena *a = &l->g->arena;
+    l->f->watch = l->mode.checks, l->f->limits = l->mode.limits;
+    if (l->mode.checks == CHECKS_DEBUG) BTL_TRY(pipeline_debug(l));
     l->from->checks = NULL; /* those of the givens come into it */
     btl_dims_import(l->g, l->from);
     l->g->intern = !l->mode.as_written;
@@ -245,12 +188,13 @@ static btl_status pipeline_import(pipeline *l) {
         p->asserts[i] = (btl_entry_assert){ condition, btl_arena_strdup(a, e->asserts[i].text), condition->node->places };
         l->roots[e->noutputs + e->nupdates + i] = condition;
     }
+    int *update_of = BTL_ARRAY(a, int, l->from->nnodes + 1); /* by id of the shared variable: its update, from 1 */
+    for (int k = 0; k < e->nupdates; k++) update_of[e->updates[k].shared->node->id] = k + 1;
     for (int i = 0; i < l->from->nshared; i++) {
         btl_var *from = l->from->shared[i]->var, *v = btl_var_map_get(&m, from);
-        bool updated = false;
-        for (int k = 0; k < e->nupdates; k++)
-            if (e->updates[k].shared == from) p->update_shared[k] = p->nshared, updated = true;
-        if (!v && !updated) continue;
+        int update = update_of[from->node->id];
+        if (!v && !update) continue;
+        if (update) p->update_shared[update - 1] = p->nshared;
         p->shared[p->nshared++] = v && btl_var_is_shared(v) ? v : pipeline_take(l, &m, from);
     }
     return BTL_OK;
@@ -295,15 +239,59 @@ static btl_status pipeline_checks(pipeline *l) {
 
 /* ---- the other passes -------------------------------------------------------------------- */
 
+/* What the caller sees of a rewrite. */
+static void pipeline_see(pipeline *l, const btl_compiled_rule *c, unsigned phase, const btl_var *before, const btl_var *after) {
+    const btl_place *p = before->node->places ? before->node->places->place : NULL;
+    btl_firing f = { .number = ++l->nfirings, .rule = c->rule->name, .origin = c->origin, .why = c->rule->why, .phase = btl_phase_name(phase),
+                     .before = btl_var_outline(l->g, before, false),
+                     .after = btl_var_outline(l->g, after, after->name && after->name != before->name) };
+    if (p) f.file = p->file, f.line = p->line, f.column = p->column, f.source = p->source;
+    l->options->see(l->options->see_user, &f);
+}
+
+static bool pipeline_is_seen(const pipeline *l) { return l->options && BTL_HAS(l->options, see) && l->options->see; }
+
+/* What the function promises; for debug, what a rule replaced, to be compared in each call. */
+static void pipeline_note_firing(void *user, const btl_compiled_rule *c, unsigned phase, const btl_var *before, const btl_var *after) {
+    pipeline *l = user;
+    const btl_rule *rule = c->rule;
+    vm_debug *d = l->f->debug;
+    btl_promise *p = &l->f->promise;
+    p->fired++;
+    if (rule->exactness == BTL_REASSOCIATES) p->reassociating++;
+    if (rule->exactness == BTL_WITHIN_ULP) p->within_ulp++, p->ulps += rule->ulp;
+    if (rule->exactness == BTL_REASSOCIATES || (!p->loosest && rule->exactness == BTL_WITHIN_ULP)) p->loosest = rule->name;
+    if (pipeline_is_seen(l)) pipeline_see(l, c, phase, before, after);
+    if (!d) return;
+    static const int classes[] = { [BTL_EXACT] = VM_SAME_BITS, [BTL_WITHIN_ULP] = VM_WITHIN_ULP, [BTL_REASSOCIATES] = VM_REASSOCIATES };
+    *BTL_PUSH(&l->g->arena, d->firings, d->nfirings, d->capacity) =
+        (vm_firing){ rule->name, rule->why, (btl_var *)(uintptr_t)before, (btl_var *)(uintptr_t)after, classes[rule->exactness], rule->ulp,
+                     (rule->needs & BTL_FINITE) != 0, (rule->needs & BTL_NO_SIGNED_ZERO) != 0 };
+}
+
+static btl_var **pipeline_note_roots(pipeline *l) {
+    return btl_arena_copy(&l->g->arena, l->roots, (size_t)(l->nroots + 1) * sizeof *l->roots);
+}
+
 static btl_status pipeline_rewrite(pipeline *l, unsigned phases) {
-    if (!(l->mode.phases & phases)) return BTL_OK;
-    btl_rewrite_options o = { .phases = l->mode.phases & phases, .nwithout = l->nwithout, .without = l->without };
-    return btl_rewrite(l->g, l->nroots, l->roots, &o);
+    btl_rewrite_report report = { 0 };
+    btl_rewrite_options o = l->rewrites;
+    o.along = o.phases & (phases - 1);
+    o.phases &= phases;
+    if (!o.phases) return BTL_OK;
+    o.trace = pipeline_note_firing, o.trace_user = l, o.report = &report;
+    if (l->options && BTL_HAS(l->options, stop_at_firing) && l->options->stop_at_firing > 0) o.fuel = &l->fuel;
+    btl_status status = btl_rewrite(l->g, l->nroots, l->roots, &o);
+    if (report.note && pipeline_is_seen(l)) l->options->see(l->options->see_user, &(btl_firing){ .note = report.note });
+    return status;
 }
 
 static btl_status pipeline_canonicalize(pipeline *l) { return pipeline_rewrite(l, BTL_CANONICALIZE | BTL_STABILIZE); }
 static btl_status pipeline_lower(pipeline *l) { return pipeline_rewrite(l, BTL_SPECIALIZE | BTL_LOWER); }
-static btl_status pipeline_fuse(pipeline *l) { return btl_fuse(l->g, l->nroots, l->roots, l->without_fuse || l->mode.as_written); }
+static btl_status pipeline_fuse(pipeline *l) {
+    if (l->f->debug) l->f->debug->nroots = l->nroots, l->f->debug->rewritten = pipeline_note_roots(l);
+    return btl_fuse(l->g, l->nroots, l->roots, l->fuse_alone);
+}
 
 /* New values of shared variables need memory of their own: a view of a variable that is updated, too,
  * would change under our hands. */
@@ -319,7 +307,8 @@ static btl_status pipeline_layout(pipeline *l) {
 static btl_status pipeline_compile(pipeline *l) {
     l->p.linker = l->mode.linker;
     l->p.background = l->mode.background;
-    l->p.overwrites = !l->without_inplace && !l->mode.as_written && l->mode.linker != LINK_EVAL;
+    l->p.overwrites = l->in_place && l->mode.linker != LINK_EVAL;
+    if (l->f->debug) l->f->debug->scheduled = pipeline_note_roots(l);
     l->p.err = l->err;
     l->p.outputs = l->roots;
     l->p.update_values = l->roots + l->p.noutputs;
@@ -369,10 +358,8 @@ static btl_status pipeline_run_guarded(void *arg) {
 
 static btl_status pipeline_prepare(pipeline *l) {
     const btl_function_options *o = l->options;
-    const char *mode = o && o->mode ? o->mode : getenv("BITALE_MODE");
-    if (!mode || !*mode) mode = "fast_run";
-    l->mode_text = mode;
-    BTL_TRY(pipeline_read_mode(mode, &l->mode, l->err));
+    if (o && BTL_HAS(o, stop_at_firing)) l->fuel = o->stop_at_firing - 1;
+    BTL_TRY(btl_mode_read(o ? o->mode : NULL, o && BTL_HAS(o, with) ? o->with : NULL, o ? o->without : NULL, &l->mode, l->err));
     if (!l->entry) return btl_error_set(l->err, BTL_EUSAGE, "no function is given");
     if (l->from->status != BTL_OK) return btl_error_set(l->err, l->from->status, "%s", l->from->error.message);
     return BTL_OK;
@@ -419,6 +406,12 @@ static btl_status pipeline_make_entry(void *arg) {
     const btl_entry *e = l->entry;
     btl_graph *g = l->g;
     btl_var_map m = btl_var_map_new(&g->arena, l->from);
+    btl_var **first = BTL_ARRAY(&g->arena, btl_var *, l->p.nshared + 1);
+    for (int i = 0; i < l->p.nshared; i++) {
+        const btl_shared_def *old = btl_graph_find_shared(l->from, l->p.shared[i]->name);
+        first[i] = old ? old->init : NULL;
+    }
+    btl_graph_import(g, l->from, &m, l->p.nshared, first);
     for (int i = 0; i < l->p.nshared; i++) {
         const btl_shared_def *old = btl_graph_find_shared(l->from, l->p.shared[i]->name);
         btl_graph_adopt_shared(g, l->p.shared[i], old && old->init ? pipeline_take(l, &m, old->init) : NULL);

@@ -8,7 +8,8 @@
 
 #include "base/array.h"
 #include "base/os.h"
-#include "rewrite/rules.h"
+#include "expr/outline.h"
+#include "rewrite/match.h"
 #include "target/toolchain.h"
 #include "vm/function.h"
 
@@ -201,6 +202,54 @@ const char *btl_entry_f64_warnings(btl_graph *g, const btl_entry *e, int *count)
     return status == BTL_OK ? a.text : NULL;
 }
 
+typedef struct tools_computed_args { btl_graph *g; const btl_entry *e; int most, n; btl_var **out; } tools_computed_args;
+
+static btl_status tools_computed(void *arg) {
+    tools_computed_args *a = arg;
+    const btl_entry *e = a->e;
+    btl_arena *s = &a->g->arena;
+    btl_var **roots = BTL_ARRAY(s, btl_var *, e->noutputs + e->nupdates + e->nasserts + 1);
+    int n = 0;
+    for (int i = 0; i < e->noutputs; i++) roots[n++] = e->outputs[i].var;
+    for (int i = 0; i < e->nupdates; i++) roots[n++] = e->updates[i].value;
+    for (int i = 0; i < e->nasserts; i++) roots[n++] = e->asserts[i].condition;
+    int *order = BTL_ARRAY(s, int, a->g->nnodes + 1), count = btl_graph_order(a->g, btl_graph_reach(a->g, n, roots), order);
+    for (int i = 0; i < count; i++) {
+        btl_node *node = a->g->nodes[order[i]];
+        for (int o = 0; !(node->op->flags & OP_LEAF) && o < node->nout; o++) {
+            if (a->n < a->most) a->out[a->n] = &node->out[o];
+            a->n++;
+        }
+    }
+    return BTL_OK;
+}
+
+int btl_entry_computed(btl_graph *g, const btl_entry *e, int most, btl_var **out) {
+    tools_computed_args a = { g, e, most, 0, out };
+    return btl_arena_protect(&g->arena, tools_computed, &a) == BTL_OK ? a.n : -1;
+}
+
+typedef struct tools_expression_args { btl_graph *g; const btl_var *v; const char *text; } tools_expression_args;
+
+static btl_status tools_expression(void *arg) {
+    tools_expression_args *a = arg;
+    a->text = btl_var_outline(a->g, a->v, false);
+    return BTL_OK;
+}
+
+const char *btl_var_expression(btl_graph *g, const btl_var *v) {
+    tools_expression_args a = { g, v, NULL };
+    return btl_arena_protect(&g->arena, tools_expression, &a) == BTL_OK ? a.text : NULL;
+}
+
+bool btl_var_place_at(const btl_var *v, int i, btl_source_place *out) {
+    const btl_places *p = v->node->places;
+    while (p && i-- > 0) p = p->more;
+    if (!p) return false;
+    *out = (btl_source_place){ p->place->file, p->place->line, p->place->column, p->place->source };
+    return true;
+}
+
 /* ---- compiled functions ---------------------------------------------------------------------- */
 
 static const btl_symbol *tools_symbol(const btl_function *f, int wanted) {
@@ -334,27 +383,29 @@ static void tools_words(char *text, size_t bytes, unsigned mask, int n, const ch
         if (mask & 1u << i && at < bytes) at += (size_t)snprintf(text + at, bytes - at, "%s%s", at ? ", " : "", words[i]);
 }
 
-static const char *tools_rule_when(const btl_rule *r) {
-    if (!r->when) return NULL;
-    if (r->when == btl_when_float) return "of a floating-point type";
-    if (r->when == btl_when_not_bool) return "not of bool";
-    if (r->when == btl_when_integer) return "of an integer type";
-    return "a condition in code";
+static const btl_rule *tools_rule_at(btl_context *ctx, int i, const char **origin) {
+    const btl_own_rule *own = btl_rule_own(ctx, i);
+    *origin = own ? own->origin : NULL;
+    if (own) return &own->rule;
+    int nown = 0;
+    while (btl_rule_own(ctx, nown)) nown++;
+    return i < nown ? NULL : btl_rule_at(i - nown);
 }
 
-bool btl_rule_info_at(int i, btl_rule_info *out) {
+bool btl_rule_info_at(btl_context *ctx, int i, btl_rule_info *out) {
     static const char *const phases[] = { "canonicalize", "stabilize", "specialize", "lower" };
-    static const char *const needs[] = { "no infinity or NaN", "the sign of zero does not matter", "what overflows as written may come out right" };
-    if (i < 0 || i >= btl_rules_count()) return false;
-    const btl_rule *r = btl_rule_at(i);
-    *out = (btl_rule_info){ .name = r->name, .match = r->match, .result = r->result, .ops = r->match ? NULL : r->ops, .when = tools_rule_when(r),
-                            .why = r->why, .source = r->source, .tags = r->tags, .opt_in = r->opt_in };
+    static const char *const needs[] = { "finite", "no_signed_zero", "no_overflow" };
+    const char *origin;
+    const btl_rule *r = i < 0 ? NULL : tools_rule_at(ctx, i, &origin);
+    if (!r) return false;
+    *out = (btl_rule_info){ .name = r->name, .match = r->match, .result = r->result, .ops = r->match || r->pass ? NULL : r->ops, .when = btl_rule_when_text(r),
+                            .why = r->why, .source = r->source, .tags = r->tags, .opt_in = r->opt_in, .example = r->example, .origin = origin };
     tools_words(out->phases, sizeof out->phases, r->phase, 4, phases);
     tools_words(out->needs, sizeof out->needs, r->needs, 3, needs);
     switch (r->exactness) {
-    case BTL_EXACT: snprintf(out->exactness, sizeof out->exactness, "the same bits"); break;
-    case BTL_WITHIN_ULP: snprintf(out->exactness, sizeof out->exactness, "within %g ulp of the exact value", r->ulp); break;
-    case BTL_REASSOCIATES: snprintf(out->exactness, sizeof out->exactness, "other roundings of the same sums and products"); break;
+    case BTL_EXACT: snprintf(out->exactness, sizeof out->exactness, "exact"); break;
+    case BTL_WITHIN_ULP: snprintf(out->exactness, sizeof out->exactness, "ulp %g", r->ulp); break;
+    case BTL_REASSOCIATES: snprintf(out->exactness, sizeof out->exactness, "reassociates"); break;
     }
     return true;
 }

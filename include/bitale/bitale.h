@@ -26,6 +26,7 @@
 #include "bitale/grad.h"
 #include "bitale/io.h"
 #include "bitale/ops.h"
+#include "bitale/rules.h"
 #include "bitale/vm.h"
 
 #endif

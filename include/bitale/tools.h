@@ -45,6 +45,22 @@ BTL_API const char *btl_entry_nearest_var(btl_graph *g, const btl_entry *e, cons
  * @return      how many there are, perhaps more than `most`; -1 without memory. */
 BTL_API int btl_var_leaves(btl_graph *g, btl_var *v, int most, btl_var **out);
 
+/** The variables that nodes compute for the results, updates and assertions of a function, in an order of execution.
+ * @return  how many there are, perhaps more than `most`; -1 without memory. */
+BTL_API int btl_entry_computed(btl_graph *g, const btl_entry *e, int most, btl_var **out);
+/** The expression that makes a variable, a few levels of it: "log(1 + exp(x))". Borrowed from the graph; NULL without memory. */
+BTL_API const char *btl_var_expression(btl_graph *g, const btl_var *v);
+
+/** A place in the source. */
+typedef struct btl_source_place {
+    const char *file;       /**< as it was named to the parser, or a C file */
+    int line, column;       /**< column 0: unknown */
+    const char *source;     /**< the line, or NULL */
+} btl_source_place;
+
+/** The i-th place that a variable comes from (rewritten and fused ones have several); false behind the last. */
+BTL_API bool btl_var_place_at(const btl_var *v, int i, btl_source_place *out);
+
 /** A text with a warning for each place of a function where f64 arises from operands that are not
  * f64, with the source line (as errors are shown); "" if there is none, NULL without memory.
  * `count` receives how many there are. Borrowed from the graph. */
@@ -115,20 +131,30 @@ typedef struct btl_op_check_options {
  * Cost: less than a second, and a compiler's start for each of the linkers c and vm. */
 BTL_API btl_status btl_op_check(btl_context *ctx, const char *name, const btl_op_check_options *options, btl_error *err);
 
+/** Tries a rewrite rule, Bitale's or one's own, in every way that can be made from its entry: its pattern on arrays of several shapes and forms, in every
+ * element type, and its example. `see` is told of "values" (exact: the same bits on plain and extreme values; rounding: within its ulp of the left
+ * side computed in long double), "integers", "fires", "gradient" (of both sides), "together" (with all other rules it ends and keeps the
+ * value; switched off it does not fire). Of the options `seed` and `linkers` do not matter.
+ * @return BTL_OK: all is well; ECHECK: something is not, told by `see`; ENAME; ENOMEM. Cost: some milliseconds. */
+BTL_API btl_status btl_rule_check(btl_context *ctx, const char *name, const btl_op_check_options *options, btl_error *err);
+
 /** A rewrite rule, as `bitale rules` shows it. */
 typedef struct btl_rule_info {
     const char *name;
     const char *match, *result; /**< in the notation; NULL where code finds or makes it */
     const char *ops;            /**< what a rule in code looks at: "log sub" or "*" */
-    const char *when;           /**< its condition in words, or NULL */
+    const char *when;           /**< its conditions by name, "a condition in code", or NULL */
     const char *why, *source;   /**< `source` may be NULL */
     const char *tags;           /**< may be NULL */
-    char phases[80], exactness[80], needs[120]; /**< in words */
+    char phases[80], exactness[80], needs[120]; /**< as bitale/rules.h writes them */
     bool opt_in;
+    const char *example;        /**< a program on which it fires, or NULL */
+    const char *origin;         /**< of one's own: "mine.rules:3", "the program"; NULL: Bitale's */
 } btl_rule_info;
 
-/** The i-th rule in the order in which rules are tried; false behind the last. */
-BTL_API bool btl_rule_info_at(int i, btl_rule_info *out);
+/** The i-th rule in the order in which rules are tried, those registered in the context (may be NULL) first; false behind the
+ * last. Texts of one's own live as long as the context. */
+BTL_API bool btl_rule_info_at(btl_context *ctx, int i, btl_rule_info *out);
 
 /* ---- the cache of compiled code --------------------------------------------------------------- */
 
@@ -177,6 +203,25 @@ BTL_API btl_status btl_cache_prune(btl_context *ctx, const char *dir, int64_t mo
 BTL_API btl_status btl_cache_clear(btl_context *ctx, const char *dir, btl_cache_freed *out, btl_error *err);
 /** "500M", "2G", "1048576" as bytes (units of 1024); false: it is no size. */
 BTL_API bool btl_cache_size(const char *text, int64_t *bytes);
+
+/* ---- what a person sets once ------------------------------------------------------------------- */
+
+/** A setting of the environment or of the configuration file. */
+typedef struct btl_config_item {
+    const char *key;       /**< in the file: "cache_dir" */
+    const char *variable;  /**< of the environment, which wins: "BITALE_CACHE_DIR" */
+    const char *doc;
+    const char *value;     /**< NULL: nobody sets it */
+    const char *from;      /**< who does: the variable, or "/home/me/.config/bitale/config:3"; or NULL */
+} btl_config_item;
+
+/** The i-th setting; false behind the last. The file is read when something is asked of it first, then never again. */
+BTL_API bool btl_config_at(int i, btl_config_item *out);
+/** The configuration file, $XDG_CONFIG_HOME/bitale/config or ~/.config/bitale/config: lines KEY = VALUE, remarks behind #. "" where there is
+ * no home, or the program runs with more rights than its user. */
+BTL_API const char *btl_config_file(bool *is_there);
+/** EFORMAT, EIO: the first thing that is wrong with the file, "FILE:LINE: error: …". btl_function_new fails with it, too. */
+BTL_API btl_status btl_config_check(btl_error *err);
 
 /* ---- what this build and this machine have --------------------------------------------------- */
 

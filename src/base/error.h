@@ -12,6 +12,9 @@
         if (btl_try_status != BTL_OK) return btl_try_status;                                      \
     } while (0)
 
+/* Is that member part of the caller's struct? (Members that came later; struct_size 0: none of them.) */
+#define BTL_HAS(options, member) ((options)->struct_size >= offsetof(__typeof__(*(options)), member) + sizeof (options)->member)
+
 /* Records status and message in err (which may be NULL) and returns the status. */
 btl_status btl_error_set(btl_error *err, btl_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

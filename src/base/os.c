@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "base/os.h"
 
+#include "base/config.h"
 #include "base/context.h"
 
 #include <dlfcn.h>
@@ -316,7 +317,7 @@ static int os_x86_level = -1; /* found anew by every thread that comes too early
 
 static int os_find_x86_level(void) {
 #if defined __x86_64__ && defined __GNUC__
-    const char *wish = getenv("BITALE_ISA");
+    const char *wish = btl_config_value("isa", NULL);
     int most = wish && strcmp(wish, "base") == 0 ? 0 : wish && strcmp(wish, "v3") == 0 ? 3 : 4;
     __builtin_cpu_init();
     bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");

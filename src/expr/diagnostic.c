@@ -124,7 +124,8 @@ void btl_diagnostic_print(btl_text *t, const btl_diagnostic *d) {
 
 /* ---- places ------------------------------------------------------------------------------ */
 
-enum { LARGEST_PLACES = 8 }; /* a fused node of a thousand lines names the first few */
+/* A fused node of a thousand lines names the first few; above some, one place of a line is enough. */
+enum { LARGEST_PLACES = 12, PLACES_BY_COLUMN = 4 };
 
 static bool diagnostic_place_equal(const btl_place *a, const btl_place *b) {
     return a == b || (a->line == b->line && a->column == b->column && strcmp(a->file, b->file) == 0);
@@ -132,9 +133,12 @@ static bool diagnostic_place_equal(const btl_place *a, const btl_place *b) {
 
 const btl_places *btl_places_add(btl_graph *g, const btl_places *set, const btl_place *place) {
     int n = 0;
-    for (const btl_places *p = set; p; p = p->more, n++)
+    bool line = false;
+    for (const btl_places *p = set; p; p = p->more, n++) {
         if (diagnostic_place_equal(p->place, place)) return set;
-    if (n >= LARGEST_PLACES) return set;
+        line = line || (p->place->line == place->line && strcmp(p->place->file, place->file) == 0);
+    }
+    if (n >= LARGEST_PLACES || (line && n >= PLACES_BY_COLUMN)) return set;
     btl_places *p = btl_arena_alloc(&g->arena, sizeof *p);
     if (!set) {
         *p = (btl_places){ place, NULL };

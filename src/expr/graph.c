@@ -3,6 +3,7 @@
 #include "expr/leaf.h"
 #include "expr/parser.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 btl_status btl_graph_new(btl_context *ctx, btl_graph **out) {
@@ -376,6 +377,27 @@ btl_bits btl_graph_reach_until(btl_graph *g, int n, btl_var *const *vars, btl_bi
     }
     btl_arena_end(s.scratch);
     return s.seen;
+}
+
+static int graph_ascending(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+int btl_graph_reach_few(btl_graph *g, int n, btl_var *const *vars, btl_bits seen, int **ids) {
+    graph_stack s = { .g = g, .scratch = btl_arena_begin(&g->arena), .seen = seen };
+    int count = 0, capacity = 0;
+    *ids = NULL;
+    for (int i = 0; i < n; i++)
+        if (vars[i]) graph_push(&s, vars[i]->node->id);
+    while (s.n) {
+        int id = s.ids[--s.n];
+        if (btl_bits_get(seen, id)) continue;
+        btl_bits_set(seen, id);
+        *BTL_PUSH(&g->arena, *ids, count, capacity) = id;
+        graph_push_needs(&s, g->nodes[id]);
+    }
+    btl_arena_end(s.scratch);
+    for (int i = 0; i < count; i++) seen.words[(*ids)[i] >> 6] = 0;
+    if (count) qsort(*ids, (size_t)count, sizeof **ids, graph_ascending);
+    return count;
 }
 
 btl_bits btl_graph_reach(btl_graph *g, int n, btl_var *const *vars) {

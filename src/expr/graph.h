@@ -258,6 +258,9 @@ static inline void btl_bits_set(btl_bits b, int i) { b.words[i >> 6] |= (uint64_
 /* The nodes on which the variables depend, themselves included (bodies excluded): by their operands,
  * and by the sizes that only a run can tell, which the node that measures them must have found. */
 btl_bits btl_graph_reach(btl_graph *g, int n, btl_var *const *vars);
+/* The same for what is small beside the graph, at its own cost: ids, ascending (arena memory). `seen` (of all nodes, clear) is
+ * clear again afterwards. Returns how many. */
+int btl_graph_reach_few(btl_graph *g, int n, btl_var *const *vars, btl_bits seen, int **ids);
 /* The same, stopping at nodes for which stop has a bit (they are included). */
 btl_bits btl_graph_reach_until(btl_graph *g, int n, btl_var *const *vars, btl_bits stop);
 /* The needed nodes in a valid order of execution: by id, but measures before the users of their sizes

@@ -249,6 +249,10 @@ const btl_param *btl_param_of(const btl_op *op, const btl_param *params, const c
 btl_status btl_exec_eval(btl_exec *x);
 /* Runs it by its kernel, or by its reference where it has none. */
 btl_status btl_exec_run(btl_exec *x);
+/* Runs the reference of a fused node and shows every value that its body computes, over the whole space (of a reduction's end: reduced).
+ * `see` may change out's elements: what follows is computed from them. */
+typedef void (*btl_fused_see)(void *user, const btl_node *n, const btl_operand *in, const btl_operand *out);
+btl_status btl_fused_eval(btl_exec *x, btl_fused_see see, void *user);
 /* Runs op->measure of a node of g: what it finds is not above its bound, at which memory is planned. */
 btl_status btl_exec_measure(btl_exec *x, const btl_graph *g);
 

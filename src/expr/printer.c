@@ -25,6 +25,7 @@ typedef struct printer {
     const char **size_owner;  /* of a nameless size: "x.shape[0]" */
     bool has_unknown;
     bool in_function;
+    btl_bits seen;            /* clear: for btl_graph_reach_few */
     int counter;
     const char *indent;
 } printer;
@@ -428,11 +429,11 @@ static const char *printer_body(printer *p, const btl_body *body) {
     }
     btl_text_add(&p->t, "):\n");
     p->indent = btl_arena_printf(&p->g->arena, "%s    ", outer);
-    btl_bits reached = btl_graph_reach(p->g, body->nresults, body->results);
-    for (int i = 0; i < reached.n; i++) /* a body that another node had, too, gets names anew */
-        if (reached.words[i >> 6] == 0) i |= 63;
-        else if (btl_bits_get(reached, i) && !btl_var_is_leaf(p->g->nodes[i]->out)) p->names[i] = NULL;
-    printer_nodes(p, reached);
+    int *ids, nids = btl_graph_reach_few(p->g, body->nresults, body->results, p->seen, &ids);
+    for (int i = 0; i < nids; i++) /* a body that another node had, too, gets names anew */
+        if (!btl_var_is_leaf(p->g->nodes[ids[i]]->out)) p->names[ids[i]] = NULL;
+    for (int i = 0; i < nids; i++)
+        if (!btl_var_is_leaf(p->g->nodes[ids[i]]->out)) printer_node(p, p->g->nodes[ids[i]]);
     btl_text_printf(&p->t, "%sreturn ", p->indent);
     for (int i = 0; i < body->nresults; i++) {
         if (i) btl_text_add(&p->t, ", ");
@@ -481,9 +482,9 @@ static void printer_constants(printer *p) {
 /* The lines of nodes that first values and defaults are made of. */
 static void printer_initial(printer *p, btl_var *v) {
     if (!v || btl_var_is_leaf(v) || p->names[v->node->id]) return;
-    btl_bits reached = btl_graph_reach(p->g, 1, &v);
-    for (int i = 0; i < reached.n; i++)
-        if (btl_bits_get(reached, i) && !p->names[i] && !btl_var_is_leaf(p->g->nodes[i]->out)) printer_node(p, p->g->nodes[i]);
+    int *ids, nids = btl_graph_reach_few(p->g, 1, &v, p->seen, &ids);
+    for (int i = 0; i < nids; i++)
+        if (!p->names[ids[i]] && !btl_var_is_leaf(p->g->nodes[ids[i]]->out)) printer_node(p, p->g->nodes[ids[i]]);
 }
 
 static void printer_shared(printer *p, const btl_shared_def *s) {
@@ -608,6 +609,7 @@ static void printer_init(printer *p, btl_graph *g) {
     *p = (printer){ .g = g, .indent = "" };
     btl_text_init(&p->t, &g->arena);
     p->names = BTL_ARRAY(&g->arena, const char **, g->nnodes + 1);
+    p->seen = btl_bits_new(&g->arena, g->nnodes);
     p->size_owner = BTL_ARRAY(&g->arena, const char *, g->dims.nsymbols + 1);
     for (int i = 0; i < g->dims.nsymbols; i++) {
         if (g->dims.symbols[i]->name) printer_claim(p, g->dims.symbols[i]->name);

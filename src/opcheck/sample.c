@@ -75,6 +75,7 @@ static bool sample_read_operand(sample_reader *r, btl_sample_operand *o) {
 
 static bool sample_write_call(const sample_reader *r, btl_sample *m) {
     char list[SAMPLE_OPERANDS * (sizeof m->operands->name + 2) + 1] = "";
+    if (!m->op) return sample_fail(r, "\"| = EXPRESSION\" expected");
     bool several = m->op->max_in < 0, more = *r->at && m->n;
     for (int i = 0; i < m->n; i++) strcat(strcat(list, i ? ", " : ""), m->operands[i].name);
     int n = snprintf(m->expression, sizeof m->expression, "%s(%s%s%s%s%s)", m->op->name, several ? "[" : "", list, several ? "]" : "", more ? ", " : "", r->at);

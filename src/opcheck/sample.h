@@ -1,5 +1,5 @@
-/* sample.h - the samples of an op: inputs that test it, hard values for them, and how closely two results agree. What
- * btl_op_check and the tests of test/sweep share.
+/* sample.h - the samples of an op: inputs that test it, and hard values for them. What btl_op_check and the tests of test/sweep
+ * share.
  *
  * A sample (op.h) is one line of text:
  *
@@ -14,6 +14,7 @@
 #ifndef BTL_OPCHECK_SAMPLE_H
 #define BTL_OPCHECK_SAMPLE_H
 
+#include "expr/agree.h"
 #include "expr/op.h"
 
 enum { SAMPLE_OPERANDS = 4, SAMPLE_RANK = 6, SAMPLE_EXPRESSION = 256 };
@@ -66,31 +67,11 @@ uint64_t btl_sample_random(uint64_t *state);
 uint64_t btl_sample_below(uint64_t *state, uint64_t n);
 double btl_sample_uniform(uint64_t *state, double low, double high);
 
-/* Largest, least normal, least subnormal, distance from 1 to the next. */
-typedef struct btl_float_range { double max, normal, least, eps; } btl_float_range;
-btl_float_range btl_float_range_of(btl_dtype dtype);
-
 /* All elements of an array without gaps; `name` is the operand's. */
 void btl_sample_fill(btl_array *a, const char *name, btl_values values, uint64_t *random);
 double btl_sample_hard_float(btl_dtype dtype, uint64_t *random);
 /* One element: `real` of a float, `integer` of others. */
 void btl_sample_set(btl_array *a, int64_t at, double real, int64_t integer);
-double btl_sample_element(const btl_array *a, int64_t at);
-
-/* ---- comparing ------------------------------------------------------------------------------ */
-
-/* How far `got` may be from `want`, an element each: ulps of its dtype, or relative * |want|, or the element
- * of `bound` (f64, of the same shape), whichever is largest. All 0: the same bits (every NaN is one). */
-typedef struct btl_agreement {
-    double ulps, relative, absolute;
-    const btl_array *bound;
-    bool any_zero; /* the sign of a zero is not promised */
-    bool loose_class; /* what overflows may be infinite or NaN: only finite wanted values are compared */
-} btl_agreement;
-
-/* The distance of the numbers of the dtype around x. */
-double btl_ulp(btl_dtype dtype, double x);
-/* True if they agree; otherwise `why` says what differs. Arrays without gaps. */
-bool btl_arrays_agree(const btl_array *got, const btl_array *want, const btl_agreement *t, char *why, size_t bytes);
+static inline double btl_sample_element(const btl_array *a, int64_t at) { return btl_array_element(a, at); }
 
 #endif

@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "ops/blas.h"
 
+#include "base/config.h"
 #include "base/context.h"
 #include "base/os.h"
 #include "ops/gemm.h"
@@ -146,7 +147,7 @@ static void *blas_make(btl_context *ctx) {
     blas *b = btl_alloc(ctx, sizeof *b);
     if (!b) return NULL;
     memset(b, 0, sizeof *b);
-    const char *wanted = ctx->blas[0] ? ctx->blas : getenv("BITALE_BLAS");
+    const char *wanted = ctx->blas[0] ? ctx->blas : btl_config_value("blas", NULL);
     if (wanted && strcmp(wanted, "none") == 0) {
         b->switched_off = true;
         snprintf(b->text, sizeof b->text, "none: switched off; loops of our own are used");

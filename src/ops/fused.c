@@ -114,6 +114,8 @@ typedef struct fused_eval {
     int nnodes;
     btl_node **nodes;
     btl_operand *values; /* of nodes, over the whole space */
+    btl_fused_see see;
+    void *user;
 } fused_eval;
 
 static const btl_operand *fused_value(const fused_eval *e, const btl_var *v) {
@@ -160,7 +162,9 @@ static btl_status fused_eval_node(fused_eval *e, const btl_node *n, btl_operand 
                    .symbols = e->x->symbols,
                    .ctx = e->x->ctx,
                    .err = e->x->err };
-    return btl_exec_eval(&x);
+    BTL_TRY(btl_exec_eval(&x));
+    if (e->see) e->see(e->user, n, in, out);
+    return BTL_OK;
 }
 
 /* A result reduced by the reference of the reduction's own op. */
@@ -183,7 +187,9 @@ static btl_status fused_eval_reduce(fused_eval *e, const btl_op *op, btl_operand
                    .symbols = e->x->symbols,
                    .ctx = e->x->ctx,
                    .err = e->x->err };
-    return btl_exec_eval(&x);
+    BTL_TRY(btl_exec_eval(&x));
+    if (e->see) e->see(e->user, &node, value, out);
+    return BTL_OK;
 }
 
 static btl_status fused_eval_space(fused_eval *e) {
@@ -217,8 +223,8 @@ static btl_status fused_eval_body(void *arg) {
     return BTL_OK;
 }
 
-static btl_status fused_eval_run(btl_exec *x) {
-    fused_eval e = { .x = x };
+btl_status btl_fused_eval(btl_exec *x, btl_fused_see see, void *user) {
+    fused_eval e = { .x = x, .see = see, .user = user };
     btl_arena_init(&e.arena, x->ctx);
     btl_status status = btl_arena_protect(&e.arena, fused_eval_body, &e);
     btl_arena_deinit(&e.arena);
@@ -226,6 +232,8 @@ static btl_status fused_eval_run(btl_exec *x) {
         btl_error_set(x->err, BTL_ENOMEM, "out of memory in the reference of a fused kernel");
     return status;
 }
+
+static btl_status fused_eval_run(btl_exec *x) { return btl_fused_eval(x, NULL, NULL); }
 
 /* ---- the op ------------------------------------------------------------------------------- */
 

@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "ops/own.h"
 
+#include "base/array.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -141,6 +143,27 @@ static btl_status own_prepare(own_run *r) {
 
 /* ---- eval -------------------------------------------------------------------------------------- */
 
+/* What it made of result k, beside what infer stated. */
+static btl_status own_wrong_out(const own_run *r, int k) {
+    const btl_operand *want = &r->x->out[k];
+    const btl_array *a = &r->out[k];
+    const char *name = r->op->op.name, *data = btl_array_data(a);
+    char found[120], stated[120];
+    btl_dtype dtype;
+    btl_array_type_text(stated, sizeof stated, want->dtype, want->rank, want->dims);
+    for (int i = 0; i < r->x->nin; i++) {
+        const btl_operand *in = &r->x->in[i];
+        int64_t bytes = btl_operand_elems(in) * (int64_t)btl_dtype_bytes(in->dtype);
+        if (data != want->data && data >= (const char *)r->in[i].data && data < (const char *)r->in[i].data + bytes)
+            return OWN_FAIL(r->x, "%s: its eval gives as result %d the memory of operand %d: it is a view, which it does not declare", name, k, i);
+    }
+    if (!btl_array_dtype(a, &dtype) || a->ndim < 0 || a->ndim > BTL_MAX_RANK || !(a->shape || !a->ndim))
+        return OWN_FAIL(r->x, "%s: its eval makes of result %d, %s as its infer stated, something that is no array", name, k, stated);
+    btl_array_type_text(found, sizeof found, dtype, a->ndim, a->shape);
+    if (strcmp(found, stated) != 0) return OWN_FAIL(r->x, "%s: its eval makes result %d %s; its infer stated %s", name, k, found, stated);
+    return OWN_FAIL(r->x, "%s: its eval gives result %d, %s, other %s than those it was given", name, k, stated, a->strides ? "strides" : "memory");
+}
+
 /* The results still are what infer stated. */
 static btl_status own_check_out(const own_run *r) {
     for (int k = 0; k < r->x->nout; k++) {
@@ -150,7 +173,7 @@ static btl_status own_check_out(const own_run *r) {
         bool same = a->data == want->data && a->byte_offset == 0 && !a->strides && btl_array_dtype(a, &dtype) && dtype == want->dtype &&
                     a->ndim == want->rank && a->shape == r->shapes + k * BTL_MAX_RANK;
         for (int i = 0; same && i < want->rank; i++) same = a->shape[i] == want->dims[i];
-        if (!same) return OWN_FAIL(r->x, "%s: its eval gives result %d another type, size or place than its infer stated", r->op->op.name, k);
+        if (!same) return own_wrong_out(r, k);
     }
     return BTL_OK;
 }

@@ -68,6 +68,7 @@ const btl_rule btl_rules_fold[] = {
       .why = "two nodes of one op, equal settings and the same operands have the same value",
       .phase = BTL_CANONICALIZE, .tags = "merge" },
     { .name = "fold_constants", .ops = "*", .apply = fold_node, .why = "what does not change from call to call is computed once",
-      .phase = BTL_CANONICALIZE, .exactness = BTL_WITHIN_ULP, .ulp = 4, .tags = "fold" },
+      .phase = BTL_CANONICALIZE, .exactness = BTL_WITHIN_ULP, .ulp = 4, .tags = "fold",
+      .example = "x: f64[4] | = x + exp(1)" },
     { .name = NULL },
 };

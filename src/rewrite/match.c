@@ -1,4 +1,4 @@
-/* match.c - the rules as a book to look up, patterns matched against nodes and built into nodes.
+/* match.c - patterns matched against nodes and built into nodes.
  *
  * Commutative operands are tried in both orders with full backtracking, so a pattern matches
  * whenever some assignment of orders does. Recursion goes over the pattern, which is a few levels
@@ -6,115 +6,9 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "rewrite/match.h"
 
-#include "base/context.h"
 #include "ops/helpers.h"
 
 #include <string.h>
-
-/* ---- the rule book ------------------------------------------------------------------------ */
-
-static const btl_rule *const match_tables[] = { btl_rules_fold, btl_rules_canonical, btl_rules_views,
-                                                btl_rules_stable, btl_rules_special, btl_rules_lower };
-enum { MATCH_NTABLES = sizeof match_tables / sizeof *match_tables };
-
-int btl_rules_count(void) {
-    int n = 0;
-    for (int t = 0; t < MATCH_NTABLES; t++)
-        for (const btl_rule *r = match_tables[t]; r->name; r++) n++;
-    return n;
-}
-
-const btl_rule *btl_rule_at(int i) {
-    for (int t = 0; t < MATCH_NTABLES; t++)
-        for (const btl_rule *r = match_tables[t]; r->name; r++)
-            if (i-- == 0) return r;
-    return NULL;
-}
-
-const btl_rule *btl_rule_find(const char *name) {
-    for (int t = 0; t < MATCH_NTABLES; t++)
-        for (const btl_rule *r = match_tables[t]; r->name; r++)
-            if (strcmp(r->name, name) == 0) return r;
-    return NULL;
-}
-
-static bool match_op_equal(const void *key, const void *thing) {
-    return key == ((const btl_rule_list *)thing)->op;
-}
-
-static uint64_t match_op_hash(const btl_op *op) {
-    return btl_hash_mix(0, (uint64_t)(uintptr_t)op);
-}
-
-/* Does a list of names separated by blanks contain the word? */
-static bool match_names(const char *list, const char *word) {
-    size_t n = strlen(word);
-    for (const char *s = list; (s = strstr(s, word)); s += n)
-        if ((s == list || s[-1] == ' ') && (s[n] == 0 || s[n] == ' ')) return true;
-    return false;
-}
-
-static bool match_rule_concerns(const btl_compiled_rule *c, const btl_op *op) {
-    if (c->broken) return false;
-    if (c->match) return c->match->op == op;
-    return strcmp(c->rule->ops, "*") == 0 || (op && match_names(c->rule->ops, op->name));
-}
-
-static void match_collect(btl_rulebook *book, const btl_op *op, btl_rule_list *list) {
-    list->op = op;
-    list->rules = BTL_ARRAY(&book->arena, btl_compiled_rule *, book->nrules);
-    for (int i = 0; i < book->nrules; i++)
-        if (match_rule_concerns(&book->rules[i], op)) list->rules[list->n++] = &book->rules[i];
-}
-
-static btl_status match_make(void *arg) {
-    btl_rulebook *book = arg;
-    book->nrules = btl_rules_count();
-    book->rules = BTL_ARRAY(&book->arena, btl_compiled_rule, book->nrules);
-    for (int i = 0; i < book->nrules; i++) {
-        btl_rule_compile(&book->arena, btl_rule_at(i), &book->rules[i]);
-        book->rules[i].index = i;
-    }
-    match_collect(book, NULL, &book->any);
-    for (const btl_op *const *op = btl_ops; *op; op++) {
-        btl_rule_list *list = BTL_NEW(&book->arena, btl_rule_list);
-        match_collect(book, *op, list);
-        if (list->n > book->any.n) btl_table_add(&book->by_op, &book->arena, match_op_hash(*op), list);
-    }
-    return BTL_OK;
-}
-
-static void match_destroy(btl_context *ctx, void *thing) {
-    btl_rulebook *book = thing;
-    btl_arena_deinit(&book->arena);
-    btl_free(ctx, book, sizeof *book);
-}
-
-static void *match_new(btl_context *ctx) {
-    btl_rulebook *book = btl_alloc(ctx, sizeof *book);
-    if (!book) return NULL;
-    memset(book, 0, sizeof *book);
-    btl_arena_init(&book->arena, ctx);
-    if (btl_arena_protect(&book->arena, match_make, book) == BTL_OK) return book;
-    match_destroy(ctx, book);
-    return NULL;
-}
-
-static void match_free(void *book) {
-    match_destroy(((btl_rulebook *)book)->arena.ctx, book);
-}
-
-const btl_rulebook *btl_rulebook_of(btl_graph *g) {
-    btl_rulebook *book = g->ctx ? btl_context_slot(g->ctx, BTL_SLOT_RULES, match_new, match_destroy) : match_new(NULL);
-    if (!book) return btl_arena_alloc(&g->arena, SIZE_MAX); /* runs out, which ends this call */
-    if (!g->ctx) btl_arena_defer(&g->arena, match_free, book);
-    return book;
-}
-
-const btl_rule_list *btl_rulebook_list(const btl_rulebook *book, const btl_op *op) {
-    const btl_rule_list *list = btl_table_find(&book->by_op, match_op_hash(op), match_op_equal, op);
-    return list ? list : &book->any;
-}
 
 /* ---- matching ----------------------------------------------------------------------------- */
 
@@ -178,6 +72,7 @@ static bool match_goals(btl_match *m, const match_goal *goal) {
     if (!goal) return true;
     const btl_pattern *p = goal->pattern;
     if (p->kind == PATTERN_NUMBER) return btl_match_number(goal->var, p->number) && match_goals(m, goal->next);
+    if (p->kind == PATTERN_CALL && goal->var->node->op != p->op) return false; /* most fail here */
     btl_match before = *m;
     bool met;
     if (p->kind == PATTERN_CALL) met = match_call_goal(m, goal);
@@ -193,7 +88,8 @@ bool btl_rule_matches(btl_match *m, const btl_compiled_rule *rule) {
     if (rule->match) {
         if (!match_goals(m, &(match_goal){ rule->match, m->root->out, NULL })) return false;
     } else if (!btl_match_node(m, m->root->out, NULL)) return false;
-    return !rule->rule->when || rule->rule->when(m);
+    m->compiled = rule;
+    return btl_conditions_hold(m, rule) && (!rule->rule->when || rule->rule->when(m));
 }
 
 /* ---- building ----------------------------------------------------------------------------- */
@@ -240,17 +136,4 @@ btl_var *btl_match_rebuild(btl_match *m, const btl_node *like, btl_var *first_op
 
 const btl_op *btl_rule_op(const char *name) {
     return btl_op_find(name, strlen(name));
-}
-
-bool btl_when_float(const btl_match *m) {
-    return btl_dtype_kind(m->root->out[0].type.dtype) == 'f';
-}
-
-bool btl_when_not_bool(const btl_match *m) {
-    return m->root->out[0].type.dtype != BTL_BOOL;
-}
-
-bool btl_when_integer(const btl_match *m) {
-    char kind = btl_dtype_kind(m->root->out[0].type.dtype);
-    return kind == 'i' || kind == 'u';
 }

@@ -3,6 +3,7 @@
 #ifndef BTL_REWRITE_MATCH_H
 #define BTL_REWRITE_MATCH_H
 
+#include "bitale/rules.h"
 #include "rewrite/rules.h"
 
 typedef enum pattern_kind { PATTERN_VAR, PATTERN_NUMBER, PATTERN_CALL } pattern_kind;
@@ -26,28 +27,64 @@ struct btl_pattern {
     const pattern_setting *settings;  /* one for each of op->nparams */
 };
 
-typedef struct btl_compiled_rule {
+typedef struct btl_compiled_rule btl_compiled_rule;
+
+/* A condition by name; of the result, or of the variables that are bound. */
+typedef struct btl_condition {
+    const char *name;
+    bool (*holds)(const btl_var *v);
+    bool of_result;
+} btl_condition;
+
+extern const btl_condition btl_conditions[]; /* ends with a nameless one */
+
+/* Asked for by a rule: of one bound variable, or -1. */
+typedef struct btl_asked { const btl_condition *what; int binding; } btl_asked;
+
+enum { RULE_CONDITIONS = 6 };
+
+struct btl_compiled_rule {
     const btl_rule *rule;
-    int index;                 /* of btl_rule_at */
+    int index;                 /* in the book */
     const btl_pattern *match;  /* NULL: apply alone */
     const btl_pattern *result;
     int nbindings;
     char letters[BTL_RULE_BINDINGS];
+    int nconditions;
+    btl_asked conditions[RULE_CONDITIONS];
     uint64_t mask;             /* ops that must be among the root's operands, as btl_op_bit */
+    const char *origin;        /* of a user's own: "mine.rules:3"; NULL: Bitale's */
     const char *broken;        /* why the rule cannot be used, or NULL */
-} btl_compiled_rule;
+    const char *broken_at;     /* where in match, result or conditions, or NULL */
+};
 
 /* The rules to try at a node, in order. */
-typedef struct btl_rule_list { const btl_op *op; int n; btl_compiled_rule **rules; } btl_rule_list;
+typedef struct btl_rule_list { const btl_op *op; int n, capacity; btl_compiled_rule **rules; } btl_rule_list;
 
-/* All rules, compiled; immutable once made. */
-typedef struct btl_rulebook {
+/* All rules, compiled, users' own first; immutable once made. */
+typedef struct btl_rulebook btl_rulebook;
+struct btl_rulebook {
     btl_arena arena;
+    btl_rulebook *older;       /* of the same context: somebody may still read it */
     int nrules;
     btl_compiled_rule *rules;
     btl_table by_op;           /* of btl_rule_list */
     btl_rule_list any;         /* for ops that no rule names */
-} btl_rulebook;
+};
+
+/* A user's rule. */
+typedef struct btl_own_rule {
+    btl_rule rule;
+    const char *origin;        /* "mine.rules:3", "the program" */
+    btl_rule_def def;          /* its apply and user; texts are those of `rule` */
+} btl_own_rule;
+
+/* Makes rules known in a context, all or none. drafts[i].rule is complete but for memory: texts are copied. Under no protection. */
+btl_status btl_rulebook_add(btl_context *ctx, int n, const btl_own_rule *drafts, btl_error *err);
+/* The rule's own tables entry or a user's of that name in the context (may be NULL), or NULL. */
+const btl_rule *btl_rule_lookup(btl_context *ctx, const char *name);
+/* The i-th user's rule, or NULL. */
+const btl_own_rule *btl_rule_own(btl_context *ctx, int i);
 
 /* The rule book of the graph's context, made at first use (each time for a graph without one). Under
  * protection of the graph, whose memory runs out where there is none for the book. */
@@ -66,7 +103,13 @@ bool btl_rule_matches(btl_match *m, const btl_compiled_rule *rule);
 /* What the rule makes of it: new nodes, or NULL where its code declines. */
 btl_var *btl_rule_build(btl_match *m, const btl_compiled_rule *rule);
 
-/* Compiles one rule into an arena (under its protection); the reason is in ->broken. */
+/* `when`, as a person writes it, or NULL. */
+const char *btl_rule_when_text(const btl_rule *rule);
+void btl_conditions_compile(btl_arena *a, const char *text, btl_compiled_rule *c);
+bool btl_conditions_hold(const btl_match *m, const btl_compiled_rule *c);
+
+/* Compiles one rule into an arena (under its protection); the reason is in ->broken. Ops of one's own are those of the
+ * arena's context. */
 void btl_rule_compile(btl_arena *a, const btl_rule *rule, btl_compiled_rule *out);
 
 #endif

@@ -24,7 +24,12 @@ enum { PATTERN_DEPTH = 16 };
 static const btl_pattern *pattern_parse_expr(pattern_parser *p, int level);
 
 static const btl_pattern *pattern_parse_fail(pattern_parser *p, const char *what) {
-    if (!p->rule->broken) p->rule->broken = btl_arena_printf(p->arena, "%s at \"%s\"", what, p->at);
+    if (!p->rule->broken) p->rule->broken = what, p->rule->broken_at = p->at;
+    return NULL;
+}
+
+static const btl_pattern *pattern_parse_fail_at(pattern_parser *p, const char *at, const char *what) {
+    if (!p->rule->broken) p->rule->broken = what, p->rule->broken_at = at;
     return NULL;
 }
 
@@ -59,7 +64,7 @@ static int pattern_parse_letter(pattern_parser *p) {
     return p->rule->nbindings++;
 }
 
-/* A setting's value: none, true, false or an integer. */
+/* A setting's value: none, true, false, an integer or a type. */
 static bool pattern_setting_value(btl_arena *a, const btl_param_spec *spec, const char *text, btl_param *out) {
     memset(out, 0, sizeof *out);
     if (!text) return false;
@@ -73,6 +78,8 @@ static bool pattern_setting_value(btl_arena *a, const btl_param_spec *spec, cons
         out->i = strcmp(text, "true") == 0;
         return true;
     }
+    btl_dtype dtype;
+    if (spec->kind == PARAM_DTYPE) return btl_dtype_find(text, strlen(text), &dtype) && (out->i = dtype, true);
     char *end;
     long value = strtol(text, &end, 10);
     if (end == text || *end) return false;
@@ -119,8 +126,10 @@ static const btl_pattern *pattern_call(pattern_parser *p, const char *name, size
                                      const btl_pattern *const *kids) {
     btl_pattern *call = BTL_NEW(p->arena, btl_pattern);
     call->kind = PATTERN_CALL;
-    call->op = btl_op_find(name, length);
-    if (!call->op) return pattern_parse_fail(p, btl_arena_printf(p->arena, "no op %.*s", (int)length, name));
+    call->op = btl_op_lookup(p->arena->ctx, name, length);
+    if (!call->op || (call->op->flags & OP_HIDDEN)) return pattern_parse_fail_at(p, name, btl_arena_printf(p->arena, "there is no operation %.*s", (int)length, name));
+    if (!p->result && (call->op->flags & OP_MACRO))
+        return pattern_parse_fail_at(p, name, btl_arena_printf(p->arena, "%.*s never stands in a graph: it is short for other operations (`bitale print` shows which)", (int)length, name));
     call->nkids = nkids;
     for (int i = 0; i < nkids; i++) {
         if (!kids[i]) return NULL;
@@ -245,11 +254,16 @@ void btl_rule_compile(btl_arena *a, const btl_rule *rule, btl_compiled_rule *out
     *out = (btl_compiled_rule){ .rule = rule };
     if (rule->match) {
         out->match = pattern_parse(a, out, rule->match, false);
-        if (out->match && out->match->kind != PATTERN_CALL) out->broken = "the pattern is not a call";
+        if (out->match && out->match->kind != PATTERN_CALL) out->broken = "a pattern must be an operation, not a letter or a number alone", out->broken_at = rule->match;
         for (int i = 0; !out->broken && i < out->match->nkids; i++)
             if (out->match->kids[i]->kind == PATTERN_CALL) out->mask |= btl_op_bit(out->match->kids[i]->op);
     }
+    if (!out->broken && rule->conditions) btl_conditions_compile(a, rule->conditions, out);
     if (!out->broken && rule->result) out->result = pattern_parse(a, out, rule->result, true);
+    if (rule->pass) {
+        if (rule->match || rule->result || rule->ops || rule->apply) out->broken = "a pass has neither pattern nor result nor ops";
+        return;
+    }
     if (!out->broken && !rule->result && !rule->apply) out->broken = "neither result nor code";
     if (!out->broken && !rule->match && !rule->ops) out->broken = "neither pattern nor ops";
 }

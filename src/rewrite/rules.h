@@ -38,11 +38,15 @@ typedef enum btl_rule_needs {
 
 enum { BTL_RULE_BINDINGS = 8, BTL_RULE_CONSUMED = 16 };
 
+typedef struct btl_pass btl_pass;
+typedef struct btl_rule btl_rule;
+
 /* A match in progress: what ?x, ?y … and settings are bound to, and which nodes were looked at.
  * Code of rules reads through it: btl_match_node gives the node behind a variable, or NULL where
  * a rule must not look (a leaf, a barrier), and notes it as replaced. */
 typedef struct btl_match {
     btl_graph *g;
+    const struct btl_compiled_rule *compiled;
     btl_bits barriers;                    /* nodes behind which nothing is known */
     const btl_node *root;
     btl_var *bound[BTL_RULE_BINDINGS];    /* by letter in order of appearance in `match` */
@@ -51,13 +55,15 @@ typedef struct btl_match {
     const btl_node *consumed[BTL_RULE_CONSUMED];
 } btl_match;
 
-typedef struct btl_rule {
+struct btl_rule {
     const char *name;
     const char *match;    /* NULL: `ops` says where apply is tried */
     const char *result;   /* NULL: apply makes it */
     const char *ops;      /* names of ops, "log sub"; "*": every op. Only without match */
+    const char *conditions;                               /* "float, finite(?x)": names of conditions.c, or NULL */
     bool (*when)(const btl_match *m);                     /* NULL: always */
     btl_var *(*apply)(btl_match *m, const btl_node *n);   /* NULL result: does not fire */
+    btl_status (*pass)(btl_pass *p);                      /* an algorithm over the whole graph; then no match, ops, apply */
     const char *why;
     const char *source;   /* a paper, a book, or NULL */
     unsigned phase;       /* mask of btl_phase */
@@ -66,16 +72,17 @@ typedef struct btl_rule {
     double ulp;           /* BTL_WITHIN_ULP */
     unsigned needs;       /* btl_rule_needs */
     bool opt_in;          /* only with --with */
-} btl_rule;
+    const char *example;  /* "x: f64[4] | = log(x[1:])": it fires on that; for rules in code, and where the test finds nothing. Or NULL */
+};
 
-/* All rules, in the order in which they are tried. */
+/* Bitale's rules, in the order in which they are tried. */
 int btl_rules_count(void);
 const btl_rule *btl_rule_at(int i);
 const btl_rule *btl_rule_find(const char *name);
 
 /* The tables (rules_*.c, fold.c); each ends with a nameless entry. */
-extern const btl_rule btl_rules_canonical[], btl_rules_views[], btl_rules_stable[], btl_rules_special[],
-    btl_rules_fold[], btl_rules_lower[];
+extern const btl_rule btl_rules_fold[], btl_rules_canonical[], btl_rules_arith[], btl_rules_logic[], btl_rules_reduce[], btl_rules_views[],
+    btl_rules_index[], btl_rules_product[], btl_rules_stable[], btl_rules_softmax[], btl_rules_special[], btl_rules_lower[];
 
 /* ---- for the code of rules ---------------------------------------------------------------- */
 
@@ -85,10 +92,45 @@ const btl_node *btl_match_node(btl_match *m, const btl_var *v, const btl_op *op)
 bool btl_match_number(const btl_var *v, double value);
 /* A node with the settings of `like` on other operands; NULL on failure. */
 btl_var *btl_match_rebuild(btl_match *m, const btl_node *like, btl_var *first_operand);
+/* Do a write (set_subtensor, inc_subtensor) and a read (subtensor, advanced_subtensor) name the same part? */
+bool btl_match_same_part(const btl_node *write, const btl_node *read);
+/* Is v the indices 0, 1, …, n - 1? */
+bool btl_match_counts(const btl_var *v, const btl_dim *n);
 /* The op of a name that must exist (tests run through all of them); NULL if it does not. */
 const btl_op *btl_rule_op(const char *name);
 
-/* Conditions. */
+/* ---- for passes ---------------------------------------------------------------------------- */
+
+/* What an entry with `pass` gets. In each of its phases it runs when the rules have come to rest; what it puts in place of
+ * variables meets the rules, and the passes, again, until none replaces anything (at most a few rounds). It reads the
+ * graph as it is, builds with btl_build and the like, and says what stands for what by btl_pass_replace; the driver makes the
+ * users anew. All of its memory should be `scratch`, which is gone afterwards, unless nodes hold it. */
+struct btl_pass {
+    btl_graph *g;
+    const btl_rule *rule;
+    int nroots;
+    btl_var *const *roots;
+    int nnodes;               /* on which the roots depend, barriers included, what is behind them not */
+    btl_node *const *nodes;   /* operands before users */
+    btl_arena *scratch;
+    void *driver;
+};
+
+/* False of a leaf, a barrier, a node that is not among `nodes`: nothing is known of it, it is not replaced. */
+bool btl_pass_may_look(const btl_pass *p, const btl_node *n);
+/* The nodes that read an output of n, in order, one twice if it reads twice; roots do not count. */
+int btl_pass_users(btl_pass *p, const btl_node *n, btl_node *const **users);
+bool btl_pass_is_root(const btl_pass *p, const btl_node *n);
+/* What is built from now on comes from these n nodes: it has their places, and btl_pass_replace hands on their size checks. */
+void btl_pass_at(btl_pass *p, int n, const btl_node *const *nodes);
+/* `after` shall stand for `before`, of a node with one output. False, and nothing happens: the types differ, a size check
+ * has no place to go, or `before` must not be replaced. `after` may depend on other variables that are replaced, but not on
+ * `before`. */
+bool btl_pass_replace(btl_pass *p, btl_var *before, btl_var *after);
+
+/* ---- conditions ----------------------------------------------------------------------------- */
+
+/* Those of conditions.c; further ones there, by name, serve users' rules too. */
 bool btl_when_float(const btl_match *m);      /* the root is f16 … f64 */
 bool btl_when_not_bool(const btl_match *m);
 bool btl_when_integer(const btl_match *m);

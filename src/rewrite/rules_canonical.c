@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "ops/helpers.h"
+#include "rewrite/facts.h"
 
 #include <math.h>
 
@@ -33,27 +34,9 @@ static bool canonical_signed(const btl_match *m) {
     return btl_dtype_kind(m->root->out[0].type.dtype) != 'u';
 }
 
-static bool canonical_named(const btl_var *v, const char *const *names) {
-    for (; *names; names++)
-        if (v->node->op == btl_rule_op(*names)) return true;
-    return false;
-}
-
-/* Provably 0 or more, never -0 (or NaN)? Looks a few nodes deep. */
-static bool canonical_nonnegative(const btl_var *v, int depth) {
-    static const char *const always[] = { "exp", "exp2", "abs", "sqr", "sigmoid", "softplus", "softmax", NULL };
-    static const char *const closed[] = { "add", "mul", "div", "sum", "maximum", NULL };
-    double value;
-    if (btl_var_constant_value(v, &value)) return value > 0;
-    if (canonical_named(v, always)) return true;
-    if (!depth || !canonical_named(v, closed)) return false;
-    for (int i = 0; i < v->node->nin; i++)
-        if (!canonical_nonnegative(v->node->in[i], depth - 1)) return false;
-    return true;
-}
-
 static bool canonical_of_nonnegative(const btl_match *m) {
-    return btl_when_float(m) && canonical_nonnegative(m->bound[0], 3);
+    btl_facts f = btl_facts_of(m->bound[0]);
+    return btl_when_float(m) && btl_facts_nonnegative(&f, true);
 }
 
 /* ---- code --------------------------------------------------------------------------------- */
@@ -139,10 +122,12 @@ const btl_rule btl_rules_canonical[] = {
       .needs = BTL_FINITE | BTL_NO_SIGNED_ZERO, .opt_in = true },
     { .name = "cast_of_cast", .ops = "cast", .apply = canonical_cast,
       .why = "a conversion that loses nothing need not stand before another one", .phase = BTL_CANONICALIZE,
-      .tags = "cast" },
+      .tags = "cast",
+      .example = "x: f64[4] | = f32(f64(f32(x)))" },
     { .name = "where_same", .match = "where(?c, ?x, ?x)", .result = "?x", .why = "either branch",
       .phase = BTL_CANONICALIZE, .tags = "where" },
     { .name = "where_constant", .ops = "where", .apply = canonical_where, .why = "the condition is known",
-      .phase = BTL_CANONICALIZE, .tags = "where" },
+      .phase = BTL_CANONICALIZE, .tags = "where",
+      .example = "x: f64[4] | = where(1 < 2, x, -x)" },
     { .name = NULL },
 };

@@ -23,6 +23,7 @@ static btl_var *special_lower(btl_match *m, const btl_node *n) {
 
 const btl_rule btl_rules_lower[] = {
     { .name = "body", .ops = "*", .apply = special_lower, .why = "softmax and its like are computed as what they are made of",
-      .phase = BTL_LOWER, .tags = "lower" },
+      .phase = BTL_LOWER, .tags = "lower",
+      .example = "x: f64[2, 3] | = softmax(x)" },
     { .name = NULL },
 };

@@ -91,24 +91,6 @@ static btl_var *stable_cancel(btl_match *m, const btl_node *n) {
     return btl_broadcast_to_dims(m->g, m->bound[0], n->out[0].type.rank, n->out[0].type.dims);
 }
 
-/* Does inc_subtensor(x, y, …) write where subtensor(x, …) reads? It has one operand more, y, so that
- * the settings number the indices one further. */
-static bool stable_same_index(const btl_node *inc, const btl_node *sub) {
-    const btl_param *to = btl_node_param(inc, "index"), *from = btl_node_param(sub, "index");
-    if (inc->nin != sub->nin + 1 || to->index.n != from->index.n) return false;
-    for (int i = 1; i < sub->nin; i++)
-        if (inc->in[i + 1] != sub->in[i]) return false;
-    for (int i = 0; i < from->index.n; i++) {
-        btl_index_item item = to->index.v[i];
-        btl_bound *bounds[] = { &item.start, &item.stop, &item.step };
-        for (int k = 0; k < 3; k++)
-            if (bounds[k]->input > 0) bounds[k]->input--;
-        btl_param a = { .index = { 1, &item } }, b = { .index = { 1, &from->index.v[i] } };
-        if (!btl_param_equal(PARAM_INDEX, &a, &b)) return false;
-    }
-    return true;
-}
-
 /* d where v is d / p[the part that inc writes to], or -(d / p[…]); stretched to v's shape. */
 static btl_var *stable_without_divisor(btl_match *m, const btl_node *inc, const btl_var *p, const btl_var *v) {
     const btl_node *neg = btl_match_node(m, v, btl_rule_op("neg"));
@@ -116,7 +98,7 @@ static btl_var *stable_without_divisor(btl_match *m, const btl_node *inc, const 
     const btl_node *sub = div ? btl_match_node(m, div->in[1], NULL) : NULL;
     if (!sub || sub->in[0] != p) return NULL;
     if (strcmp(sub->op->name, "subtensor") != 0 && strcmp(sub->op->name, "advanced_subtensor") != 0) return NULL;
-    if (!stable_same_index(inc, sub)) return NULL;
+    if (!btl_match_same_part(inc, sub)) return NULL;
     btl_var *d = btl_broadcast_to_dims(m->g, div->in[0], v->type.rank, v->type.dims);
     return neg ? btl_neg(m->g, d) : d;
 }
@@ -138,6 +120,7 @@ static btl_var *stable_scatter(btl_match *m, const btl_node *n) {
     return NULL;
 }
 
+#define STABLE_FINITE .phase = BTL_STABILIZE, .exactness = BTL_WITHIN_ULP, .needs = BTL_NO_OVERFLOW | BTL_FINITE
 #define STABLE .phase = BTL_STABILIZE, .exactness = BTL_WITHIN_ULP, .needs = BTL_NO_OVERFLOW
 
 const btl_rule btl_rules_stable[] = {
@@ -147,7 +130,8 @@ const btl_rule btl_rules_stable[] = {
       .source = "Blanchard, Higham & Higham (2021), IMA J. Numer. Anal. 41(4)", STABLE, .ulp = 4, .tags = "stability softmax" },
     { .name = "log_of_view", .ops = "log", .apply = stable_log_of_view,
       .why = "log(softmax(x)[i]) is log_softmax(x)[i], and so for all that only picks or orders elements",
-      STABLE, .ulp = 4, .tags = "stability softmax" },
+      STABLE, .ulp = 4, .tags = "stability softmax",
+      .example = "x: f64[4] | = log(softmax(x)[1:3])" },
     { .name = "log_sigmoid", .match = "log(sigmoid(?x))", .result = "-softplus(-?x)",
       .why = "sigmoid underflows below -104 (f32), where its logarithm is x", STABLE, .ulp = 4, .tags = "stability sigmoid" },
     { .name = "log_one_minus_sigmoid", .match = "log(1 - sigmoid(?x))", .result = "-softplus(?x)",
@@ -171,7 +155,36 @@ const btl_rule btl_rules_stable[] = {
     { .name = "log_one_minus", .match = "log(1 - ?x)", .result = "log1p(-?x)", .when = btl_when_float,
       .why = "1 - x loses the digits of a small x", STABLE, .ulp = 2, .tags = "stability log1p" },
 
+    { .name = "log_sum_of_two_exp", .match = "log(exp(?x) + exp(?y))", .result = "logaddexp(?x, ?y)",
+      .why = "the larger exponential overflows although the logarithm is about its exponent", STABLE, .ulp = 4, .tags = "stability logsumexp" },
+    { .name = "log_sqr", .match = "log(sqr(?x))", .result = "2 * log(abs(?x))", .when = btl_when_float,
+      .why = "x*x overflows or underflows, its logarithm does not", STABLE, .ulp = 3, .tags = "stability" },
+    { .name = "log_sqrt", .match = "log(sqrt(?x))", .result = "0.5 * log(?x)", .when = btl_when_float,
+      .why = "the root rounds to 1 near 1", STABLE, .ulp = 3, .tags = "stability" },
+    { .name = "log1p_expm1", .match = "log1p(expm1(?x))", .result = "?x", .why = "expm1(x) overflows or rounds to -1, x does not",
+      STABLE, .ulp = 1, .tags = "stability" },
+
     /* exponentials */
+    { .name = "one_minus_exp", .match = "1 - exp(?x)", .result = "-expm1(?x)", .why = "cancels for a small x", STABLE, .ulp = 2,
+      .tags = "stability expm1" },
+    { .name = "exp_minus_softplus", .match = "exp(-softplus(?x))", .result = "sigmoid(-?x)",
+      .why = "one function instead of two, whose error is not multiplied by x", STABLE, .ulp = 4, .tags = "stability sigmoid" },
+    { .name = "sinh_by_quotient", .match = "(exp(?x) - exp(-?x)) / 2", .result = "sinh(?x)", .why = "cancels for a small x",
+      STABLE, .ulp = 4, .tags = "stability hyperbolic" },
+    { .name = "sinh_by_product", .match = "0.5 * (exp(?x) - exp(-?x))", .result = "sinh(?x)", .why = "cancels for a small x",
+      STABLE, .ulp = 4, .tags = "stability hyperbolic" },
+    { .name = "cosh_by_quotient", .match = "(exp(?x) + exp(-?x)) / 2", .result = "cosh(?x)", .why = "exp(x) overflows before its half does",
+      STABLE, .ulp = 4, .tags = "stability hyperbolic" },
+    { .name = "cosh_by_product", .match = "0.5 * (exp(?x) + exp(-?x))", .result = "cosh(?x)", .why = "exp(x) overflows before its half does",
+      STABLE, .ulp = 4, .tags = "stability hyperbolic" },
+    { .name = "tanh_of_exps", .match = "(exp(?x) - exp(-?x)) / (exp(?x) + exp(-?x))", .result = "tanh(?x)",
+      .why = "inf/inf where exp(x) overflows, and cancels for a small x", STABLE, .ulp = 4, .tags = "stability hyperbolic" },
+    { .name = "tanh_of_exp", .match = "expm1(?x) / (1 + exp(?x))", .result = "tanh(0.5 * ?x)",
+      .why = "inf/inf where exp(x) overflows; exp(x) - 1 has become expm1(x) before", STABLE, .ulp = 4, .tags = "stability hyperbolic" },
+    { .name = "tanh_of_neg_exp", .match = "-expm1(-?x) / (1 + exp(-?x))", .result = "tanh(0.5 * ?x)",
+      .why = "inf/inf where exp(-x) overflows; 1 - exp(-x) has become -expm1(-x) before", STABLE, .ulp = 4, .tags = "stability hyperbolic" },
+    { .name = "tanh_of_sigmoid", .match = "2 * sigmoid(2 * ?x) - 1", .result = "tanh(?x)", .why = "cancels for a small x",
+      STABLE, .ulp = 4, .tags = "stability hyperbolic sigmoid" },
     { .name = "exp_minus_one", .match = "exp(?x) - 1", .result = "expm1(?x)",
       .why = "exp(x) - 1 cancels for a small x", STABLE, .ulp = 2, .tags = "stability expm1" },
     { .name = "exp_plus_minus_one", .match = "exp(?x) + -1", .result = "expm1(?x)",
@@ -190,9 +203,13 @@ const btl_rule btl_rules_stable[] = {
       .why = "one op, whose derivative has no inf/inf where exp(x) overflows", STABLE, .ulp = 4, .tags = "stability sigmoid" },
     { .name = "sigmoid_of_quotient", .match = "exp(?x) / (1 + exp(?x))", .result = "sigmoid(?x)",
       .why = "inf/inf where exp(x) overflows", STABLE, .ulp = 4, .tags = "stability sigmoid" },
+    { .name = "sigmoid_times_exp", .match = "sigmoid(-?x) * exp(?x)", .result = "sigmoid(?x)", .why = "0 * inf where exp(x) overflows",
+      STABLE, .ulp = 4, .tags = "stability sigmoid" },
+    { .name = "sigmoid_times_neg_exp", .match = "sigmoid(?x) * exp(-?x)", .result = "sigmoid(-?x)", .why = "0 * inf where exp(-x) overflows",
+      STABLE, .ulp = 4, .tags = "stability sigmoid" },
     { .name = "softmax_written_out", .match = "exp(?x) / sum(exp(?x), axis=?a, keepdims=true)", .apply = stable_softmax,
       .why = "inf/inf where exp(x) overflows", .source = "Blanchard, Higham & Higham (2021), IMA J. Numer. Anal. 41(4)",
-      STABLE, .ulp = 4, .tags = "stability softmax" },
+      .phase = BTL_STABILIZE, .exactness = BTL_WITHIN_ULP, .needs = BTL_NO_OVERFLOW | BTL_FINITE, .ulp = 4, .tags = "stability softmax" },
 
     /* the error function */
     { .name = "one_minus_erf", .match = "1 - erf(?x)", .result = "erfc(?x)", .why = "cancels for x above 0.5, is 0 above 4 (f32)",
@@ -208,9 +225,10 @@ const btl_rule btl_rules_stable[] = {
 
     /* gradients written or derived before a stable form was seen */
     { .name = "positive_cancels", .match = "(?a / ?p) * ?p", .apply = stable_cancel, .when = stable_when_positive,
-      .why = "p > 0 (softmax, sigmoid, exp) may have underflowed: 0 * (a / 0)", STABLE, .ulp = 1, .tags = "stability gradient" },
+      .why = "p > 0 (softmax, sigmoid, exp) may have underflowed: 0 * (a / 0); a NaN of p is not kept", STABLE_FINITE, .ulp = 1, .tags = "stability gradient" },
     { .name = "positive_cancels_in_part", .ops = "mul", .apply = stable_scatter,
-      .why = "p * inc_subtensor(0, i, a / p[i]): the gradient of log(p[i]) arriving at p = softmax(x)",
-      STABLE, .ulp = 1, .tags = "stability gradient softmax" },
+      .why = "p * inc_subtensor(0, i, a / p[i]): the gradient of log(p[i]) arriving at p = softmax(x); a NaN of p is not kept",
+      STABLE_FINITE, .ulp = 1, .tags = "stability gradient softmax",
+      .example = "x: f64[4] | = softmax(x) * inc_subtensor(broadcast_to(f64(0), [4])[1], 1 / softmax(x)[1])" },
     { .name = NULL },
 };

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* O_DIRECTORY and the *at functions, with glibc's older headers */
 #include "target/cache.h"
 
+#include "base/config.h"
 #include "base/os.h"
 
 #include <dirent.h>
@@ -118,7 +119,7 @@ static void cache_own_path(const char *dir, btl_cache_folder *f) {
     const char *xdg = btl_os_env("XDG_CACHE_HOME"), *home = btl_os_env("HOME");
     int n = 0;
     f->own = true;
-    if (!dir || !*dir) dir = btl_os_env("BITALE_CACHE_DIR");
+    if (!dir || !*dir) dir = btl_config_value("cache_dir", NULL);
     if (dir) n = snprintf(f->path, sizeof f->path, "%s", dir);
     else if (xdg && *xdg == '/') n = snprintf(f->path, sizeof f->path, "%s/bitale", xdg); /* a relative one is to be ignored */
     else if (home) n = snprintf(f->path, sizeof f->path, "%s/.cache/bitale", home);
@@ -134,7 +135,7 @@ btl_cache *btl_cache_open(btl_arena *a, const char *dir, bool make) {
     int *fds[BTL_CACHE_MOST_FOLDERS];
     for (int i = 0; i < BTL_CACHE_MOST_FOLDERS; i++) fds[i] = cache_fd(a), c->folders[i].fd = -1;
     cache_own_path(dir, &c->folders[c->nfolders++]);
-    const char *list = btl_os_env("BITALE_CACHE_READONLY");
+    const char *list = btl_config_value("cache_readonly", NULL);
     for (const char *p = list ? list : ""; *p; p += *p == ':') {
         size_t length = strcspn(p, ":");
         if (length && length < PATH_MAX && c->nfolders < BTL_CACHE_MOST_FOLDERS)
@@ -292,28 +293,10 @@ void btl_cache_write_text(const btl_cache *c, const char *name, const char *text
 
 /* ---- room ------------------------------------------------------------------------------------------------- */
 
-bool btl_cache_parse_size(const char *text, int64_t *bytes) {
-    static const char units[] = "KMGT";
-    char *end;
-    errno = 0;
-    double number = strtod(text, &end);
-    if (end == text || errno || !(number >= 0)) return false;
-    const char *unit = *end ? strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end) : NULL;
-    if (unit) {
-        for (const char *u = units; u <= unit; u++) number *= 1024;
-        end++;
-        if (*end == 'i') end++;
-    }
-    if (*end == 'B' || *end == 'b') end++;
-    if (*end || number > 9e18) return false;
-    *bytes = (int64_t)number;
-    return true;
-}
-
 int64_t btl_cache_limit(const btl_cache *c) {
     int64_t limit = default_limit;
-    const char *text = btl_os_env("BITALE_CACHE_SIZE");
-    if (text && !btl_cache_parse_size(text, &limit)) btl_cache_note(c, "BITALE_CACHE_SIZE is %.100s, a size like 500M or 2G is expected; 1G is used", text);
+    const char *text = btl_config_value("cache_size", NULL);
+    if (text && !btl_config_parse_size(text, &limit)) btl_cache_note(c, "BITALE_CACHE_SIZE is %.100s, a size like 500M or 2G is expected; 1G is used", text);
     return limit;
 }
 

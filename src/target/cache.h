@@ -67,8 +67,6 @@ void btl_cache_write_text(const btl_cache *c, const char *name, const char *text
 
 /* ---- room ------------------------------------------------------------------------------------------------- */
 
-/* "500M", "2G", "1048576"; false: it is no size. */
-bool btl_cache_parse_size(const char *text, int64_t *bytes);
 /* BITALE_CACHE_SIZE, or 1 GiB. */
 int64_t btl_cache_limit(const btl_cache *c);
 

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "bitale/tools.h"
 
-#include "base/error.h"
+#include "base/config.h"
 #include "target/cache.h"
 
 #include <stdio.h>
@@ -105,7 +105,7 @@ btl_status btl_cache_each(btl_context *ctx, const char *dir, bool whole, bool (*
     return tools_run(ctx, &args, tools_each, err);
 }
 
-bool btl_cache_size(const char *text, int64_t *bytes) { return btl_cache_parse_size(text, bytes); }
+bool btl_cache_size(const char *text, int64_t *bytes) { return btl_config_parse_size(text, bytes); }
 
 /* ---- removing --------------------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE /* realpath */
 #include "target/toolchain.h"
 
+#include "base/config.h"
 #include "base/hash.h"
 #include "base/os.h"
 #include "base/process.h"
@@ -100,8 +101,11 @@ static btl_status toolchain_missing(const char *name, const char *says, btl_erro
 
 static btl_status toolchain_choose(btl_arena *a, const char *wanted, btl_compiler *c, btl_error *err) {
     static const char *const usual[] = { "cc", "gcc", "clang" };
-    const char *says = "asked for by the program", *cc = btl_os_env("CC");
-    if (!wanted || !*wanted) wanted = btl_os_env("BITALE_CC"), says = "named by BITALE_CC";
+    const char *says = "asked for by the program", *cc = btl_os_env("CC"), *from;
+    if (!wanted || !*wanted) {
+        wanted = btl_config_value("cc", &from);
+        says = btl_arena_printf(a, "named by %s", from);
+    }
     if (wanted && strcmp(wanted, "none") == 0)
         return btl_error_set(err, BTL_ECOMPILER, "there is no C compiler: it is switched off (%s)", says);
     if (wanted) return toolchain_command(a, wanted, c) ? BTL_OK : toolchain_missing(wanted, says, err);
@@ -272,7 +276,7 @@ const char *btl_compiler_flags(btl_arena *a, const btl_compiler *c, int level) {
 }
 
 double btl_compiler_limit(void) {
-    const char *text = btl_os_env("BITALE_CC_TIMEOUT");
+    const char *text = btl_config_value("cc_timeout", NULL);
     char *end;
     double seconds = text ? strtod(text, &end) : 0;
     return text && end > text && !*end && seconds > 0 && seconds < 1e9 ? seconds : 300;

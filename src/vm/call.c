@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/array.h"
 #include "base/context.h"
+#include "vm/checks.h"
 #include "vm/size.h"
 #include "vm/state.h"
 
@@ -313,12 +314,28 @@ static btl_status call_step(call *c, const vm_instr *instr, bool failed) {
     return btl_vm_place_error(instr->node->places, instr->kind == VM_STRIPS ? NULL : instr->node->op->name, status, c->err);
 }
 
+static btl_status call_watched_step(void *c, const vm_instr *instr) { return call_step(c, instr, false); }
+
+static const btl_check *const call_checks[] = { [CHECKS_NONE] = NULL, [CHECKS_DEBUG] = &btl_check_debug, [CHECKS_NAN] = &btl_check_nan, [CHECKS_MONITOR] = &btl_check_monitor };
+
+static const btl_monitor *call_monitor(const call *c) { return c->options && BTL_HAS(c->options, monitor) ? c->options->monitor : NULL; }
+
+static btl_status call_run_watched(call *c, const btl_check *check) {
+    const btl_function *f = c->f;
+    vm_watch v = { .f = f, .w = c->w, .code = c->code, .monitor = call_monitor(c), .need = c->need, .err = c->err, .run = call_watched_step, .call = c };
+    btl_status status = check->begin ? check->begin(&v) : BTL_OK;
+    for (int i = 0; i < f->ninstrs && status == BTL_OK; i++)
+        if (f->instrs[i].needed_by & c->need) status = check->step(&v, i);
+    return check->end ? check->end(&v, status) : status;
+}
+
 static btl_status call_run(call *c) {
     const btl_function *f = c->f;
     if (f->any_late)
         for (int k = 0; k < f->graph->dims.nsymbols; k++)
             if (f->graph->dims.symbols[k]->late) c->w->symbols[k] = -1;
     BTL_TRY(call_scratch(c, c->w->work_bytes));
+    if (call_checks[f->watch]) return call_run_watched(c, call_checks[f->watch]);
     if (c->code && c->code->routine) {
         int failed = c->code->routine(c->w->operands, c->w->sizes, c->need, call_scratch_at(c->w), &f->services);
         return failed ? call_step(c, &f->instrs[failed - 1], true) : BTL_OK;
@@ -386,6 +403,7 @@ btl_status btl_call(const btl_function *f, btl_state *s, const btl_array *in, bt
                .code = atomic_load_explicit(&((btl_function *)f)->code, memory_order_acquire) };
     for (int i = 0; i < f->noutputs; i++)
         if (call_wants(&c, i)) c.need |= vm_need_bit(i);
+    if (call_monitor(&c) && f->watch != CHECKS_MONITOR) return btl_error_set(err, BTL_EUSAGE, "%s: a monitor is given, but the function was not compiled with checks=monitor", f->name);
     btl_status status = btl_vm_workspace_take(f, &c.w);
     if (status != BTL_OK) return btl_error_set(err, status, "%s: no memory for a workspace", f->name);
     status = call_arguments(&c);

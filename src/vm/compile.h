@@ -24,6 +24,6 @@ typedef struct vm_program {
 } vm_program;
 
 /* Fills in f's tables; f->graph, f->name, f->checks are set. Only under protection of the graph. */
-btl_status btl_vm_compile(btl_function *f, const vm_program *p);
+btl_status btl_vm_compile(btl_function *f, vm_program *p);
 
 #endif

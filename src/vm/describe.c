@@ -11,6 +11,8 @@ const char *btl_function_linker(const btl_function *f) {
     return c ? c->routine ? "c" : "vm" : f->linker == LINK_EVAL ? "eval" : "strips";
 }
 
+void btl_function_promise(const btl_function *f, btl_promise *out) { *out = f->promise; }
+
 const char *btl_function_note(const btl_function *f) { return f->note; }
 
 const char *btl_function_name(const btl_function *f) { return f->name; }

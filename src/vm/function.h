@@ -52,6 +52,7 @@ typedef struct vm_instr {
     int kernel;             /* number in the generated code, or -1: the library's own */
     const int32_t *o;       /* what the kernel is run on */
     const btl_dim *work;    /* bytes of scratch that it needs, or NULL */
+    const char *label;      /* "mul, add, tanh", where the function has checks */
 } vm_instr;
 
 /* Generated code, once it is there. */
@@ -62,6 +63,11 @@ typedef struct vm_code {
 } vm_code;
 
 typedef enum vm_linker { LINK_C, LINK_VM, LINK_STRIPS, LINK_EVAL } vm_linker;
+
+/* What is done around each instruction (vm/checks.h). */
+typedef enum vm_checks { CHECKS_NONE, CHECKS_DEBUG, CHECKS_NAN, CHECKS_MONITOR } vm_checks;
+typedef struct vm_nan_limits { bool nan, inf; double big; } vm_nan_limits; /* which values are bad; big: none above that, INFINITY: any */
+typedef struct vm_debug vm_debug;
 
 /* A size that must be equal to another; tested when sizes are bound, or (late) after a measure. */
 typedef struct vm_size_check {
@@ -101,6 +107,10 @@ struct btl_function {
     uint64_t always;         /* need bits of updates and assertions */
     bool any_late;
     vm_linker linker;
+    vm_checks watch;         /* what is done around each instruction */
+    vm_nan_limits limits;    /* of CHECKS_NAN */
+    vm_debug *debug;         /* of CHECKS_DEBUG */
+    btl_promise promise;
     int nsizes;              /* that generated code reads: sizes[i] is s[i] there */
     const btl_dim **sizes;
     btl_services services;

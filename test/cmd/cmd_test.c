@@ -87,7 +87,7 @@ static void put_npy(const char *path, const char *header, const void *data, size
 /* ---- the command itself ---------------------------------------------------------------------------- */
 
 BTL_TEST(every_verb_explains_itself) {
-    static const char *const verbs[] = { "run", "check", "print", "grad", "ops", "rules", "cache", "doctor", "version" };
+    static const char *const verbs[] = { "run", "check", "print", "opt", "bisect", "grad", "ops", "rules", "cache", "doctor", "version" };
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         PRINTS(dir_of(state), "Exit codes:", verbs[i], "--help");
         PRINTS(dir_of(state), verbs[i], "--help");
@@ -570,6 +570,65 @@ BTL_TEST(grad_appends_a_gradient_that_can_be_run) {
     FAILS(d, 2, "--cost NAME", "grad", "g.bitale");
 }
 
+static const char rules_of_mine[] = "rule half_square: sqr(?x) / 2 => ?x * (?x / 2) when float\n    why: fewer digits\n    class: ulp 2\n    needs: no_overflow\n"
+                                    "rule wrong: tanh(?x) => ?x\n    why: it is a lie\n    class: ulp 1\n";
+static const char bisected[] = "function f(x: f32[n]):\n    a = exp(x) + 0.5\n    b = tanh(a)\n    output y = sqr(b + 1) / 2, z = exp(a) - 1\n";
+
+BTL_TEST(rules_of_ones_own_are_read_shown_tried_and_used) {
+    const char *d = dir_of(state);
+    put(d, "mine.rules", rules_of_mine);
+    put(d, "bad.rules", "rule a: nosuch(?x) => ?x\n");
+    put(d, "loop.rules", "rule a: sqr(?x) => sqr(-?x)\n");
+    put(d, "f.bitale", bisected);
+    PRINTS(d, "rule half_square: sqr(?x) / 2 => ?x * (?x / 2) when float    # canonicalize, mine.rules:1", "rules", "--rules", "mine.rules");
+    PRINTS(d, "ok half_square: gradient: ", "rules", "--rules", "mine.rules", "half_square", "--check");
+    FAILS(d, 1, "mine.rules:5: FAIL rule wrong: values: ", "rules", "--rules", "mine.rules", "--check");
+    FAILS(d, 3, "bad.rules:1:9: error: there is no operation nosuch", "rules", "--rules", "bad.rules");
+    FAILS(d, 3, "bad.rules:1:9: error: there is no operation nosuch", "run", "f.bitale", "x=[1]", "--rules", "bad.rules");
+    FAILS(d, 3, "no.rules: cannot be opened", "rules", "--rules", "no.rules");
+    FAILS(d, 3, "rule a (loop.rules:1) makes again what it matches", "run", "f.bitale", "x=[1]", "--rules", "loop.rules");
+    PRINTS(d, "div(", "print", "f.bitale", "--after", "canonicalize");
+    PRINTS(d, "half_square [mine.rules:1] (canonicalize): sqr(", "opt", "f.bitale", "--explain", "--rules", "mine.rules");
+}
+
+BTL_TEST(opt_tells_which_rule_did_what_where) {
+    const char *d = dir_of(state);
+    put(d, "f.bitale", bisected);
+    PRINTS(d, "f.bitale:4:43: exp_minus_one (stabilize): exp(a) - 1.0 => expm1(a)", "opt", "f.bitale", "f", "--explain");
+    PRINTS(d, "f: ", "opt", "f.bitale", "f", "--explain");
+    PRINTS(d, "expm1(", "opt", "f.bitale");
+    btl_run r = RUN(d, "opt", "f.bitale", "--explain", "--json");
+    BTL_ASSERT_EXIT(&r, 0);
+    json_t *v = parsed(&r), *rewrites = json_object_get(json_array_get(v, 0), "rewrites");
+    assert_true(json_array_size(rewrites) > 0);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(rewrites, 0), "number")), 1);
+    json_decref(v);
+    btl_run_free(&r);
+    FAILS(d, 3, "there is no function g", "opt", "f.bitale", "g");
+}
+
+BTL_TEST(bisect_finds_the_rule_that_lies) {
+    const char *d = dir_of(state), *modes = "c_code,linker=strips,fast_run,linker=strips";
+    put(d, "f.bitale", bisected);
+    put(d, "mine.rules", rules_of_mine);
+    PRINTS(d, "ok f: c_code,linker=strips and fast_run,linker=strips agree", "bisect", "f.bitale", "--modes", modes);
+    btl_run r = RUN(d, "bisect", "f.bitale", "x=[0.5, 2]", "--rules", "mine.rules", "--modes", modes);
+    BTL_ASSERT_EXIT(&r, 1);
+    BTL_ASSERT_CONTAINS(r.out, "f.bitale:3:9: wrong [mine.rules:5] (canonicalize): tanh(a) => a");
+    BTL_ASSERT_CONTAINS(r.out, "why: it is a lie");
+    BTL_ASSERT_CONTAINS(r.out, "without=wrong: the results agree");
+    btl_run_free(&r);
+    r = RUN(d, "bisect", "f.bitale", "--rules", "mine.rules", "--modes", modes, "--json");
+    BTL_ASSERT_EXIT(&r, 1);
+    json_t *v = parsed(&r);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(v, "rewrite"), "rule")), "wrong");
+    assert_true(json_is_true(json_object_get(v, "cured")));
+    json_decref(v);
+    btl_run_free(&r);
+    FAILS(d, 2, "--modes takes two modes", "bisect", "f.bitale", "--modes", "fast_run");
+    FAILS(d, 2, "there is no mode slow", "bisect", "f.bitale", "--modes", "slow,fast_run");
+}
+
 BTL_TEST(ops_and_rules_are_listed_and_explained) {
     const char *d = dir_of(state);
     PRINTS(d, "softmax(x, axis=-1)", "ops");
@@ -577,6 +636,8 @@ BTL_TEST(ops_and_rules_are_listed_and_explained) {
     PRINTS(d, "why", "rules", "stabilize");
     FAILS(d, 3, "did you mean softmax?", "ops", "sotfmax");
     FAILS(d, 3, "there is no rule", "rules", "no_such_rule_at_all");
+    PRINTS(d, "    class: ulp 4", "rules", "log_one_plus_exp");
+    PRINTS(d, "ok log_one_plus_exp: values: ", "rules", "log_one_plus_exp", "--check");
     static const char *const lists[] = { "ops", "rules" };
     for (int i = 0; i < 2; i++) {
         btl_run r = RUN(d, lists[i], "--json");
@@ -614,4 +675,5 @@ BTL_TEST_MAIN(T(every_verb_explains_itself), T(unknown_verbs_and_options_are_ans
               T(an_interrupted_run_saves_and_exits_with_130), T(all_mistakes_of_a_program_are_shown_at_once), T(bytes_that_are_no_text_and_deep_nesting_are_survived),
               T(check_tells_what_functions_take_and_return), T(check_verifies_gradients_and_compares_modes), T(check_compares_with_stored_results),
               T(check_shows_where_f64_comes_from), T(what_print_prints_is_a_program_that_prints_the_same), T(grad_appends_a_gradient_that_can_be_run),
-              T(ops_and_rules_are_listed_and_explained), T(doctor_and_version_tell_what_is_there))
+              T(ops_and_rules_are_listed_and_explained), T(rules_of_ones_own_are_read_shown_tried_and_used), T(opt_tells_which_rule_did_what_where),
+              T(bisect_finds_the_rule_that_lies), T(doctor_and_version_tell_what_is_there))

@@ -97,9 +97,9 @@ static btl_status differentiate_as_written(void *arg) {
 
 static bool scatter_fired;
 
-static void note_scatter(void *user, const btl_rule *rule, const btl_var *before, const btl_var *after) {
-    (void)user, (void)before, (void)after;
-    if (strcmp(rule->name, "positive_cancels_in_part") == 0) scatter_fired = true;
+static void note_scatter(void *user, const btl_compiled_rule *c, unsigned phase, const btl_var *before, const btl_var *after) {
+    (void)user, (void)phase, (void)before, (void)after;
+    if (strcmp(c->rule->name, "positive_cancels_in_part") == 0) scatter_fired = true;
 }
 
 static btl_status stabilize_gradient(void *arg) {

@@ -556,6 +556,7 @@ BTL_TEST(an_infer_that_lies_is_found_at_the_place_where_the_op_is_used) {
 #define EVAL(name, ...) static btl_status name(btl_op_run *r) { __VA_ARGS__; }
 EVAL(eval_other_size, r->out[0].shape[0]--; return BTL_OK)
 EVAL(eval_other_place, r->out[0].data = x3; return BTL_OK)
+EVAL(eval_strides, static int64_t two = 2; r->out[0].strides = &two; return BTL_OK)
 EVAL(eval_other_type, r->out[0].dtype.bits = 32; return BTL_OK)
 EVAL(eval_silent, (void)r; return BTL_EVALUE)
 EVAL(eval_forgetful, btl_op_run_fail(r, BTL_EVALUE, "number %d", 7); return BTL_OK)
@@ -563,9 +564,10 @@ EVAL(eval_other_setting, btl_setting_text(r->settings, "name"); return BTL_OK)
 
 BTL_TEST(an_eval_that_does_not_keep_to_its_types_is_found_when_it_runs) {
     static const struct { btl_status (*eval)(btl_op_run *); btl_status status; const char *says; } cases[] = {
-        { eval_other_size, BTL_EPLUGIN, "scale: its eval gives result 0 another type, size or place than its infer stated" },
-        { eval_other_place, BTL_EPLUGIN, "scale: its eval gives result 0 another type" },
-        { eval_other_type, BTL_EPLUGIN, "scale: its eval gives result 0 another type" },
+        { eval_other_size, BTL_EPLUGIN, "scale: its eval makes result 0 f64[2]; its infer stated f64[3]" },
+        { eval_other_place, BTL_EPLUGIN, "scale: its eval gives as result 0 the memory of operand 0: it is a view, which it does not declare" },
+        { eval_strides, BTL_EPLUGIN, "scale: its eval gives result 0, f64[3], other strides than those it was given" },
+        { eval_other_type, BTL_EPLUGIN, "scale: its eval makes result 0 f32[3]; its infer stated f64[3]" },
         { eval_silent, BTL_EVALUE, "scale: its eval failed and does not say why" },
         { eval_forgetful, BTL_EVALUE, "scale: number 7" },
         { eval_other_setting, BTL_EPLUGIN, "scale: its eval asks for the setting name as a text, which it does not have" },

@@ -53,6 +53,9 @@ static const btl_op_def op = {
 #if BAD == 8 /* C that does not compile */
     .emit = emit, .support = "static double bad_function(double x) {\n    return x +;\n}",
 #endif
+#if BAD == 13 /* C that means something else than eval */
+    .emit = emit, .support = "static double bad_function(double x) {\n    return x + 0.5;\n}",
+#endif
 };
 
 static const btl_op_def *const ops[] = { &good, &op, NULL };

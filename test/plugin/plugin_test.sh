@@ -103,11 +103,16 @@ bad 3 3 "bad3.so: an op is made for version 0 of the interface of ops (BTL_OP_AB
 bad 4 3 "bad4.so: op bad has no way to be computed: one of eval, view and body is needed"
 bad 5 3 "bad.bitale:2:12: error: bad: its infer states the type of result 1; it declares 1 result"
 bad 6 3 "bad: its infer states no type for result 0 of 1"
-bad 7 3 "bad: its eval gives result 0 another type, size or place than its infer stated"
+bad 7 3 "bad: its eval makes result 0 "
 bad 8 4 "bad.bitale:2:12: error: bad: line 2 of its support code does not compile: "
 bad 9 3 "bad9.so: it is made for version 0 of the interface of ops (BTL_OP_ABI), this Bitale"
 bad 10 3 "bad10.so: its function btl_plugin returns nothing"
 bad 11 3 "bad11.so: it calls another copy of the library than this program"
 bad 12 3 "bad12.so: it has no ops"
+bad 13 0 "out0: f64[2] = [2.5, 3.5]"
+printf 'input x: f64[n]\na = x * 2\nb = bad(a)\noutput sum(b * x)\n' > liar.bitale
+expect 1 "liar.bitale:3:5: bad(a)" "$bitale" bisect liar.bitale --plugin bad13.so --modes fast_compile,fast_run
+expect 1 "it is the generated code" "$bitale" bisect liar.bitale --plugin bad13.so --modes fast_compile,fast_run 'x=[1,2]'
+expect 0 "agree" "$bitale" bisect liar.bitale --plugin bad13.so --modes fast_compile,fast_run,linker=strips
 bad 0 0 "out0: f64[2] = [2, 3]"
 expect 3 "bad7.so: the name good is taken: the plugin bad has an op of that name" "$bitale" ops --plugin bad0.so --plugin bad7.so

@@ -732,11 +732,11 @@ BTL_TEST(sizes_are_read_as_people_write_them) {
     static const char *const bad[] = { "", "x", "-1", "1X", "1KK", "1 G x", "nan", "1e30T", "G" };
     int64_t bytes;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        if (!btl_cache_parse_size(good[i].text, &bytes)) BTL_FAIL("%s is refused", good[i].text);
+        if (!btl_cache_size(good[i].text, &bytes)) BTL_FAIL("%s is refused", good[i].text);
         assert_int_equal(bytes, good[i].bytes);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (btl_cache_parse_size(bad[i], &bytes)) BTL_FAIL("%s is taken for %lld", bad[i], (long long)bytes);
+        if (btl_cache_size(bad[i], &bytes)) BTL_FAIL("%s is taken for %lld", bad[i], (long long)bytes);
 }
 
 /* ---- many at once ------------------------------------------------------------------------------------------ */
