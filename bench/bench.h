@@ -205,16 +205,20 @@ static inline int64_t bench_bytes(const bench_program *p) {
 typedef void (*bench_sgemm)(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
                             int ldb, float beta, float *c, int ldc);
 
-/* The first word of the description that is a library: "/usr/lib/…/libopenblas.so.0 (one thread)". */
-static inline bench_sgemm bench_blas(const char *text) {
-    char path[400];
+/* The library that a description names ("/usr/lib/…/libopenblas.so.0 (one thread)"), NULL for "none: …". *kernels: for which processor
+ * it computes, where it tells. */
+static inline bench_sgemm bench_blas(const char *text, const char **kernels) {
+    char path[400], *(*name)(void) = NULL;
     bench_sgemm f = NULL;
+    *kernels = NULL;
+    if (strncmp(text, "none", 4) == 0) return NULL;
     for (const char *word = text; *word; word += strcspn(word, " "), word += strspn(word, " ")) {
         snprintf(path, sizeof path, "%.*s", (int)strcspn(word, " :,;"), word);
         void *library = strstr(path, ".so") ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
         void *symbol = library ? dlsym(library, "cblas_sgemm") : NULL;
         if (!symbol) continue;
         memcpy(&f, &symbol, sizeof f);
+        if ((symbol = dlsym(library, "openblas_get_corename"))) memcpy(&name, &symbol, sizeof name), *kernels = name();
         return f;
     }
     return NULL;

@@ -114,7 +114,8 @@ int main(void) {
     const char *text = btl_blas_describe(ctx);
     bench_title("convolutions");
     printf("BLAS: %s\n", text);
-    bench_sgemm sgemm = bench_blas(text);
+    const char *kernels;
+    bench_sgemm sgemm = bench_blas(text, &kernels);
     for (size_t i = 0; i < sizeof conv_layers / sizeof *conv_layers; i++) conv_run(sgemm, &conv_layers[i]);
     btl_context_free(ctx);
     bench_title("pooling");

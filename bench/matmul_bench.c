@@ -2,35 +2,12 @@
  * square product, called by this program itself. SPDX-License-Identifier: BSD-3-Clause */
 #include "bench.h"
 
-#include <dlfcn.h>
-
-typedef void (*matmul_sgemm)(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b,
-                             int ldb, float beta, float *c, int ldc);
-
 enum { PEAK = 768 };
-typedef struct matmul_peak { matmul_sgemm sgemm; float *a, *b, *c; } matmul_peak;
+typedef struct matmul_peak { bench_sgemm sgemm; float *a, *b, *c; } matmul_peak;
 
 static void matmul_peak_work(void *arg) {
     matmul_peak *p = arg;
     p->sgemm(101, 111, 111, PEAK, PEAK, PEAK, 1, p->a, PEAK, p->b, PEAK, 0, p->c, PEAK);
-}
-
-/* The first word of the description that is a library: "/usr/lib/…/libopenblas.so.0 (one thread)". `kernels`: for
- * which processor it computes, where it tells; one that it does not know it treats as a very old one. */
-static matmul_sgemm matmul_blas(const char *text, const char **kernels) {
-    char path[400];
-    matmul_sgemm f = NULL;
-    char *(*name)(void) = NULL;
-    for (const char *word = text; *word; word += strcspn(word, " "), word += strspn(word, " ")) {
-        snprintf(path, sizeof path, "%.*s", (int)strcspn(word, " :,;"), word);
-        void *library = strstr(path, ".so") ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-        void *symbol = library ? dlsym(library, "cblas_sgemm") : NULL;
-        if (!symbol) continue;
-        memcpy(&f, &symbol, sizeof f);
-        if ((symbol = dlsym(library, "openblas_get_corename"))) memcpy(&name, &symbol, sizeof name), *kernels = name();
-        return f;
-    }
-    return NULL;
 }
 
 static const char *const matmul_cases[] = {
@@ -59,7 +36,7 @@ int main(void) {
     btl_context *ctx;
     bench_check(btl_context_new(NULL, &ctx), "context", NULL);
     const char *text = btl_blas_describe(ctx), *kernels = NULL;
-    matmul_peak p = { matmul_blas(text, &kernels), malloc(PEAK * PEAK * 4), malloc(PEAK * PEAK * 4), malloc(PEAK * PEAK * 4) };
+    matmul_peak p = { bench_blas(text, &kernels), malloc(PEAK * PEAK * 4), malloc(PEAK * PEAK * 4), malloc(PEAK * PEAK * 4) };
     double ns = 0;
     if (!p.a || !p.b || !p.c) return 1;
     for (int i = 0; i < PEAK * PEAK; i++) p.a[i] = p.b[i] = (float)(i % 17);

@@ -108,7 +108,7 @@ typedef struct pipeline {
     btl_error *err;
     int nwithout;            /* rewrites that are switched off, by name or tag */
     const char **without;
-    bool without_fuse;
+    bool without_fuse, without_inplace;
     int64_t fuel;            /* rewrites that may still be made */
     int64_t nfirings;
     const char *stop_after;  /* for `print --after`: the pass after which to stop, or NULL */
@@ -182,7 +182,7 @@ static void pipeline_import_all(pipeline *l, btl_var_map *m) {
     btl_graph_import(l->g, l->from, m, n, vars);
 }
 
-/* What `without` names; "fuse" is a pass, all else rules and their tags. */
+/* What `without` names; "fuse" and "inplace" are passes, all else rules and their tags. */
 static btl_status pipeline_switches(pipeline *l) {
     const char *from = l->options && l->options->without ? l->options->without : "";
     btl_text all;
@@ -197,6 +197,7 @@ static btl_status pipeline_switches(pipeline *l) {
     l->without = BTL_ARRAY(&l->g->arena, const char *, all.length + 1);
     for (char *word = strtok_r(words, ", ", &rest); word; word = strtok_r(NULL, ", ", &rest)) {
         if (strcmp(word, "fuse") == 0) l->without_fuse = true;
+        else if (strcmp(word, "inplace") == 0) l->without_inplace = true;
         else l->without[l->nwithout++] = word;
     }
     btl_rewrite_options o = { .phases = l->mode.phases, .nwithout = l->nwithout, .without = l->without };
@@ -342,6 +343,7 @@ static btl_status pipeline_layout(pipeline *l) {
 static btl_status pipeline_compile(pipeline *l) {
     l->p.linker = l->mode.linker;
     l->p.background = l->mode.background;
+    l->p.overwrites = !l->without_inplace && !l->mode.as_written && l->mode.linker != LINK_EVAL;
     l->p.err = l->err;
     l->p.outputs = l->roots;
     l->p.update_values = l->roots + l->p.noutputs;

@@ -425,7 +425,7 @@ static void tools_feature_blas(btl_context *ctx, btl_feature *out) {
     out->available = strncmp(text, "none", 4) != 0;
     snprintf(out->value, sizeof out->value, "%s", text);
     out->meaning = out->available ? "products of matrices are computed by this library, loaded for Bitale alone"
-                                  : "products of matrices run by plain loops, several times slower: install a CBLAS "
+                                  : "products of matrices run on loops of our own, at half the speed of a CBLAS made for this processor: install one "
                                     "(Debian: libopenblas0-serial), or name one by BITALE_BLAS";
 }
 

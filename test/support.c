@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* posix_spawn_file_actions_addchdir_np */
 #include "support.h"
 
+#include "bitale/tensors.h"
 #include <errno.h>
 #include <ftw.h>
 #include <inttypes.h>
@@ -56,6 +57,18 @@ void btl_test_status(const char *file, int line, const char *call, btl_status go
 void btl_test_contains(const char *file, int line, const char *text, const char *part) {
     if (!text || !strstr(text, part))
         btl_test_fail(file, line, "expected a text with\n    %s\nin\n%s", part, text ? text : "(NULL)");
+}
+
+const char *btl_test_blas(void) {
+    static char path[300];
+    btl_context *ctx;
+    BTL_ASSERT_OK(btl_context_new(NULL, &ctx));
+    const char *text = btl_blas_describe(ctx), *slow = strstr(text, ": it does not know this processor"), *start = slow;
+    while (start && start > text && !strchr(" (", start[-1])) start--;
+    if (slow) snprintf(path, sizeof path, "%.*s", (int)(slow - start), start);
+    else snprintf(path, sizeof path, "%.*s", (int)strcspn(text, " "), text);
+    btl_context_free(ctx);
+    return strstr(path, ".so") ? path : NULL;
 }
 
 /* ---- numbers ----------------------------------------------------------------------------- */

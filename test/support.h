@@ -53,6 +53,9 @@ void btl_test_status(const char *file, int line, const char *call, btl_status go
 #define BTL_ASSERT_CONTAINS(text, part) btl_test_contains(__FILE__, __LINE__, (text), (part))
 void btl_test_contains(const char *file, int line, const char *text, const char *part);
 
+/* A CBLAS of this machine to ask for by name, also one that Bitale leaves aside as slow; NULL: there is none. */
+const char *btl_test_blas(void);
+
 /* ---- numbers ----------------------------------------------------------------------------- */
 
 /* How many floating-point numbers lie between the two: 0 for equal ones, for -0 and 0, and for two

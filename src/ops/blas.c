@@ -56,6 +56,8 @@ static const char *const blas_candidates[] = {
     "libblis.so.4", "libblis.so.3", "libopenblas.so.0", "libcblas.so.3", "libblas.so.3", "libmkl_rt.so.2", "libmkl_rt.so", NULL,
 };
 
+#define BLAS_OLD "it does not know this processor and computes as for a %s; OPENBLAS_CORETYPE=Haswell or SkylakeX in the environment helps"
+
 static bool blas_host_has(const char *path) {
 #ifdef RTLD_NOLOAD
     void *there = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
@@ -96,10 +98,24 @@ static bool blas_works(const blas *b) {
 
 static void blas_note(blas *b, const char *path, const char *why) {
     size_t used = strlen(b->text);
-    if (used + 1 < sizeof b->text) snprintf(b->text + used, sizeof b->text - used, "%s%s: %s", used ? "; " : "", path, why);
+    bool named = strncmp(why, path, strlen(path)) == 0; /* as the loader's own messages are */
+    if (used + 1 < sizeof b->text) snprintf(b->text + used, sizeof b->text - used, "%s%s%s%s", used ? "; " : "", named ? "" : path, named ? "" : ": ", why);
 }
 
-static bool blas_try(blas *b, const char *path) {
+/* OpenBLAS falls back to its oldest kernels, without AVX, on a processor newer than itself: less than half as fast as loops of
+ * our own (docs/PERFORMANCE.md). Which it has chosen, if it is one of those and this processor has AVX2. */
+static const char *blas_old_core(void *library) {
+    static const char *const old[] = { "Katmai", "Coppermine", "Northwood", "Prescott", "Banias", "Atom", "Core2", "Penryn", "Dunnington", "Nehalem",
+                                       "Athlon", "Opteron", "Opteron_SSE3", "Barcelona", "Nano", "Bobcat", NULL };
+    char *(*core)(void);
+    BTL_BLAS_SYMBOL(core, library, "openblas_get_corename");
+    const char *name = core && btl_os_x86_level() >= 3 ? core() : NULL;
+    for (int i = 0; name && old[i]; i++)
+        if (strcmp(name, old[i]) == 0) return old[i];
+    return NULL;
+}
+
+static bool blas_try(blas *b, const char *path, bool asked_for) {
     char why[256] = "";
     bool host = blas_host_has(path);
     void *library = btl_os_open_library(path, why, sizeof why);
@@ -111,15 +127,18 @@ static bool blas_try(blas *b, const char *path) {
     BTL_BLAS_SYMBOL(b->dgemm, library, "cblas_dgemm");
     bool found = b->sgemm && b->dgemm, set = false;
     if (found && !host) set = blas_one_thread(library);
-    if (found && blas_works(b)) {
+    const char *old = found ? blas_old_core(library) : NULL;
+    if (found && (!old || asked_for) && blas_works(b)) {
         b->library = library;
         snprintf(b->text, sizeof b->text, "%s%s", path,
                  host ? " (was in the process already, its threads are left as they are)" : set ? " (one thread)" : "");
+        if (old) snprintf(why, sizeof why, BLAS_OLD, old), blas_note(b, "slow", why);
         return true;
     }
-    blas_note(b, path, found ? "gives wrong results for a small product" : "has no cblas_sgemm");
+    if (old) snprintf(why, sizeof why, BLAS_OLD, old);
+    blas_note(b, path, old ? why : found ? "gives wrong results for a small product" : "has no cblas_sgemm");
     b->sgemm = NULL, b->dgemm = NULL;
-    btl_os_close_library(library);
+    if (!old) btl_os_close_library(library); /* one that works may have started threads */
     return false;
 }
 
@@ -130,15 +149,15 @@ static void *blas_make(btl_context *ctx) {
     const char *wanted = ctx->blas[0] ? ctx->blas : getenv("BITALE_BLAS");
     if (wanted && strcmp(wanted, "none") == 0) {
         b->switched_off = true;
-        snprintf(b->text, sizeof b->text, "none: switched off; plain loops are used");
+        snprintf(b->text, sizeof b->text, "none: switched off; loops of our own are used");
     } else if (wanted && *wanted) {
-        if (!blas_try(b, wanted)) blas_note(b, "plain loops are used", "the library asked for cannot be");
+        if (!blas_try(b, wanted, true)) blas_note(b, "loops of our own are used", "the library asked for cannot be");
     } else {
         for (int i = 0; blas_candidates[i]; i++)
-            if (blas_try(b, blas_candidates[i])) return b;
+            if (blas_try(b, blas_candidates[i], false)) return b;
         char tried[sizeof b->text];
         memcpy(tried, b->text, sizeof tried);
-        snprintf(b->text, sizeof b->text, "none: plain loops are used; install an OpenBLAS for fast products (tried %.*s)",
+        snprintf(b->text, sizeof b->text, "none: loops of our own are used; an OpenBLAS that knows this processor is faster (tried %.*s)",
                  (int)sizeof b->text - 100, tried);
     }
     return b;
@@ -168,7 +187,10 @@ void *btl_blas_open(const char *path, char *why, size_t bytes) {
     bool host = blas_host_has(path);
     void *library = btl_os_open_library(path, why, bytes);
     if (library && !host) blas_one_thread(library);
-    return library;
+    const char *old = library ? blas_old_core(library) : NULL;
+    if (!old) return library;
+    snprintf(why, bytes, BLAS_OLD, old);
+    return NULL; /* left open, as above */
 }
 
 /* ---- one product -------------------------------------------------------------------------- */

@@ -159,32 +159,7 @@ static void la_clear_upper(btl_dtype dtype, int64_t n, const la_matrix *a) {
 
 /* ---- within a block ----------------------------------------------------------------------- */
 
-/* Factors and solves of a block are those of support.inc. */
-
-/* Murray's unblocked reverse: l and d lower triangles by rows, n columns; d becomes the gradient by a. Column k of l is
- * root(a_kk - r r'), (a - B r') / root, r and B what stands to the left of it. */
-#define LA_REVERSE(name, type)                                                                    \
-    static void name(int64_t n, const type *l, type *d) {                                         \
-        for (int64_t k = n - 1; k >= 0; k--) {                                                    \
-            const type *r = l + k * n, root = r[k];                                               \
-            type *dr = d + k * n, slope = dr[k];                                                  \
-            for (int64_t i = k + 1; i < n; i++) {                                                 \
-                slope -= l[i * n + k] * d[i * n + k] / root;                                      \
-                d[i * n + k] /= root;                                                             \
-            }                                                                                     \
-            slope /= root;                                                                        \
-            for (int64_t j = 0; j < k; j++) dr[j] -= slope * r[j];                                \
-            for (int64_t i = k + 1; i < n; i++) {                                                 \
-                const type c = d[i * n + k], *b = l + i * n;                                      \
-                type *db = d + i * n;                                                             \
-                for (int64_t j = 0; j < k; j++) dr[j] -= c * b[j];                                \
-                for (int64_t j = 0; j < k; j++) db[j] -= c * r[j];                                \
-            }                                                                                     \
-            dr[k] = slope / 2;                                                                    \
-        }                                                                                         \
-    }
-LA_REVERSE(la_reverse_f32, float)
-LA_REVERSE(la_reverse_f64, double)
+/* Factors, solves and derivatives of a block are those of support.inc. */
 
 /* x = x T^-1 or x T^-T, x m × n, T lower; both lie the same way. */
 static void la_right_solve(btl_context *ctx, btl_dtype dtype, bool trans, int64_t m, int64_t n, const btl_matrix *t, const la_matrix *x) {
@@ -260,44 +235,13 @@ int64_t btl_potrf(btl_context *ctx, btl_dtype dtype, int64_t n, const btl_matrix
 
 /* ---- their derivative --------------------------------------------------------------------- */
 
-#define LA_COPY(name, type)                                                                       \
-    static void name##_in(int64_t n, const btl_matrix *from, type *to) {                          \
-        const type *a = from->data;                                                               \
-        for (int64_t i = 0; i < n; i++)                                                           \
-            for (int64_t j = 0; j < n; j++) to[i * n + j] = j <= i ? a[i * from->row + j * from->column] : 0; \
-    }                                                                                             \
-    static void name##_out(int64_t n, const type *from, const la_matrix *to) {                    \
-        type *a = to->data;                                                                       \
-        for (int64_t i = 0; i < n; i++)                                                           \
-            for (int64_t j = 0; j < n; j++) a[i * to->row + j * to->column] = from[i * n + j];    \
-    }                                                                                             \
-    /* the lower triangle and its mirror image, added */                                          \
-    static void name##_both(int64_t n, type *a) {                                                 \
-        for (int64_t i = 0; i < n; i++) {                                                         \
-            for (int64_t j = 0; j < i; j++) a[j * n + i] = a[i * n + j];                          \
-            a[i * n + i] *= 2;                                                                    \
-        }                                                                                         \
-    }
-LA_COPY(la_copy_f32, float)
-LA_COPY(la_copy_f64, double)
-
 typedef union la_tile { float f32[LA_BLOCK * LA_BLOCK]; double f64[LA_BLOCK * LA_BLOCK]; } la_tile;
 
 /* d, the gradient by the diagonal block l, becomes that by the block of a; `both` gets it and its mirror image added. */
 static void la_reverse_block(btl_dtype dtype, int64_t n, const btl_matrix *l, const la_matrix *d, la_tile *both) {
     la_tile factor;
-    btl_matrix from = la_read(d);
-    if (dtype == BTL_F32) {
-        la_copy_f32_in(n, l, factor.f32), la_copy_f32_in(n, &from, both->f32);
-        la_reverse_f32(n, factor.f32, both->f32);
-        la_copy_f32_out(n, both->f32, d);
-        la_copy_f32_both(n, both->f32);
-    } else {
-        la_copy_f64_in(n, l, factor.f64), la_copy_f64_in(n, &from, both->f64);
-        la_reverse_f64(n, factor.f64, both->f64);
-        la_copy_f64_out(n, both->f64, d);
-        la_copy_f64_both(n, both->f64);
-    }
+    if (dtype == BTL_F32) btl_la_reverse_f32(n, l->data, l->row, l->column, d->data, d->row, d->column, factor.f32, both->f32);
+    else btl_la_reverse_f64(n, l->data, l->row, l->column, d->data, d->row, d->column, factor.f64, both->f64);
 }
 
 /* Blocks of rows, last first. With L = [. . .; R D .; B C .] in the columns before, of and behind the block:

@@ -282,7 +282,7 @@ const btl_op btl_op_cholesky_grad = {
     .name = "cholesky_grad", .doc = "the gradient of cholesky, from the factor and the gradient by it",
     .signature = "cholesky_grad(factor, d, lower=true)", .version = 1, .min_in = 2, .max_in = 2, .nout = 1, .flags = OP_CAN_FAIL, .nparams = 1,
     .params = cholesky_params, .infer = cholesky_grad_infer, .build = cholesky_grad_build, .body = cholesky_grad_body,
-    .kernel = cholesky_grad_kernel, .workspace = cholesky_grad_workspace, .batch = cholesky_grad_batch, .samples = cholesky_grad_samples,
+    .kernel = cholesky_grad_kernel, .emit = btl_cholesky_grad_emit, .workspace = cholesky_grad_workspace, .batch = cholesky_grad_batch, .samples = cholesky_grad_samples,
 };
 
 /* ---- solve_triangular --------------------------------------------------------------------- */

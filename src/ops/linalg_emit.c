@@ -1,5 +1,5 @@
-/* linalg_emit.c - the texts of cholesky and solve_triangular (expr/emit.h): matrix after matrix of a stack, by btl_potrf
- * and btl_trsm: the library's, or in standalone code its blocked loops (gemm.inc).
+/* linalg_emit.c - the texts of cholesky, its gradient and solve_triangular (expr/emit.h): matrix after matrix of a stack,
+ * by btl_potrf, btl_potrf_vjp and btl_trsm: the library's, or in standalone code its blocked loops (gemm.inc).
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "ops/linalg_parts.h"
 #include "ops/loops.h"
@@ -49,25 +49,49 @@ btl_status btl_cholesky_emit(btl_emit *e) {
     return BTL_OK;
 }
 
+/* The triangle at `a`, packed into the workspace where it does not lie by rows; *row and *column become those of "triangle". */
+static void linalg_text_triangle(btl_emit *e, bool may_pack, const char **row, const char **column) {
+    const btl_type *t = btl_emit_type(e, 0);
+    const char *n = btl_emit_dim(e, 0, t->rank - 1), *type = btl_emit_ctype(t->dtype);
+    if (!may_pack) {
+        btl_emit_text(e, "const %s *triangle = a;\n", type);
+        return;
+    }
+    btl_emit_text(e, "if (pack) {\n");
+    linalg_text_copy(e, 0, btl_emit_format(e, "(%s *)work", type), "a");
+    btl_emit_text(e, "}\n");
+    btl_emit_work(e, btl_dim_mul(e->g, btl_dim_mul(e->g, t->dims[t->rank - 1], t->dims[t->rank - 1]), btl_dim_const(e->g, (int64_t)btl_dtype_bytes(t->dtype))));
+    btl_emit_text(e, "const %s *triangle = pack ? (const %s *)work : a;\n", type, type);
+    *row = btl_emit_format(e, "pack ? %s : %s", n, *row), *column = btl_emit_format(e, "pack ? 1 : %s", *column);
+}
+
 btl_status btl_solve_triangular_emit(btl_emit *e) {
     const btl_type *t = btl_emit_type(e, 0), *y = btl_emit_type(e, btl_emit_out(e, 0));
-    const char *n = btl_emit_dim(e, 0, t->rank - 1), *k = btl_emit_size(e, y->dims[y->rank - 1]), *type = btl_emit_ctype(t->dtype);
+    const char *n = btl_emit_dim(e, 0, t->rank - 1), *k = btl_emit_size(e, y->dims[y->rank - 1]);
     const char *row = btl_extent_text(e, btl_extent_stride(e, 0, t->rank - 2)), *column = btl_extent_text(e, btl_extent_stride(e, 0, t->rank - 1));
     bool may_pack = !btl_emit_is_row_major(e, 0);
     if (may_pack) btl_emit_text(e, "const int pack = !btl_gemm_lies(%s, %s, %s, %s);\n", row, column, n, n);
     int loops = linalg_text_stack(e);
     if (!e->params[2].i) btl_emit_text(e, "for (int64_t d = 0; d < %s; d++) if (a[d * (%s + %s)] == 0) return 1;\n", n, row, column);
-    if (may_pack) {
-        btl_emit_text(e, "if (pack) {\n");
-        linalg_text_copy(e, 0, btl_emit_format(e, "(%s *)work", type), "a");
-        btl_emit_text(e, "}\n");
-        btl_emit_work(e, btl_dim_mul(e->g, btl_dim_mul(e->g, t->dims[t->rank - 1], t->dims[t->rank - 1]), btl_dim_const(e->g, (int64_t)btl_dtype_bytes(t->dtype))));
-        btl_emit_text(e, "const %s *triangle = pack ? (const %s *)work : a;\n", type, type);
-        row = btl_emit_format(e, "pack ? %s : %s", n, row), column = btl_emit_format(e, "pack ? 1 : %s", column);
-    }
+    linalg_text_triangle(e, may_pack, &row, &column);
     linalg_text_copy(e, 1, "y", "b");
     btl_emit_text(e, "btl_trsm_%s($rt %d, %d, %d, %s, %s, %s, %s, %s, y, %s);\n", btl_dtype_name(t->dtype), e->params[0].i != 0, e->params[1].i != 0,
-                  e->params[2].i != 0, n, k, may_pack ? "triangle" : "a", row, column, k);
+                  e->params[2].i != 0, n, k, "triangle", row, column, k);
+    linalg_text_end(e, loops);
+    return BTL_OK;
+}
+
+btl_status btl_cholesky_grad_emit(btl_emit *e) {
+    const btl_type *t = btl_emit_type(e, 0);
+    const char *n = btl_emit_dim(e, 0, t->rank - 1);
+    const char *row = btl_extent_text(e, btl_extent_stride(e, 0, t->rank - 2)), *column = btl_extent_text(e, btl_extent_stride(e, 0, t->rank - 1));
+    bool may_pack = !btl_emit_is_row_major(e, 0), lower = e->params[0].i != 0;
+    if (may_pack) btl_emit_text(e, "const int pack = %s > 1 && (%s != 1 || %s < %s);\n", n, column, row, n);
+    int loops = linalg_text_stack(e);
+    linalg_text_triangle(e, may_pack, &row, &column);
+    linalg_text_copy(e, 1, "y", "b");
+    btl_emit_text(e, lower ? "btl_potrf_vjp_%s($rt %s, triangle, %s, %s, y, %s, 1);\n" : "btl_potrf_vjp_%s($rt %s, triangle, %s, %s, y, 1, %s);\n",
+                  btl_dtype_name(t->dtype), n, lower ? row : column, lower ? column : row, n);
     linalg_text_end(e, loops);
     return BTL_OK;
 }

@@ -5,6 +5,7 @@
 #include "expr/op.h"
 
 btl_status btl_cholesky_emit(btl_emit *e);
+btl_status btl_cholesky_grad_emit(btl_emit *e);
 btl_status btl_solve_triangular_emit(btl_emit *e);
 
 #endif

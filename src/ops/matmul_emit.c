@@ -2,7 +2,7 @@
  * written where sizes and strides are known by then, otherwise by the same tests in the text.
  *
  *     small sizes known    btl_gemm_small_f32: loops that the compiler sees through
- *     a vector             btl_gemv_f32
+ *     a vector             btl_gemv_f32: the library's own, or in standalone code that of gemm.inc
  *     anything else        btl_gemm_f32: the library's CBLAS, or in standalone code the product of gemm.inc
  *
  * The first two give the bits that btl_gemm gives for these sizes (gemm.h), whatever the strides: nothing is packed for them.
@@ -190,9 +190,9 @@ static void product_float(product *p, const char *rows, btl_extent known_rows, b
         btl_emit_text(e, "btl_gemm_small_%s(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);\n", p->name, rows, n, k, a.pointer, a.row, a.column, b.pointer, b.row,
                       b.column, y, n);
     else if (btl_extent_is(p->n, 1))
-        btl_emit_text(e, "btl_gemv_%s(%s, %s, %s, %s, %s, %s, %s, %s, 1);\n", p->name, rows, k, a.pointer, a.row, a.column, b.pointer, b.row, y);
+        btl_emit_text(e, "btl_gemv_%s($rt %s, %s, %s, %s, %s, %s, %s, %s, 1);\n", p->name, rows, k, a.pointer, a.row, a.column, b.pointer, b.row, y);
     else if (vector)
-        btl_emit_text(e, "btl_gemv_%s(%s, %s, %s, %s, %s, %s, %s, %s, 1);\n", p->name, n, k, b.pointer, b.column, b.row, a.pointer, a.column, y);
+        btl_emit_text(e, "btl_gemv_%s($rt %s, %s, %s, %s, %s, %s, %s, %s, 1);\n", p->name, n, k, b.pointer, b.column, b.row, a.pointer, a.column, y);
     else
         btl_emit_text(e, "btl_gemm_%s($rt %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);\n", p->name, rows, n, k, a.pointer, a.row, a.column, b.pointer, b.row,
                       b.column, y, n);

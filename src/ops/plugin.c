@@ -47,7 +47,9 @@ btl_status btl_plugin_load(btl_context *ctx, const char *path, btl_error *err) {
     if (!f) return btl_error_set(err, BTL_EIO, "%s: cannot be opened: %s", path, strerror(errno));
     fclose(f);
     void *library = btl_os_open_library(name, why, sizeof why);
-    if (!library) return btl_error_set(err, BTL_EFORMAT, "%s: cannot be loaded as a shared object: %s", path, why);
+    if (!library)
+        return btl_error_set(err, BTL_EFORMAT, "%s: cannot be loaded as a shared object: %s%s", path, why,
+                             strstr(why, "libbitale") ? "; link it without the library, which the program that loads it lends, or install that where the loader looks" : "");
     void *symbol = btl_os_symbol(library, "btl_plugin");
     const btl_plugin_def *(*entry)(void) = NULL;
     memcpy(&entry, &symbol, sizeof entry);

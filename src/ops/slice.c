@@ -8,7 +8,7 @@
  * one side of 0 has one; of any other ("n - 16") we take it that it is not negative and record a
  * check, so that x[:n - 16] has the size n - 16, and a call with n = 10 is refused, where NumPy would
  * silently count from the end. (x[:n - 1] and x[:n - 2] of an axis of n mean x[:-1] and x[:-2] for
- * every n, as in NumPy.)
+ * every n, as in NumPy; backwards, n - 2 of an axis of size 1 is its last element, as there.)
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "ops/slice.h"
 
@@ -33,12 +33,15 @@ bool btl_slice_is_late(const btl_index_item *item) {
 /* A bound after counting from the end: either >= 0 (and perhaps beyond n) or <= n (and perhaps < 0). */
 typedef struct slice_bound { const btl_dim *at; bool absent, from_end; } slice_bound;
 
-static slice_bound slice_place(btl_graph *g, const btl_dim *n, const btl_bound *b, bool check) {
+static slice_bound slice_place(btl_graph *g, const btl_dim *n, const btl_bound *b, bool backward, bool check) {
     if (!b->dim) return (slice_bound){ NULL, true, false };
     if (b->dim->lo >= 0) return (slice_bound){ b->dim, false, false };
     if (b->dim->hi < 0) return (slice_bound){ btl_dim_add(g, n, b->dim), false, true };
     int64_t below;
-    if (btl_dim_is_const(btl_dim_sub(g, n, b->dim), &below) && (below == 1 || below == 2)) return (slice_bound){ b->dim, false, true };
+    if (btl_dim_is_const(btl_dim_sub(g, n, b->dim), &below) && (below == 1 || below == 2)) {
+        const btl_dim *last = btl_dim_add(g, n, btl_dim_const(g, -1));
+        return (slice_bound){ backward ? btl_dim_min(g, btl_dim_max(g, b->dim, btl_dim_const(g, 0)), last) : b->dim, false, true };
+    }
     if (check) btl_dims_unify(g, b->dim, btl_dim_max(g, btl_dim_const(g, 0), b->dim), NULL);
     return (slice_bound){ b->dim, false, false };
 }
@@ -73,7 +76,7 @@ btl_status btl_slice_dim(btl_graph *g, const btl_dim *n, const btl_index_item *i
     if (item->step.dim) btl_dim_is_const(item->step.dim, &step);
     if (step == 0) return btl_fail(g, BTL_EVALUE, "the step of a slice is 0");
     if (step < -INT64_MAX) step = -INT64_MAX;
-    slice_bound start = slice_place(g, n, &item->start, true), stop = slice_place(g, n, &item->stop, true);
+    slice_bound start = slice_place(g, n, &item->start, step < 0, true), stop = slice_place(g, n, &item->stop, step < 0, true);
     *out = step > 0 ? slice_forward(g, n, start, stop, step) : slice_backward(g, n, start, stop, -step);
     return BTL_OK;
 }
@@ -81,7 +84,7 @@ btl_status btl_slice_dim(btl_graph *g, const btl_dim *n, const btl_index_item *i
 const btl_dim *btl_slice_start(btl_graph *g, const btl_dim *n, const btl_index_item *item, int64_t *step) {
     *step = 1;
     if (item->step.dim) btl_dim_is_const(item->step.dim, step);
-    slice_bound start = slice_place(g, n, &item->start, false);
+    slice_bound start = slice_place(g, n, &item->start, *step < 0, false);
     const btl_dim *last = btl_dim_add(g, n, btl_dim_const(g, -1));
     if (*step > 0) return start.absent ? btl_dim_const(g, 0) : start.from_end ? btl_dim_max(g, btl_dim_const(g, 0), start.at) : start.at;
     return start.absent ? last : start.from_end ? start.at : btl_dim_min(g, start.at, last);

@@ -1,7 +1,8 @@
 /* call.c - one call of a function: arguments, sizes, the run, assertions, results, updates.
  *
  * Everything that can fail comes before the first byte of the state changes: new values of shared
- * variables are computed beside the old ones and copied over at the very end.
+ * variables are computed beside the old ones and copied over at the very end, but for those that vm/overwrite.c has put
+ * behind everything that can fail.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/array.h"
 #include "base/context.h"
@@ -107,6 +108,12 @@ static btl_status call_map_state(call *c) {
     return BTL_OK;
 }
 
+/* Is the new value computed in the shared variable's own memory? */
+static bool call_is_in_place(const btl_function *f, int update) {
+    const vm_slot *s = &f->slots[f->updates[update].slot];
+    return s->storage == STORE_SHARED && s->into >= 0;
+}
+
 static btl_status call_state(call *c) {
     if (c->f->nshared == 0) return BTL_OK;
     if (c->w->layout != c->state->layout) {
@@ -115,6 +122,8 @@ static btl_status call_state(call *c) {
     }
     for (int i = 0; i < c->f->nshared; i++)
         c->w->operands[c->f->shared[i].slot].data = btl_array_first(&c->state->buffers[c->w->shared_index[i]].array);
+    for (int i = 0; i < c->f->nupdates; i++)
+        if (call_is_in_place(c->f, i)) c->w->operands[c->f->updates[i].slot].data = c->w->operands[c->f->shared[c->f->updates[i].shared].slot].data;
     return BTL_OK;
 }
 
@@ -168,7 +177,10 @@ static btl_status call_place_outputs(call *c) {
         btl_operand *o = &c->w->operands[output->slot];
         bool wanted = call_wants(c, i), callers = wanted && c->out[i].data;
         if (callers && !c->f->slots[output->slot].late) BTL_TRY(call_check_buffer(c, i, &c->out[i]));
-        if (output->copy) continue;
+        if (output->copy) {
+            if (wanted && !callers && !c->f->slots[output->slot].late) BTL_TRY(call_make(c, i));
+            continue;
+        }
         if (callers && !call_must_be_aside(c, i)) {
             o->data = btl_array_first(&c->out[i]);
             continue;
@@ -179,14 +191,15 @@ static btl_status call_place_outputs(call *c) {
     return BTL_OK;
 }
 
-/* Results that are views, leaves, or stand twice; and those computed aside. */
+/* Results whose sizes only the run has told. */
 static btl_status call_copy_outputs(call *c) {
     for (int i = 0; i < c->f->noutputs; i++) {
         const vm_output *output = &c->f->outputs[i];
         if (!call_wants(c, i) || !output->copy) continue;
         bool late = c->f->slots[output->slot].late;
+        if (!late) continue;
         if (!c->out[i].data) BTL_TRY(call_make(c, i));
-        else if (late) BTL_TRY(call_check_buffer(c, i, &c->out[i]));
+        else BTL_TRY(call_check_buffer(c, i, &c->out[i]));
     }
     return BTL_OK;
 }
@@ -328,6 +341,7 @@ static btl_status call_asserts(call *c) {
 
 static void call_commit(call *c) {
     for (int i = 0; i < c->f->nupdates; i++) {
+        if (call_is_in_place(c->f, i)) continue;
         const btl_operand *value = &c->w->operands[c->f->updates[i].slot];
         btl_array *to = &c->state->buffers[c->w->shared_index[c->f->updates[i].shared]].array;
         memcpy(btl_array_first(to), value->data, (size_t)btl_array_elems(to) * btl_dtype_bytes(value->dtype));

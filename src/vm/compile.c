@@ -8,6 +8,7 @@
 
 #include "expr/body.h"
 #include "vm/generated.h"
+#include "vm/overwrite.h"
 
 #include <string.h>
 
@@ -35,7 +36,7 @@ static int compile_add_slot(compile_state *c, const btl_var *v, vm_storage stora
     btl_function *f = c->f;
     int i = f->nslots;
     vm_slot *s = BTL_PUSH(c->a, f->slots, f->nslots, c->slot_capacity);
-    *s = (vm_slot){ .var = v, .storage = storage, .index = index, .root = i, .shape_at = f->shape_total, .late = compile_type_late(&v->type) };
+    *s = (vm_slot){ .var = v, .storage = storage, .index = index, .root = i, .into = -1, .shape_at = f->shape_total, .late = compile_type_late(&v->type) };
     f->shape_total += 2 * v->type.rank;
     if (s->late) f->any_late = true;
     c->slot_of[v->node->id][v->index] = i;
@@ -101,14 +102,9 @@ static const btl_strips *compile_strips(compile_state *c, const btl_node *n) {
     return k->strips;
 }
 
-static void compile_touch(compile_state *c, int slot, int instr) {
-    int root = c->f->slots[slot].root;
-    if (c->last_use[root] < instr) c->last_use[root] = instr;
-}
-
 static btl_status compile_instr(compile_state *c, const btl_node *n) {
     btl_function *f = c->f;
-    int at = f->ninstrs, *in = BTL_ARRAY(c->a, int, n->nin), *out = BTL_ARRAY(c->a, int, n->nout);
+    int *in = BTL_ARRAY(c->a, int, n->nin), *out = BTL_ARRAY(c->a, int, n->nout);
     vm_instr instr = { .node = n, .nin = n->nin, .nout = n->nout, .in = in, .out = out };
     instr.kind = n->op == &btl_op_fused && c->p->linker != LINK_EVAL ? VM_STRIPS : n->op->view ? VM_VIEW : VM_RUN;
     if (instr.kind == VM_STRIPS && !(instr.strips = compile_strips(c, n)))
@@ -117,12 +113,10 @@ static btl_status compile_instr(compile_state *c, const btl_node *n) {
     for (int i = 0; i < n->nin; i++) {
         in[i] = compile_slot(c, n->in[i]);
         instr.late |= f->slots[in[i]].late;
-        compile_touch(c, in[i], at);
     }
     for (int i = 0; i < n->nout; i++) {
         bool view = instr.kind == VM_VIEW && i == 0;
         out[i] = compile_add_slot(c, &n->out[i], view ? STORE_VIEW : STORE_ARENA, -1);
-        c->first_use[out[i]] = c->last_use[out[i]] = at;
         if (view) f->slots[out[i]].root = f->slots[in[0]].root;
         instr.late |= f->slots[out[i]].late;
     }
@@ -155,13 +149,38 @@ static bool compile_bounded(const btl_graph *g, const btl_dim *d, int depth) {
     return depth < 8 && d->kind == DIM_SYMBOL && g->dims.symbols[d->symbol]->bound && compile_bounded(g, g->dims.symbols[d->symbol]->bound, depth + 1);
 }
 
+/* The first and the last instruction that touch each memory. */
+static void compile_lives(compile_state *c) {
+    btl_function *f = c->f;
+    for (int i = 0; i < f->ninstrs; i++) {
+        const vm_instr *q = &f->instrs[i];
+        for (int k = 0; k < q->nout; k++) c->first_use[q->out[k]] = i, c->last_use[f->slots[q->out[k]].root] = i;
+        for (int k = 0; k < q->nin; k++) c->last_use[f->slots[q->in[k]].root] = i;
+    }
+}
+
+/* A value in the place of another is in its buffer, which lives on; in that of a shared variable, it is that variable's. */
+static void compile_share(compile_state *c, btl_buffer *lives) {
+    btl_function *f = c->f;
+    for (int i = 0; i < f->nslots; i++) {
+        int first = f->slots[i].into;
+        if (first < 0) continue;
+        while (f->slots[first].into >= 0) first = f->slots[first].into;
+        f->slots[i].storage = f->slots[first].storage, f->slots[i].index = f->slots[first].index;
+        if (f->slots[i].storage != STORE_ARENA) continue;
+        btl_buffer *b = &lives[f->slots[i].index];
+        int last = btl_bits_get(c->pinned, i) ? f->ninstrs : c->last_use[i];
+        if (b->last < last) b->last = last;
+    }
+}
+
 static void compile_storage(compile_state *c) {
     btl_function *f = c->f;
     btl_buffer *lives = BTL_ARRAY(c->a, btl_buffer, f->nslots);
     int *slots = BTL_ARRAY(c->a, int, f->nslots);
     for (int i = 0; i < f->nslots; i++) {
         vm_slot *s = &f->slots[i];
-        if (s->storage != STORE_ARENA) continue;
+        if (s->storage != STORE_ARENA || s->into >= 0) continue;
         bool bounded = true;
         for (int k = 0; k < s->var->type.rank; k++) bounded &= compile_bounded(c->g, s->var->type.dims[k], 0);
         if (!bounded) {
@@ -172,6 +191,7 @@ static void compile_storage(compile_state *c) {
         slots[f->nbuffers] = i;
         lives[f->nbuffers++] = (btl_buffer){ .first = c->first_use[i], .last = btl_bits_get(c->pinned, i) ? f->ninstrs : c->last_use[i] };
     }
+    compile_share(c, lives);
     f->lives = lives;
     f->buffer_slot = slots;
 }
@@ -204,6 +224,8 @@ static btl_status compile_tables(compile_state *c) {
         f->asserts[i] = (vm_assert){ compile_slot(c, c->p->asserts[i].condition), c->p->asserts[i].text, c->p->asserts[i].places };
     c->pinned = btl_bits_new(c->a, f->nslots);
     compile_outputs(c);
+    if (!f->any_late && c->p->overwrites) btl_vm_overwrite(f, c->a);
+    compile_lives(c);
     compile_storage(c);
     compile_needs(c);
     return BTL_OK;

@@ -19,6 +19,7 @@ typedef struct vm_program {
     btl_entry_assert *asserts;
     vm_linker linker;
     bool background;              /* calls run on strips until the compiler is done */
+    bool overwrites;              /* results may lie in the place of operands */
     btl_error *err;               /* of the compiler */
 } vm_program;
 

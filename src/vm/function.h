@@ -33,6 +33,7 @@ typedef struct vm_slot {
     vm_storage storage;
     int index;
     int root;               /* slot in whose memory it lies (itself if no view) */
+    int into;               /* slot whose memory it is computed into, an operand of its instruction; -1: memory of its own */
     int shape_at;           /* its dims and strides in the workspace's tables */
     bool late;              /* has a size that is known at run time only */
     const btl_dim *const *strides; /* of a view that generated code makes, by axis; NULL entries: told when it runs */

@@ -38,7 +38,7 @@ static btl_c_value *code_values(btl_function *f, btl_arena *a) {
     for (int i = 0; i < f->nslots; i++) {
         const vm_slot *s = &f->slots[i];
         bool row_major = s->storage != STORE_VIEW || (s->var->node->op->flags & OP_ROW_MAJOR);
-        values[i] = (btl_c_value){ i, &s->var->type, NULL };
+        values[i] = (btl_c_value){ i, &s->var->type, NULL, false };
         values[i].strides = row_major ? code_row_major(f->graph, a, &s->var->type) : (const btl_dim *const *)BTL_ARRAY(a, const btl_dim *, s->var->type.rank + 1);
     }
     return values;
@@ -51,7 +51,7 @@ btl_status btl_vm_code_steps(btl_function *f, btl_unit *u, btl_unit_step *steps)
         btl_unit_step *s = &steps[i];
         btl_c_value *operands = BTL_ARRAY(u->arena, btl_c_value, q->nin + q->nout + 1);
         for (int k = 0; k < q->nin; k++) operands[k] = values[q->in[k]];
-        for (int k = 0; k < q->nout; k++) operands[q->nin + k] = values[q->out[k]];
+        for (int k = 0; k < q->nout; k++) operands[q->nin + k] = values[q->out[k]], operands[q->nin + k].overwrites = f->slots[q->out[k]].into >= 0;
         BTL_TRY(btl_unit_call(u, q->node, operands, &s->call, &s->has_text));
         s->needed_by = q->needed_by;
         if (s->has_text && q->kind == VM_VIEW) values[q->out[0]].strides = s->call.view_strides;

@@ -230,7 +230,8 @@ static btl_status size_memory(vm_workspace *w, btl_error *err) {
     if (status != BTL_OK) return btl_error_set(err, status, "%s: no memory for intermediate values: %zu bytes", f->name, a.bytes);
     atomic_store_explicit(&((btl_function *)f)->arena_bytes, a.bytes, memory_order_relaxed);
     char *base = (char *)(((uintptr_t)w->arena + VM_ALIGN - 1) & ~(uintptr_t)(VM_ALIGN - 1));
-    for (int i = 0; i < f->nbuffers; i++) w->operands[f->buffer_slot[i]].data = base + w->buffers[i].offset;
+    for (int i = 0; i < f->nslots; i++)
+        if (f->slots[i].storage == STORE_ARENA) w->operands[i].data = base + w->buffers[f->slots[i].index].offset;
     return BTL_OK;
 }
 

@@ -80,7 +80,7 @@ static void writeout_slots(writeout *w) {
         *c = (btl_c_slot){ .type = &s->var->type, .name = s->var->name, .index = s->index };
         switch (s->storage) {
         case STORE_INPUT: c->place = C_IN; break;
-        case STORE_SHARED: c->place = w->c.has_state ? C_STATE : C_IN; break;
+        case STORE_SHARED: c->place = s->into >= 0 ? C_WORK : w->c.has_state ? C_STATE : C_IN; break;
         case STORE_CONSTANT: c->place = C_CONSTANT, c->constant = btl_var_constant_array(s->var); break;
         case STORE_OUTPUT: c->place = C_OUT; break;
         case STORE_VIEW: c->place = C_VIEW; break;
@@ -143,13 +143,24 @@ static void writeout_outputs(writeout *w) {
 /* Buffers that are still in work memory, numbered anew. */
 static void writeout_buffers(writeout *w) {
     btl_function *f = w->f;
-    btl_buffer *lives = BTL_ARRAY(w->a, btl_buffer, f->nbuffers + 1);
-    int *slots = BTL_ARRAY(w->a, int, f->nbuffers + 1), n = 0;
-    for (int i = 0; i < f->nbuffers; i++) {
-        btl_c_slot *s = &w->slots[f->buffer_slot[i]];
-        if (s->place != C_WORK) continue;
-        s->index = n, slots[n] = f->buffer_slot[i], lives[n++] = f->lives[i];
+    btl_buffer *lives = BTL_ARRAY(w->a, btl_buffer, f->nbuffers + f->nupdates + 1);
+    int *slots = BTL_ARRAY(w->a, int, f->nbuffers + f->nupdates + 1), n = 0;
+    for (int b = 0; b < f->nbuffers; b++) {
+        bool used = false;
+        for (int i = f->buffer_slot[b]; i < f->nslots; i++) {
+            if (f->slots[i].storage != STORE_ARENA || f->slots[i].index != b || w->slots[i].place != C_WORK) continue;
+            w->slots[i].index = n;
+            if (!used) slots[n] = i, lives[n] = f->lives[b];
+            used = true;
+        }
+        n += used;
     }
+    for (int i = 0; i < f->ninstrs; i++) /* new values that the library computes in a state's memory: a file's state is touched last */
+        for (int k = 0; k < f->instrs[i].nout; k++) {
+            int slot = f->instrs[i].out[k];
+            if (f->slots[slot].storage != STORE_SHARED || w->slots[slot].place != C_WORK) continue;
+            w->slots[slot].index = n, slots[n] = slot, lives[n++] = (btl_buffer){ .first = i, .last = f->ninstrs };
+        }
     w->c.nbuffers = n, w->c.lives = lives, w->c.buffer_slot = slots;
 }
 

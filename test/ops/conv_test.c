@@ -194,7 +194,7 @@ static void layers_are_right_by(const char *blas) {
     btl_context_free(ctx);
 }
 
-BTL_TEST(larger_convolutions_are_their_sums_by_blas) { layers_are_right_by(NULL); }
+BTL_TEST(larger_convolutions_are_their_sums_by_blas) { layers_are_right_by(btl_test_blas()); }
 BTL_TEST(larger_convolutions_are_their_sums_by_plain_loops) { layers_are_right_by("none"); }
 
 /* ---- ties, NaN, zeros ------------------------------------------------------------------------- */

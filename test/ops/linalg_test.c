@@ -114,7 +114,7 @@ static void factors_of_all_sizes(const char *blas) {
     btl_context_free(ctx);
 }
 
-BTL_TEST(the_librarys_factors_multiply_back) { factors_of_all_sizes(NULL); }
+BTL_TEST(the_librarys_factors_multiply_back) { factors_of_all_sizes(btl_test_blas()); }
 BTL_TEST(our_own_factors_multiply_back) { factors_of_all_sizes("none"); }
 
 /* |b - T x| <= (n + 1) u |T||x|, Higham (2002), theorem 8.5: every triangle, transposed or not, unit or not. */
@@ -154,7 +154,7 @@ static void solves_of_all_sizes(const char *blas) {
     btl_context_free(ctx);
 }
 
-BTL_TEST(the_librarys_solutions_multiply_back) { solves_of_all_sizes(NULL); }
+BTL_TEST(the_librarys_solutions_multiply_back) { solves_of_all_sizes(btl_test_blas()); }
 BTL_TEST(our_own_solutions_multiply_back) { solves_of_all_sizes("none"); }
 
 /* For dL = L Phi(L^-1 dA L^-T), any L' and symmetric dA:  sum L' dL = sum of the lower triangle of a' dA. So from
@@ -189,7 +189,7 @@ static void gradients_of_all_sizes(const char *blas) {
     btl_context_free(ctx);
 }
 
-BTL_TEST(gradients_by_the_librarys_products_are_the_transposed_derivative) { gradients_of_all_sizes(NULL); }
+BTL_TEST(gradients_by_the_librarys_products_are_the_transposed_derivative) { gradients_of_all_sizes(btl_test_blas()); }
 BTL_TEST(gradients_by_our_own_loops_are_the_transposed_derivative) { gradients_of_all_sizes("none"); }
 
 BTL_TEST(the_order_of_the_first_bad_minor_is_found_in_every_block) {

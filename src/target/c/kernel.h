@@ -11,6 +11,7 @@ typedef struct btl_c_value {
     int slot;                         /* the caller's number for it */
     const btl_type *type;
     const btl_dim *const *strides;    /* of each axis, in elements; NULL: known at run time only */
+    bool overwrites;                  /* a result that may lie in the memory of an operand (btl_fused_may_overwrite) */
 } btl_c_value;
 
 /* What a kernel is called with, behind its operands' pointers. */
@@ -56,6 +57,10 @@ typedef struct btl_c_kernel {
     int nviews;                       /* strides that a view's kernel finds at run time */
     int first_line, last_line, unit;  /* where it stands in the text */
 } btl_c_kernel;
+
+/* May output `out` of a fused node lie in the very memory of input `in`, which is of its type and row-major? True if no loop of
+ * the text reads the input after one has begun to write the output. */
+bool btl_fused_may_overwrite(btl_arena *scratch, const btl_node *fused, int out, int in);
 
 /* The name of a fold ("btl_fold_add_f32"), which will stand before the kernel. */
 const char *btl_emit_fold(btl_emit *e, const btl_op *combine, btl_dtype dtype);

@@ -510,7 +510,7 @@ static void nest_fill(nest *n, int i, const nest_loop *rows, const nest_loop *fe
         btl_emit_text(n->e, "const %s x = p%d[%s];\nBTL_SIMD for (int c = 0; c < %lld; c++) b%d[r * %lld + c] = x;\n", nest_ctype(n, i), i, row,
                       (long long)((size + NEST_SLACK - 1) / NEST_SLACK * NEST_SLACK), i, (long long)size);
     else
-        btl_emit_text(n->e, "for (int c = 0; c < %lld; c++) b%d[r * %lld + c] = p%d[%s + c * %s];\n", (long long)size, i, (long long)size, i, row,
+        btl_emit_text(n->e, "BTL_SIMD for (int c = 0; c < %lld; c++) b%d[r * %lld + c] = p%d[%s + c * %s];\n", (long long)size, i, (long long)size, i, row,
                       nest_step(n, i, &few->strides[i]));
     btl_emit_text(n->e, "}\n");
 }
@@ -554,13 +554,24 @@ static void nest_map_rows(nest *n, int64_t size) {
     nest_close(n, 0);
 }
 
+/* Taken row by row, rows of less than a vector waste most of it; where buffers must be filled, that pays for many rows only. */
+static bool nest_rows_together(const nest *n, int64_t *size) {
+    enum { SHORT = 8, MANY = 4 * NEST_STRIP };
+    if (n->nkept < 2 || !nest_is_few(&n->kept[n->nkept - 1], size) || *size <= 0) return false;
+    const nest_loop *rows = &n->kept[n->nkept - 2], *few = &n->kept[n->nkept - 1];
+    int64_t many;
+    bool filled = false;
+    for (int i = 0; i < n->nin; i++) filled |= !nest_is_full(rows, few, i) && !nest_is_same(rows, few, i);
+    return !filled || *size < SHORT || !btl_dim_is_const(rows->size, &many) || many > MANY / *size;
+}
+
 static void nest_map(nest *n) {
     int64_t size;
     if (n->nkept == 0) {
         nest_scalar(n);
         return;
     }
-    if (n->nkept > 1 && nest_is_few(&n->kept[n->nkept - 1], &size) && size > 0) {
+    if (nest_rows_together(n, &size)) {
         nest_map_rows(n, size);
         return;
     }
@@ -861,6 +872,21 @@ static void nest_reduce_columns(nest *n) {
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
+
+bool btl_fused_may_overwrite(btl_arena *scratch, const btl_node *fused, int out, int in) {
+    const btl_param *p = fused->params;
+    nest n = { .a = scratch, .body = p[0].body, .nin = fused->nin, .nout = fused->nout };
+    const btl_node *written = n.body->results[out]->node, *read = n.body->params[in]->node;
+    if (p[2].s[0]) return false;
+    n.nodes = btl_body_nodes(n.a, n.body, &n.nnodes);
+    if (nest_identity(&n, out) >= 0) return false; /* nothing to compute */
+    nest_stages(&n);
+    int stage = nest_is_everywhere(&n, written) ? 0 : n.stage[nest_position(&n, written)];
+    if (nest_stage_is_near(&n, stage)) return false; /* it may be computed twice */
+    for (int later = stage + 1; later < n.nstages; later++)
+        if (nest_stage_reads(&n, later, read)) return false;
+    return true;
+}
 
 btl_status btl_emit_fused(btl_emit *e) {
     const btl_param *p = e->params;

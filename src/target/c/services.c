@@ -37,6 +37,18 @@ static void services_trsm_f64(void *ctx, int lower, int trans, int unit, int64_t
     btl_trsm(ctx, BTL_F64, lower != 0, trans != 0, unit != 0, n, k, &triangle, x, ldx);
 }
 
+static void services_potrf_vjp_f32(void *ctx, int64_t n, const float *l, int64_t l_row, int64_t l_column, float *d, int64_t d_row, int64_t d_column) {
+    const btl_matrix factor = { l, l_row, l_column };
+    const btl_matrix_out gradient = { d, d_row, d_column };
+    btl_potrf_vjp(ctx, BTL_F32, n, &factor, &gradient);
+}
+
+static void services_potrf_vjp_f64(void *ctx, int64_t n, const double *l, int64_t l_row, int64_t l_column, double *d, int64_t d_row, int64_t d_column) {
+    const btl_matrix factor = { l, l_row, l_column };
+    const btl_matrix_out gradient = { d, d_row, d_column };
+    btl_potrf_vjp(ctx, BTL_F64, n, &factor, &gradient);
+}
+
 int btl_fold_number(const btl_op *combine, btl_dtype dtype) {
     int number = 0;
     for (int i = 0; btl_ops[i]; i++) {
@@ -49,5 +61,6 @@ int btl_fold_number(const btl_op *combine, btl_dtype dtype) {
 
 btl_services btl_services_of(btl_context *ctx, const btl_fold_services *folds) {
     return (btl_services){ ctx, folds, services_gemm_f32, services_gemm_f64,
-                           services_potrf_f32, services_trsm_f32, services_potrf_f64, services_trsm_f64 };
+                           services_potrf_f32, services_trsm_f32, services_potrf_vjp_f32,
+                           services_potrf_f64, services_trsm_f64, services_potrf_vjp_f64 };
 }

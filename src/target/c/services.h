@@ -33,8 +33,10 @@ typedef struct btl_services {
     /* Factors and triangular solves, as in ops/lapack.h. */
     int64_t (*potrf_f32)(void *ctx, int64_t n, float *a, int64_t row, int64_t column);
     void (*trsm_f32)(void *ctx, int lower, int trans, int unit, int64_t n, int64_t k, const float *t, int64_t row, int64_t column, float *x, int64_t ldx);
+    void (*potrf_vjp_f32)(void *ctx, int64_t n, const float *l, int64_t l_row, int64_t l_column, float *d, int64_t d_row, int64_t d_column);
     int64_t (*potrf_f64)(void *ctx, int64_t n, double *a, int64_t row, int64_t column);
     void (*trsm_f64)(void *ctx, int lower, int trans, int unit, int64_t n, int64_t k, const double *t, int64_t row, int64_t column, double *x, int64_t ldx);
+    void (*potrf_vjp_f64)(void *ctx, int64_t n, const double *l, int64_t l_row, int64_t l_column, double *d, int64_t d_row, int64_t d_column);
 } btl_services;
 
 btl_services btl_services_of(btl_context *ctx, const btl_fold_services *folds);

@@ -30,7 +30,7 @@ static const char *unit_head(btl_unit *u, const btl_emit_state *s, const btl_c_k
     const char *comma = "";
     for (int i = 0; i < k->nin; i++, comma = ", ") btl_text_printf(&t, "%sconst %s *x%d", comma, btl_emit_ctype(s->values[i].type->dtype), i);
     for (int i = 0; i < k->nout; i++, comma = ", ")
-        btl_text_printf(&t, k->is_view ? "%sconst %s **y" : "%s%s *restrict y%d", comma, btl_emit_ctype(s->values[k->nin + i].type->dtype), i);
+        btl_text_printf(&t, k->is_view ? "%sconst %s **y" : s->values[k->nin + i].overwrites ? "%s%s *y%d" : "%s%s *restrict y%d", comma, btl_emit_ctype(s->values[k->nin + i].type->dtype), i);
     if (k->nviews) btl_text_add(&t, ", int64_t *strides");
     for (int i = 0; i < k->nargs; i++, comma = ", ") {
         btl_text_printf(&t, "%sint64_t n%d", comma, i);
@@ -93,9 +93,44 @@ static btl_status unit_no_stride(btl_unit *u, const btl_node *n, int axis) {
     return BTL_EPLUGIN;
 }
 
-btl_status btl_unit_call(btl_unit *u, const btl_node *n, const btl_c_value *values, btl_c_call *out, bool *has_text) {
-    *has_text = false;
-    if (!n->op->emit) return BTL_OK;
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+/* A text follows from the op, its settings, and the types and strides of its operands: nodes that agree in these (layers, time
+ * steps) are not written out anew. */
+typedef struct unit_memo { const btl_node *node; const btl_c_value *values; btl_c_call call; } unit_memo;
+
+static uint64_t unit_memo_hash(const btl_node *n, const btl_c_value *values) {
+    uint64_t h = btl_hash_mix((uint64_t)(uintptr_t)n->op, (uint64_t)n->nin);
+    for (int k = 0; k < n->op->nparams; k++) h = btl_param_hash(n->op->params[k].kind, &n->params[k], h);
+    for (int i = 0; i < n->nin + n->nout; i++) {
+        h = btl_hash_mix(h, (uint64_t)values[i].type->dtype * 64 + (uint64_t)values[i].type->rank);
+        for (int k = 0; k < values[i].type->rank; k++) h = btl_hash_mix(h, (uint64_t)values[i].type->dims[k]->id);
+    }
+    return h;
+}
+
+static bool unit_memo_equal(const void *key, const void *thing) {
+    const unit_memo *a = key, *b = thing;
+    const btl_op *op = a->node->op;
+    if (op != b->node->op || a->node->nin != b->node->nin) return false;
+    for (int i = 0; i < a->node->nin + a->node->nout; i++) {
+        const btl_c_value *x = &a->values[i], *y = &b->values[i];
+        if (!btl_type_equal(x->type, y->type) || !x->strides != !y->strides || x->overwrites != y->overwrites) return false;
+        for (int k = 0; x->strides && k < x->type->rank; k++)
+            if (x->strides[k] != y->strides[k]) return false;
+    }
+    for (int k = 0; k < op->nparams; k++)
+        if (!btl_param_equal(op->params[k].kind, &a->node->params[k], &b->node->params[k])) return false;
+    return true;
+}
+
+static const int *unit_slots(btl_unit *u, const btl_node *n, const btl_c_value *values) {
+    int *slots = BTL_ARRAY(u->arena, int, n->nin + n->nout + 1);
+    for (int i = 0; i < n->nin + n->nout; i++) slots[i] = values[i].slot;
+    return slots;
+}
+
+static btl_status unit_emit(btl_unit *u, const btl_node *n, const btl_c_value *values, btl_c_call *out, bool *has_text) {
     btl_emit_state s = { .arena = u->arena, .values = values, .folds = &u->folds, .small = unit_is_small(values, n->nin + n->nout) };
     btl_emit e = { .g = u->g, .node = n, .params = n->params, .state = &s };
     btl_text_init(&s.body, u->arena);
@@ -126,10 +161,26 @@ btl_status btl_unit_call(btl_unit *u, const btl_node *n, const btl_c_value *valu
         *BTL_PUSH(u->arena, u->kernels, u->nkernels, u->kernel_capacity) = kernel;
         btl_table_add(&u->by_text, u->arena, k.hash, kernel);
     }
-    int *slots = BTL_ARRAY(u->arena, int, n->nin + n->nout + 1);
-    for (int i = 0; i < n->nin + n->nout; i++) slots[i] = values[i].slot;
-    *out = (btl_c_call){ .kernel = kernel, .node = n, .slots = slots, .args = s.args, .work = s.work, .view_strides = s.view_known };
+    *out = (btl_c_call){ .kernel = kernel, .node = n, .slots = unit_slots(u, n, values), .args = s.args, .work = s.work, .view_strides = s.view_known };
     *has_text = true;
+    return BTL_OK;
+}
+
+btl_status btl_unit_call(btl_unit *u, const btl_node *n, const btl_c_value *values, btl_c_call *out, bool *has_text) {
+    *has_text = false;
+    if (!n->op->emit) return BTL_OK;
+    unit_memo key = { .node = n, .values = values };
+    uint64_t hash = unit_memo_hash(n, values);
+    const unit_memo *known = n->op->code ? NULL : btl_table_find(&u->by_node, hash, unit_memo_equal, &key); /* whose emit is not ours may do as it likes */
+    if (known) {
+        *out = known->call, out->node = n, out->slots = unit_slots(u, n, values);
+        *has_text = true;
+        return BTL_OK;
+    }
+    BTL_TRY(unit_emit(u, n, values, out, has_text));
+    if (!*has_text || n->op->code) return BTL_OK;
+    key.values = btl_arena_copy(u->arena, values, (size_t)(n->nin + n->nout) * sizeof *values), key.call = *out;
+    btl_table_add(&u->by_node, u->arena, hash, btl_arena_copy(u->arena, &key, sizeof key));
     return BTL_OK;
 }
 

@@ -32,6 +32,7 @@ typedef struct btl_unit {
     int nkernels, kernel_capacity;
     btl_c_kernel **kernels;
     btl_table by_text;
+    btl_table by_node;
     btl_c_folds folds;
     int nblocks, block_capacity;
     btl_c_block *blocks;

@@ -1,0 +1,233 @@
+/* order.c - the search for an order of little memory, from top to bottom; see order.h.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "schedule/order.h"
+
+#include "base/hash.h"
+#include "schedule/order_parts.h"
+
+#include <string.h>
+
+const btl_order_budget btl_order_usual_budget = { .steps = 400000000, .states = 10000000, .seed = 1 };
+
+enum { ORDER_STARTS = 16, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000 };
+
+/* ---- pieces between articulation points ----------------------------------------------------- */
+
+typedef struct order_piece {
+    const btl_liveness *l;
+    int n;
+    int *ops;      /* of the reduced problem */
+    int *order;    /* of the piece's own ops */
+    int64_t peak, bound;
+    const char *method, *bound_by;
+    bool is_spent; /* nothing more to try */
+} order_piece;
+
+typedef struct order_find {
+    btl_arena *a;
+    btl_order_budget left;
+    int npieces;
+    order_piece *pieces;
+    order_groups groups;
+} order_find;
+
+static int64_t order_bound(const order_find *f) {
+    int64_t bound = 0;
+    for (int i = 0; i < f->npieces; i++)
+        if (f->pieces[i].bound > bound) bound = f->pieces[i].bound;
+    return bound;
+}
+
+static order_piece *order_highest(const order_find *f) {
+    order_piece *highest = NULL;
+    for (int i = 0; i < f->npieces; i++)
+        if (!highest || f->pieces[i].peak > highest->peak) highest = &f->pieces[i];
+    return highest;
+}
+
+static void order_cut_pieces(order_find *f, const btl_liveness *l, const int *order) {
+    int *ends = BTL_ARRAY(f->a, int, l->nops + 1);
+    bool *done = BTL_ARRAY(f->a, bool, l->nops + 1);
+    f->npieces = btl_order_pieces(f->a, l, order, ends);
+    f->pieces = BTL_ARRAY(f->a, order_piece, f->npieces + 1);
+    for (int i = 0, from = 0; i < f->npieces; from = ends[i++]) {
+        order_piece *p = &f->pieces[i];
+        p->n = ends[i] - from;
+        p->ops = BTL_ARRAY(f->a, int, p->n + 1), p->order = BTL_ARRAY(f->a, int, p->n + 1);
+        for (int k = 0; k < p->n; k++) p->ops[k] = f->npieces == 1 ? k : order[from + k], p->order[k] = f->npieces == 1 ? order[k] : k;
+        p->l = f->npieces == 1 ? l : btl_liveness_part(f->a, l, done, p->n, p->ops);
+        for (int k = from; k < ends[i]; k++) done[order[k]] = true;
+    }
+}
+
+/* ---- one piece -------------------------------------------------------------------------------- */
+
+static order_improve order_piece_begin(const order_find *f, const order_piece *p) {
+    return (order_improve){ .floor = order_bound(f), .bound = p->bound, .steps = f->left.steps, .states = f->left.states,
+                            .seed = f->left.seed, .method = p->method, .bound_by = p->bound_by };
+}
+
+static void order_piece_end(order_find *f, order_piece *p, const order_improve *m) {
+    f->left.steps = m->steps, f->left.states = m->states;
+    p->method = m->method;
+    if (m->bound > p->bound) p->bound = m->bound, p->bound_by = m->bound_by;
+}
+
+/* The cut at the highest step of an order. */
+static void order_first_bound(order_find *f, order_piece *p) {
+    btl_live_peak peak = btl_liveness_peak(p->l, p->order, f->a, NULL);
+    if (peak.step < 0 || peak.bytes <= order_bound(f)) return;
+    int64_t cut = btl_order_cut(f->a, p->l, p->order[peak.step], false, NULL, &f->left.steps);
+    if (cut > p->bound) p->bound = cut, p->bound_by = "minimum cut";
+}
+
+static void order_exact(order_find *f, order_piece *p, int64_t states) {
+    if (states > f->left.states) states = f->left.states;
+    if (p->l->nops > ORDER_EXACT_OPS || p->peak <= order_bound(f) || states <= 0 || f->left.steps <= 0) return;
+    order_search s = { .floor = order_bound(f), .cutoff = p->peak, .states = states, .steps = &f->left.steps };
+    btl_order_search(f->a, p->l, &s, p->order);
+    f->left.states -= states - s.states;
+    if (s.found) {
+        p->peak = btl_liveness_peak(p->l, p->order, f->a, NULL).bytes;
+        p->method = "exact search";
+    }
+    if (s.bound > p->bound) p->bound = s.bound, p->bound_by = "exact search";
+}
+
+/* A part of the steps that are left, for one way to go on. */
+static order_improve order_share(const order_find *f, const order_piece *p, int64_t steps) {
+    order_improve m = order_piece_begin(f, p);
+    m.steps = steps < m.steps ? steps : m.steps;
+    return m;
+}
+
+static void order_share_end(order_find *f, order_piece *p, int64_t steps, order_improve *m) {
+    if (steps > f->left.steps) steps = f->left.steps;
+    m->steps = f->left.steps - (steps - m->steps);
+    order_piece_end(f, p, m);
+}
+
+/* On a rougher, far smaller problem: its orders may not be the best, but are found. */
+static void order_roughly(order_find *f, order_piece *p) {
+    if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
+    btl_arena *mine = btl_arena_begin(f->a);
+    order_groups g = btl_order_reduce(mine, p->l, true);
+    int *groups = BTL_ARRAY(mine, int, g.l->nops + 1), *order = BTL_ARRAY(mine, int, p->l->nops + 1);
+    btl_order_of_groups(mine, &g, p->l->nops, p->order, groups);
+    int64_t steps = f->left.steps / 16;
+    order_improve m = order_share(f, p, steps);
+    m.bound = 0, m.states = m.states < ORDER_SHORT ? m.states : ORDER_SHORT;
+    int64_t states = m.states, peak = btl_order_candidates(mine, g.l, &m, 16, groups);
+    if (g.l->nops <= ORDER_EXACT_OPS && peak > m.floor) {
+        order_search s = { .floor = m.floor, .cutoff = peak, .states = m.states, .steps = &m.steps };
+        btl_order_search(mine, g.l, &s, groups);
+        m.states = s.states;
+    }
+    btl_order_lower(mine, g.l, &m, groups);
+    f->left.steps -= steps - m.steps, f->left.states -= states - m.states;
+    btl_order_expand(&g, g.l->nops, groups, order);
+    peak = btl_liveness_peak(p->l, order, mine, NULL).bytes;
+    if (peak < p->peak) {
+        p->peak = peak;
+        p->method = "a rougher problem";
+        memcpy(p->order, order, (size_t)p->l->nops * sizeof *order);
+    }
+    btl_arena_end(mine);
+}
+
+static void order_prove(order_find *f, order_piece *p, int64_t steps) {
+    if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
+    order_improve m = order_share(f, p, steps / 2);
+    btl_order_prove(f->a, p->l, &m, p->l->nops, p->order);
+    order_share_end(f, p, steps / 2, &m);
+    if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
+    m = order_share(f, p, steps / 2);
+    btl_order_prove_by_sets(f->a, p->l, &m, p->order);
+    order_share_end(f, p, steps / 2, &m);
+}
+
+/* Lowers the best order, and then others: where one ends is not where another does. */
+static void order_restart(order_find *f, order_piece *p, int64_t steps) {
+    int *given = btl_arena_copy(f->a, p->order, ((size_t)p->l->nops + 1) * sizeof *given), *order = BTL_ARRAY(f->a, int, p->l->nops + 1);
+    for (int i = 0; i < ORDER_STARTS && p->peak > order_bound(f) && f->left.steps > 0; i++) {
+        order_improve m = order_share(f, p, steps / ORDER_STARTS);
+        if (i) m.method = btl_order_start(f->a, p->l, &m, i - 1, given, order);
+        else memcpy(order, p->order, (size_t)p->l->nops * sizeof *order);
+        int64_t peak = btl_order_lower(f->a, p->l, &m, order);
+        if (peak < p->peak) {
+            p->peak = peak;
+            memcpy(p->order, order, (size_t)p->l->nops * sizeof *order);
+        } else {
+            m.method = p->method;
+        }
+        order_share_end(f, p, steps / ORDER_STARTS, &m);
+    }
+}
+
+/* Ever dearer. */
+static void order_solve_piece(order_find *f, order_piece *p) {
+    int64_t steps = f->left.steps;
+    order_exact(f, p, ORDER_SHORT);
+    order_prove(f, p, steps / 8);
+    order_roughly(f, p);
+    order_restart(f, p, steps / 2);
+    order_prove(f, p, steps / 4);
+    order_exact(f, p, f->left.states);
+    p->is_spent = true;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------- */
+
+/* The highest piece decides; what lies below the highest bound of another needs no work. */
+static void order_solve(order_find *f) {
+    for (int i = 0; i < f->npieces; i++) {
+        order_piece *p = &f->pieces[i];
+        p->peak = btl_liveness_peak(p->l, p->order, f->a, NULL).bytes;
+        if (p->peak <= order_bound(f)) continue;
+        order_first_bound(f, p);
+        order_improve m = order_piece_begin(f, p);
+        p->peak = btl_order_candidates(f->a, p->l, &m, 0, p->order);
+        order_piece_end(f, p, &m);
+    }
+    for (;;) {
+        order_piece *p = order_highest(f);
+        if (!p || p->peak <= order_bound(f) || p->is_spent) return;
+        order_first_bound(f, p);
+        order_solve_piece(f, p);
+    }
+}
+
+btl_order btl_order_find(btl_arena *a, const btl_liveness *l, const int *given, const btl_order_budget *budget) {
+    btl_order out = { .ops = BTL_ARRAY(a, int, l->nops + 1), .method = "given", .bound_by = "the op that needs most" };
+    order_find f = { .a = btl_arena_begin(a), .left = *budget };
+    int *first = BTL_ARRAY(f.a, int, l->nops + 1), *order = BTL_ARRAY(f.a, int, l->nops + 1);
+    if (given) memcpy(first, given, (size_t)l->nops * sizeof *first);
+    else btl_liveness_sort(l, NULL, f.a, first);
+    out.peak = out.given_peak = btl_liveness_peak(l, first, f.a, NULL).bytes;
+    memcpy(out.ops, first, (size_t)l->nops * sizeof *first);
+
+    f.groups = btl_order_reduce(f.a, l, false);
+    const btl_liveness *small = f.groups.l;
+    int *groups = BTL_ARRAY(f.a, int, small->nops + 1);
+    btl_order_of_groups(f.a, &f.groups, l->nops, first, groups);
+    order_cut_pieces(&f, small, groups);
+    order_solve(&f);
+
+    int placed = 0;
+    for (int i = 0; i < f.npieces; i++)
+        for (int k = 0; k < f.pieces[i].n; k++) placed += btl_order_expand(&f.groups, 1, &f.pieces[i].ops[f.pieces[i].order[k]], order + placed);
+    int64_t peak = btl_liveness_peak(l, order, f.a, NULL).bytes;
+    const order_piece *highest = order_highest(&f);
+    if (peak < out.peak) {
+        out.peak = peak;
+        out.method = highest && highest->method ? highest->method : "reduction";
+        memcpy(out.ops, order, (size_t)l->nops * sizeof *order);
+    }
+    out.bound = l->nops ? order_bound(&f) : out.peak;
+    for (int i = 0; i < f.npieces; i++)
+        if (f.pieces[i].bound == out.bound && f.pieces[i].bound_by) out.bound_by = f.pieces[i].bound_by;
+    out.proven = out.bound == out.peak;
+    out.steps = budget->steps - f.left.steps, out.states = budget->states - f.left.states;
+    btl_arena_end(f.a);
+    return out;
+}

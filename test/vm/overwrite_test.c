@@ -1,0 +1,165 @@
+/* overwrite_test.c - results in the place of operands: the bits that come without, less memory, and a state that a failed
+ * call leaves as it was.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "support.h"
+
+#include "bitale/bitale.h"
+#include "vm/function.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct made { btl_graph *g; btl_function *f; btl_state *state; } made;
+
+static made make(const char *text, const char *mode) {
+    made m = { 0 };
+    btl_error err = { 0 };
+    btl_function_options o = { .struct_size = sizeof o, .mode = mode };
+    BTL_ASSERT_OK(btl_graph_new(NULL, &m.g));
+    if (btl_graph_parse(m.g, text, strlen(text), "text") != BTL_OK) BTL_FAIL("%s\n%s", btl_graph_messages(m.g), text);
+    if (btl_function_new(m.g, btl_entry_find(m.g, NULL), &o, &m.f, &err) != BTL_OK) BTL_FAIL("%s\n%s", err.message, text);
+    if (btl_state_new(m.g, &m.state, &err) != BTL_OK) BTL_FAIL("%s\n%s", err.message, text);
+    return m;
+}
+
+static void drop(made *m) {
+    btl_function_free(m->f);
+    btl_state_free(m->state);
+    btl_graph_free(m->g);
+}
+
+/* Slots whose value lies in the place of another, in the arena or in the state. */
+static int in_place(const made *m, vm_storage where) {
+    int n = 0;
+    for (int i = 0; i < m->f->nslots; i++) n += m->f->slots[i].into >= 0 && m->f->slots[i].storage == where;
+    return n;
+}
+
+/* ---- what is decided --------------------------------------------------------------------------- */
+
+static void expect(const char *text, int in_arena, int in_state) {
+    made m = make(text, "fast_run,linker=strips"), off = make(text, "fast_run,linker=strips,without=inplace");
+    if (in_place(&m, STORE_ARENA) != in_arena || in_place(&m, STORE_SHARED) != in_state)
+        BTL_FAIL("%d in the arena, %d in the state; expected %d, %d\n%s", in_place(&m, STORE_ARENA), in_place(&m, STORE_SHARED), in_arena, in_state, text);
+    assert_int_equal(in_place(&off, STORE_ARENA) + in_place(&off, STORE_SHARED), 0);
+    drop(&m), drop(&off);
+}
+
+BTL_TEST(decisions) {
+    expect("input x: f64[9, 9]\na = x @ x\nb = a + 1\noutput b @ b\n", 1, 0);
+    expect("input x: f64[9, 9]\na = x @ x\nb = a + 1\noutput b @ a\n", 0, 0);                            /* a is read behind */
+    expect("input x: f64[9, 9]\na = x @ x\nb = a + 1\noutput a @ a, b @ b\n", 1, 0);                     /* a @ a can run before */
+    expect("input x: f64[9, 9]\nb = x + 1\noutput b @ b\n", 0, 0);                                       /* an argument */
+    expect("input x: f64[9, 9]\na = x @ x\nb = a.T + 1\noutput b @ b\n", 0, 0);                          /* elements elsewhere */
+    expect("input x: f64[9, 9]\na = x @ x\nb = a + a[0]\noutput b @ b\n", 0, 0);                         /* its row is read by all rows */
+    expect("shared w: f64[9] = zeros([9])\ninput x: f64[9]\nupdate w = w + x\n", 0, 1);
+    expect("shared w: f64[9] = zeros([9])\ninput x: f64[9]\noutput w\nupdate w = w + x\n", 0, 0);        /* the old value is a result */
+    expect("shared w: f64[9] = zeros([9])\ninput x: f64[9]\noutput w[::-1]\nupdate w = w + x\n", 0, 0);  /* and a view of it */
+    expect("shared w: f64[9] = zeros([9])\nshared v: f64[9] = zeros([9])\nupdate w = v + 1\nupdate v = w * 2\n", 0, 0); /* they change places */
+    expect("shared w: f64[9] = zeros([9])\nshared v: f64[9] = zeros([9])\nupdate w = w + v\nupdate v = v * 2\n", 0, 2); /* w first */
+    expect("shared w: f64[9] = zeros([9])\ninput i: i64\noutput w[i] + 1\nupdate w = w + 1\n", 0, 1);     /* behind what can fail */
+    expect("shared w: f64[9] = zeros([9])\ninput i: i64\nnew = w + 1\noutput new[i]\nupdate w = new\n", 0, 0); /* before it: not */
+}
+
+/* ---- failure ----------------------------------------------------------------------------------- */
+
+static void read_w(const made *m, double w[3]) {
+    btl_array a = { 0 };
+    btl_error err = { 0 };
+    BTL_ASSERT_OK(btl_state_get(m->state, "w", &a, &err));
+    memcpy(w, btl_array_data(&a), 3 * sizeof *w);
+    btl_array_free(&a);
+}
+
+BTL_TEST(a_failed_call_changes_nothing) {
+    static const char *const texts[] = { "w[i]", "w[i] + 0", "exp(w)[i] * 0 + w[i]", "x[i] * 0 + w[2]" };
+    static const char *const modes[] = { "fast_run,linker=strips", "fast_run,linker=c", "fast_run,linker=vm", "c_code", "fast_compile" };
+    for (size_t k = 0; k < 4 * sizeof modes / sizeof *modes; k++) {
+        char text[300];
+        snprintf(text, sizeof text, "shared w: f64[3] = [1, 2, 3]\nshared x: f64[3] = [4, 5, 6]\ninput i: i64\noutput y = %s\nupdate w = w * 2\n", texts[k % 4]);
+        made m = make(text, modes[k / 4]);
+        int64_t index = 7;
+        double w[3], y = 0;
+        btl_array in = btl_array_wrap(BTL_I64, 0, NULL, &index), out = btl_array_wrap(BTL_F64, 0, NULL, &y);
+        btl_error err = { 0 };
+        assert_int_not_equal(btl_call(m.f, m.state, &in, &out, NULL, &err), BTL_OK);
+        read_w(&m, w);
+        assert_true(w[0] == 1 && w[1] == 2 && w[2] == 3);
+        index = 2;
+        BTL_ASSERT_OK(btl_call(m.f, m.state, &in, &out, NULL, &err));
+        read_w(&m, w);
+        assert_true(y == 3 && w[0] == 2 && w[1] == 4 && w[2] == 6);
+        drop(&m);
+    }
+}
+
+/* ---- random steps of training ------------------------------------------------------------------ */
+
+static const char *const names[] = { "a", "b", "c", "x", "m", "n" };
+static int pick(btl_rng *r, int n) { return (int)btl_rng_below(r, (uint64_t)n); }
+
+static void random_text(btl_rng *r, char *text, size_t bytes) {
+    static const char *const forms[] = { "$ + $", "$ * $ - 0.5 * $", "tanh($)", "sin($) + $", "$ @ $", "$.T + $", "$ - sum($, axis=0)", "$[::-1] * 0.5", "where($ > $, $, 0.0)",
+                                         "exp(-$ * $)", "set_subtensor($[1], $[0])", "$ / (1 + abs($))", "concatenate([$[2:], $[:2]])", "max($, axis=1, keepdims=true) - $" };
+    size_t at = (size_t)snprintf(text, bytes, "input x: f64[4, 4]\nshared a: f64[4, 4] = eye(4)\nshared b: f64[4, 4] = full([4, 4], 0.25)\nshared c: f64[4, 4] = zeros([4, 4])\n");
+    int known = 4;
+    for (int line = 0; line < 6; line++) {
+        const char *f = forms[pick(r, (int)(sizeof forms / sizeof *forms))];
+        at += (size_t)snprintf(text + at, bytes - at, "t%d = ", line);
+        for (; *f; f++) {
+            int which = pick(r, known + line);
+            if (*f != '$') at += (size_t)snprintf(text + at, bytes - at, "%c", *f);
+            else if (which < known) at += (size_t)snprintf(text + at, bytes - at, "%s", names[which]);
+            else at += (size_t)snprintf(text + at, bytes - at, "t%d", which - known);
+        }
+        at += (size_t)snprintf(text + at, bytes - at, "\n");
+    }
+    at += (size_t)snprintf(text + at, bytes - at, "output y = t%d, z = t%d + %s\n", pick(r, 6), pick(r, 6), names[pick(r, 4)]);
+    for (int i = 0; i < 3; i++)
+        if (pick(r, 4)) at += (size_t)snprintf(text + at, bytes - at, "update %s = t%d * 0.5 + %s * 0.25\n", names[i], pick(r, 6), names[pick(r, 2) ? i : pick(r, 4)]);
+}
+
+static void run_steps(made *m, double results[3][32], double states[3][16]) {
+    double x[16];
+    int64_t shape[2] = { 4, 4 };
+    btl_error err = { 0 };
+    for (int i = 0; i < 16; i++) x[i] = 0.1 * i - 0.7;
+    for (int step = 0; step < 3; step++) {
+        btl_array in = btl_array_wrap(BTL_F64, 2, shape, x);
+        btl_array out[2] = { btl_array_wrap(BTL_F64, 2, shape, results[step]), btl_array_wrap(BTL_F64, 2, shape, results[step] + 16) };
+        BTL_ASSERT_OK(btl_call(m->f, m->state, &in, out, NULL, &err));
+    }
+    for (int i = 0; i < btl_state_nshared(m->state) && i < 3; i++) {
+        btl_array a = { 0 };
+        BTL_ASSERT_OK(btl_state_get(m->state, names[i], &a, &err));
+        memcpy(states[i], btl_array_data(&a), sizeof states[i]);
+        btl_array_free(&a);
+    }
+}
+
+static void compare(const char *text, const char *mode, int *overwrites) {
+    char off[100];
+    double results[2][3][32] = { { { 0 } } }, states[2][3][16] = { { { 0 } } };
+    snprintf(off, sizeof off, "%s,without=inplace", mode);
+    made with = make(text, mode), without = make(text, off);
+    run_steps(&with, results[0], states[0]), run_steps(&without, results[1], states[1]);
+    if (memcmp(results[0], results[1], sizeof results[0]) != 0 || memcmp(states[0], states[1], sizeof states[0]) != 0) BTL_FAIL("%s: other bits\n%s", mode, text);
+    *overwrites += in_place(&with, STORE_ARENA) + in_place(&with, STORE_SHARED);
+    drop(&with), drop(&without);
+}
+
+BTL_TEST(the_bits_are_those_without) {
+    btl_rng r = { btl_test_seed() };
+    char text[4000];
+    int overwrites = 0;
+    for (int i = 0; i < 400; i++) {
+        random_text(&r, text, sizeof text);
+        compare(text, "fast_run,linker=strips", &overwrites);
+        compare(text, "fast_compile", &overwrites);
+        if (i % 40 == 0) compare(text, "fast_run,linker=c", &overwrites);
+    }
+    print_message("%d overwrites\n", overwrites);
+    assert_true(overwrites > 400);
+}
+
+BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(a_failed_call_changes_nothing), cmocka_unit_test(the_bits_are_those_without))
