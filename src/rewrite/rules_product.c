@@ -64,7 +64,7 @@ enum { PRODUCT_TERMS = 4 }; /* fewer are left as they are */
 typedef struct product_sum {
     btl_pass *p;
     const btl_node **nodes;     /* that are taken together: sums and products */
-    btl_var **terms;            /* what is summed up, from left to right */
+    btl_var **terms, **stack;   /* what is summed up, from left to right; what is still to be looked at */
     int nnodes, nterms, nproducts;
 } product_sum;
 
@@ -87,7 +87,7 @@ static bool product_is_worth_it(const btl_node *n) {
 
 /* The terms of the sum whose last addition is n. */
 static void product_terms(product_sum *s, btl_node *n) {
-    btl_var **stack = BTL_ARRAY(s->p->scratch, btl_var *, s->p->nnodes + 2);
+    btl_var **stack = s->stack;
     int depth = 0;
     s->nnodes = s->nterms = s->nproducts = 0;
     s->nodes[s->nnodes++] = n;
@@ -128,7 +128,9 @@ static btl_var *product_one_for_all(product_sum *s) {
 
 static btl_status product_sum_all(btl_pass *p) {
     btl_node *const *users;
-    product_sum s = { .p = p, .nodes = BTL_ARRAY(p->scratch, const btl_node *, p->nnodes + 1), .terms = BTL_ARRAY(p->scratch, btl_var *, p->nnodes + 2) };
+    product_sum s = { .p = p };
+    s.nodes = BTL_ARRAY(p->scratch, const btl_node *, p->nnodes + 1);
+    s.terms = BTL_ARRAY(p->scratch, btl_var *, p->nnodes + 2), s.stack = BTL_ARRAY(p->scratch, btl_var *, p->nnodes + 2);
     for (int i = 0; i < p->nnodes; i++) {
         btl_node *n = p->nodes[i];
         if (!product_is_sum(n) || n->out->type.rank != 2 || !btl_pass_may_look(p, n)) continue;
