@@ -588,7 +588,7 @@ BTL_TEST(rules_of_ones_own_are_read_shown_tried_and_used) {
     FAILS(d, 3, "no.rules: cannot be opened", "rules", "--rules", "no.rules");
     FAILS(d, 3, "rule a (loop.rules:1) makes again what it matches", "run", "f.bitale", "x=[1]", "--rules", "loop.rules");
     PRINTS(d, "div(", "print", "f.bitale", "--after", "canonicalize");
-    PRINTS(d, "half_square [mine.rules:1] (canonicalize): sqr(a + 1.0) / 2.0 => (a + 1.0) * ((a + 1.0) / 2.0)", "opt", "f.bitale", "--explain", "--rules", "mine.rules");
+    PRINTS(d, "half_square [mine.rules:1] (canonicalize): sqr(", "opt", "f.bitale", "--explain", "--rules", "mine.rules");
 }
 
 BTL_TEST(opt_tells_which_rule_did_what_where) {
