@@ -27,7 +27,7 @@
 
 typedef struct peer {
     const char *folder, *workload, *workloads, *linker;
-    char mode[100], outputs[3000];
+    char mode[4000], outputs[3000];
     int threads;
     json_t *meta;
     btl_context *ctx;

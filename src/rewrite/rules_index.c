@@ -264,8 +264,11 @@ static btl_var *index_pick(btl_match *m, const btl_node *n) {
         if (p->index.v[i].kind != INDEX_ARRAY) return NULL;
     if (!(f = btl_match_node(m, n->in[0], NULL))) return NULL;
     btl_var **in = BTL_ARRAY(&m->g->arena, btl_var *, f->nin);
+    const btl_places *here = m->g->here;
+    m->g->here = n->places; /* an index out of range is told where it stands */
     for (int i = 0; i < f->nin; i++)
         if (!(in[i] = index_pick_operand(m->g, f->in[i], n, &f->out->type))) return NULL;
+    m->g->here = here;
     btl_node *made = btl_apply(m->g, f->op, f->nin, in, f->params);
     return made ? made->out : NULL;
 }

@@ -57,6 +57,94 @@ static btl_var *product_solve_transposed(btl_match *m, const btl_node *n) {
     return made ? made->out : NULL;
 }
 
+/* ---- sums of products (a pass) ----------------------------------------------------------------------- */
+
+enum { PRODUCT_TERMS = 4 }; /* fewer are left as they are */
+
+typedef struct product_sum {
+    btl_pass *p;
+    const btl_node **nodes;     /* that are taken together: sums and products */
+    btl_var **terms, **stack;   /* what is summed up, from left to right; what is still to be looked at */
+    int nnodes, nterms, nproducts;
+} product_sum;
+
+static bool product_is_sum(const btl_node *n) { return strcmp(n->op->name, "add") == 0 && btl_dtype_kind(n->out->type.dtype) == 'f'; }
+
+/* Used once, by whom we come from. */
+static bool product_is_inner(btl_pass *p, const btl_node *n) {
+    btl_node *const *users;
+    return btl_pass_may_look(p, n) && !btl_pass_is_root(p, n) && btl_pass_users(p, n, &users) == 1;
+}
+
+/* Does one product of all cost less than as many results written, and read again to be summed up? */
+static bool product_is_worth_it(const btl_node *n) {
+    int64_t rows, columns, inner;
+    if (n->op != product_op() || n->out->type.rank != 2 || n->in[0]->type.rank != 2 || n->in[1]->type.rank != 2) return false;
+    if (!btl_dim_is_const(n->out->type.dims[0], &rows) || !btl_dim_is_const(n->out->type.dims[1], &columns) ||
+        !btl_dim_is_const(n->in[0]->type.dims[1], &inner)) return false;
+    return n->in[1]->type.dims[0] == n->in[0]->type.dims[1] && 3.0 * (double)rows * (double)columns > 2.0 * (double)inner * ((double)rows + (double)columns);
+}
+
+/* The terms of the sum whose last addition is n. */
+static void product_terms(product_sum *s, btl_node *n) {
+    btl_var **stack = s->stack;
+    int depth = 0;
+    s->nnodes = s->nterms = s->nproducts = 0;
+    s->nodes[s->nnodes++] = n;
+    stack[depth++] = n->in[1], stack[depth++] = n->in[0];
+    while (depth) {
+        btl_var *v = stack[--depth];
+        bool inner = btl_type_equal(&v->type, &n->out->type) && product_is_inner(s->p, v->node);
+        if (inner && product_is_sum(v->node)) {
+            s->nodes[s->nnodes++] = v->node;
+            stack[depth++] = v->node->in[1], stack[depth++] = v->node->in[0];
+            continue;
+        }
+        if (inner && product_is_worth_it(v->node)) s->nodes[s->nnodes++] = v->node, s->nproducts++;
+        s->terms[s->nterms++] = v;
+    }
+}
+
+static bool product_is_taken(const product_sum *s, const btl_var *v) {
+    return v->node->op == product_op() && product_is_inner(s->p, v->node) && product_is_worth_it(v->node);
+}
+
+/* a @ b + c @ d = [a, c] @ [b; d]: the left operands as rows, behind one another, and turned round. */
+static btl_var *product_one_for_all(product_sum *s) {
+    btl_graph *g = s->p->g;
+    btl_var **left = BTL_ARRAY(s->p->scratch, btl_var *, s->nproducts), **right = BTL_ARRAY(s->p->scratch, btl_var *, s->nproducts), *rest = NULL;
+    int n = 0;
+    for (int i = 0; i < s->nterms; i++) {
+        btl_var *v = s->terms[i];
+        if (product_is_taken(s, v)) {
+            if (!(left[n] = btl_transpose_last(g, v->node->in[0]))) return NULL;
+            right[n++] = v->node->in[1];
+        } else if (!(rest = rest ? btl_add(g, rest, v) : v)) return NULL;
+    }
+    btl_var *a = btl_concatenate(g, n, left, 0), *b = btl_concatenate(g, n, right, 0);
+    btl_var *y = a && b ? btl_matmul(g, btl_transpose_last(g, a), b) : NULL;
+    return y && rest ? btl_add(g, rest, y) : y;
+}
+
+static btl_status product_sum_all(btl_pass *p) {
+    btl_node *const *users;
+    product_sum s = { .p = p };
+    s.nodes = BTL_ARRAY(p->scratch, const btl_node *, p->nnodes + 1);
+    s.terms = BTL_ARRAY(p->scratch, btl_var *, p->nnodes + 2), s.stack = BTL_ARRAY(p->scratch, btl_var *, p->nnodes + 2);
+    for (int i = 0; i < p->nnodes; i++) {
+        btl_node *n = p->nodes[i];
+        if (!product_is_sum(n) || n->out->type.rank != 2 || !btl_pass_may_look(p, n)) continue;
+        if (product_is_inner(p, n) && btl_pass_users(p, n, &users) == 1 && product_is_sum(users[0]) && btl_type_equal(&users[0]->out->type, &n->out->type)) continue;
+        product_terms(&s, n);
+        if (s.nproducts < PRODUCT_TERMS) continue;
+        btl_pass_at(p, s.nnodes, s.nodes);
+        btl_var *y = product_one_for_all(&s);
+        if (p->g->status != BTL_OK) return p->g->status;
+        if (y) btl_pass_replace(p, n->out, y);
+    }
+    return BTL_OK;
+}
+
 const btl_rule btl_rules_product[] = {
     { .name = "outer_product", .ops = "matmul", .apply = product_outer, .why = "no sum is in it: an elementwise product, which becomes part of its neighbours",
       .phase = BTL_SPECIALIZE, .tags = "products", .needs = BTL_NO_SIGNED_ZERO,
@@ -68,5 +156,9 @@ const btl_rule btl_rules_product[] = {
     { .name = "solve_transposed", .ops = "solve_triangular", .apply = product_solve_transposed, .why = "nothing need be turned round",
       .phase = BTL_CANONICALIZE, .tags = "linalg", .exactness = BTL_REASSOCIATES, .ulp = 64,
       .example = "x: f64[3, 3], y: f64[3, 4] | = solve_triangular((0.1 * x + eye(3)).T, y, lower=false)" },
+    { .name = "products_summed", .pass = product_sum_all,
+      .why = "a weight that is used at many time steps gets a product from each: their sum is one product of the operands put behind one another",
+      .phase = BTL_CANONICALIZE, .tags = "products pass reassociate", .exactness = BTL_REASSOCIATES, .ulp = 64,
+      .example = "x: f64[3, 1], y: f64[1, 4] | = x @ y + 2 * x @ (y + 1) + tanh(x) @ y + x @ exp(y) + x * y" },
     { .name = NULL },
 };

@@ -280,8 +280,11 @@ static btl_var *softmax_gradient_by_labels(btl_match *m, const btl_node *n) {
         btl_var *p = mul->in[1 - side], *d = inc->in[1];
         if (!sum || sum->in[0]->node != inc || axis != 1 || !btl_type_equal(&p->type, &n->out->type)) continue;
         btl_var *labels = inc->in[inc->params[0].index.v[1].start.input];
+        const btl_places *here = g->here;
+        g->here = inc->places; /* a label out of range is told where it stands */
         btl_var *classes = btl_arange(g, NULL, btl_graph_size(g, n->out->type.dims[1]), NULL);
         btl_var *checked = classes ? btl_take(g, classes, labels, 0) : NULL;
+        g->here = here;
         if (!checked || !(checked = btl_dimshuffle_to(g, checked, 2, column))) return NULL;
         if (d->type.rank == 1 && btl_dim_is(d->type.dims[0], 1) && !btl_dim_is(n->out->type.dims[0], 1)) return NULL;
         d = btl_dimshuffle_to(g, d, 2, d->type.rank ? column : stretched);

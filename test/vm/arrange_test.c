@@ -50,7 +50,8 @@ BTL_TEST(decisions) {
     expect("input x: f64[9, 9]\na = x @ x\nb = a + 1\noutput b @ a\n", 0, 0);                            /* a is read behind */
     expect("input x: f64[9, 9]\na = x @ x\nb = a + 1\noutput a @ a, b @ b\n", 1, 0);                     /* a @ a can run before */
     expect("input x: f64[9, 9]\nb = x + 1\noutput b @ b\n", 0, 0);                                       /* an argument */
-    expect("input x: f64[9, 9]\na = x @ x\nb = a.T + 1\noutput b @ b\n", 0, 0);                          /* elements elsewhere */
+    expect("input x: f64[9, 9]\na = x @ x\nb = a.T + a\noutput b @ b\n", 0, 0);                          /* elements elsewhere */
+    expect("input x: f64[9, 9]\na = x @ x\nb = a.T + 1\noutput b @ b\n", 1, 0);                          /* x.T @ x.T */
     expect("input x: f64[9, 9]\na = x @ x\nb = a + a[0]\noutput b @ b\n", 0, 0);                         /* its row is read by all rows */
     expect("shared w: f64[9] = zeros([9])\ninput x: f64[9]\nupdate w = w + x\n", 0, 1);
     expect("shared w: f64[9] = zeros([9])\ninput x: f64[9]\noutput w\nupdate w = w + x\n", 0, 0);        /* the old value is a result */
