@@ -228,26 +228,43 @@ int64_t btl_order_cut(btl_arena *scratch, const btl_liveness *l, int v, bool lar
     return bytes;
 }
 
+/* Is another member right before it (behind it)? Then it is not the first (last). */
+static bool bound_is_inner(const btl_liveness *l, const bool *member, bool last, int v) {
+    const btl_rows *rows = last ? &l->after : &l->before;
+    for (BTL_EACH(k, *rows, v))
+        if (member[rows->item[k]]) return true;
+    return false;
+}
+
 int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, bool last, int64_t above, int *n, int *ops, int64_t *steps) {
+    btl_arena *mine = btl_arena_begin(scratch);
+    bool *member = BTL_ARRAY(mine, bool, l->nops + 1);
     order_among among = { last, *n, ops };
     int64_t least = -1;
-    for (bool dropped = true; dropped && among.n;) {
+    for (int i = 0; i < *n; i++) member[ops[i]] = true;
+    for (bool dropped = true; dropped && among.n && *steps >= 0;) {
         dropped = false;
         least = INT64_MAX;
-        for (int i = 0; i < among.n;) {
-            btl_arena *mine = btl_arena_begin(scratch);
-            int64_t bytes = *steps < 0 ? -1 : bound_cut(mine, l, ops[i], &among, false, NULL, steps);
-            btl_arena_end(mine);
-            if (*steps < 0) return -1;
+        for (int i = 0; i < among.n && *steps >= 0;) {
+            *steps -= 4;
+            if (bound_is_inner(l, member, last, ops[i])) {
+                i++;
+                continue;
+            }
+            btl_mark mark = btl_arena_mark(mine);
+            int64_t bytes = bound_cut(mine, l, ops[i], &among, false, NULL, steps);
+            btl_arena_reset(mine, mark);
             if (bytes > above) {
                 if (bytes < least) least = bytes;
                 i++;
             } else {
+                member[ops[i]] = false;
                 memmove(ops + i, ops + i + 1, (size_t)(--among.n - i) * sizeof *ops);
                 dropped = true;
             }
         }
     }
+    btl_arena_end(mine);
     *n = among.n;
-    return among.n ? least : -1;
+    return among.n && *steps >= 0 ? least : -1;
 }

@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-enum { PROVE_SET_OPS = 1500 }; /* with more ops, sets begin with some of them */
+/* With more ops, sets begin with some of them; a bound rises by a part of the peak at least, as each rise has its price. */
+enum { PROVE_SET_OPS = 1500, PROVE_PARTS = 2048 };
 
 static int64_t prove_goal(const order_improve *m) { return m->floor > m->bound ? m->floor : m->bound; }
 
@@ -39,11 +40,16 @@ void btl_order_prove_by_sets(btl_arena *scratch, const btl_liveness *l, order_im
     int *ops = BTL_ARRAY(scratch, int, l->nops + 1);
     for (int last = 0; last < 2; last++) {
         int n = 0;
-        for (int i = 0; i < l->nops; i++)
-            if (l->nops <= PROVE_SET_OPS || profile[i] >= peak / 2) ops[n++] = order[last ? l->nops - 1 - i : i];
+        bool high = false; /* what the order runs before its first step above the goal, each as the first of what is left, need not be tried */
+        for (int i = 0; i < l->nops; i++) {
+            int at = last ? l->nops - 1 - i : i;
+            high = high || profile[at] > prove_goal(m);
+            if (high && (l->nops <= PROVE_SET_OPS || profile[at] >= peak / 2)) ops[n++] = order[at];
+        }
         m->steps += last ? all / 2 : -(all / 2);
-        while (m->steps > 0 && peak > prove_goal(m) && n) {
-            int64_t cut = btl_order_cut_among(scratch, l, last, prove_goal(m), &n, ops, &m->steps);
+        for (int64_t above = prove_goal(m); m->steps > 0 && n && peak > prove_goal(m); above = prove_goal(m) + peak / PROVE_PARTS) {
+            if (above > peak - 1) above = peak - 1;
+            int64_t cut = btl_order_cut_among(scratch, l, last, above, &n, ops, &m->steps);
             if (cut < 0) break;
             if (cut > m->bound && cut < INT64_MAX) m->bound = cut, m->bound_by = "minimum cuts of a set";
         }
