@@ -228,37 +228,99 @@ int64_t btl_order_cut(btl_arena *scratch, const btl_liveness *l, int v, bool lar
     return bytes;
 }
 
-/* Is another member right before it (behind it)? Then it is not the first (last). */
-static bool bound_is_inner(const btl_liveness *l, const bool *member, bool last, int v) {
-    const btl_rows *rows = last ? &l->after : &l->before;
-    for (BTL_EACH(k, *rows, v))
-        if (member[rows->item[k]]) return true;
-    return false;
+/* ---- sets ---------------------------------------------------------------------------------------- */
+
+/* Of a set of ops: what an order runs before its first member, and how many bytes live then. (Of the last: what it runs
+ * behind the last member.) Not all flows need be computed: what stands before v as well may run next, and that is a cut. */
+typedef struct bound_set {
+    const btl_liveness *l;
+    bool last;
+    bool *member;
+    bool *outer;    /* ops before the first member in the order at hand */
+    int *outer_use; /* of each storage: how many of them touch it */
+    int64_t live;
+    bool *seen;
+    int *queue, *touched, *stores;
+} bound_set;
+
+/* Bytes of a storage between the ops of a closed set and the rest, by how many of its users are in the set. For the last, the set is
+ * what runs behind. */
+static int64_t bound_set_bytes(const bound_set *b, int s, int in, bool maker_in) {
+    const btl_liveness *l = b->l;
+    bool made = b->last ? !maker_in : maker_in || l->maker[s] < 0;
+    bool wanted = l->pinned[s] || (b->last ? in > 0 : in < l->users.first[s + 1] - l->users.first[s]);
+    return made && wanted ? l->bytes[s] : 0;
 }
 
-int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, bool last, int64_t above, int *n, int *ops, int64_t *steps) {
+static void bound_set_begin(bound_set *b, btl_arena *a, int n, const int *ops, const int *order) {
+    const btl_liveness *l = b->l;
+    b->member = BTL_ARRAY(a, bool, l->nops + 1), b->outer = BTL_ARRAY(a, bool, l->nops + 1), b->seen = BTL_ARRAY(a, bool, l->nops + 1);
+    b->outer_use = BTL_ARRAY(a, int, l->nstores + 1), b->touched = BTL_ARRAY(a, int, l->nstores + 1);
+    b->queue = BTL_ARRAY(a, int, l->nops + 1), b->stores = BTL_ARRAY(a, int, l->nstores + 1);
+    for (int i = 0; i < n; i++) b->member[ops[i]] = true;
+    for (int i = 0; i < l->nops; i++) {
+        int v = order[b->last ? l->nops - 1 - i : i];
+        if (b->member[v]) break;
+        b->outer[v] = true;
+        for (BTL_EACH(k, l->uses, v)) b->outer_use[l->uses.item[k]]++;
+    }
+    b->live = l->base;
+    for (int s = 0; s < l->nstores; s++) b->live += bound_set_bytes(b, s, b->outer_use[s], l->maker[s] >= 0 && b->outer[l->maker[s]]);
+}
+
+/* The bytes at v's step if beyond the outer ops just those run first that v follows: its cut is not above. INT64_MAX if one of them is
+ * a member: v is not the first. */
+static int64_t bound_set_upper(bound_set *b, int v, int64_t *steps) {
+    const btl_liveness *l = b->l;
+    const btl_rows *rows = b->last ? &l->after : &l->before;
+    int n = 0, ntouched = 0;
+    bool is_first = true;
+    b->queue[n++] = v;
+    for (int i = 0; i < n && is_first; i++)
+        for (BTL_EACH(k, *rows, b->queue[i])) {
+            int u = rows->item[k];
+            if (b->member[u]) is_first = false;
+            if (!b->outer[u] && !b->seen[u]) b->seen[u] = true, b->queue[n++] = u;
+        }
+    b->seen[v] = b->last; /* what runs behind contains v, what runs before does not */
+    int64_t live = b->live;
+    for (int i = b->last ? 0 : 1; i < n && is_first; i++)
+        for (BTL_EACH(k, l->uses, b->queue[i])) {
+            int s = l->uses.item[k];
+            bool maker_outer = l->maker[s] >= 0 && b->outer[l->maker[s]];
+            if (b->touched[s]++ == 0) b->stores[ntouched++] = s, live -= bound_set_bytes(b, s, b->outer_use[s], maker_outer);
+        }
+    for (int i = 0; i < ntouched; i++) {
+        int s = b->stores[i], maker = l->maker[s];
+        live += bound_set_bytes(b, s, b->outer_use[s] + b->touched[s], maker >= 0 && (b->outer[maker] || b->seen[maker]));
+        b->touched[s] = 0;
+    }
+    for (int i = 0; i < n; i++) b->seen[b->queue[i]] = false;
+    *steps -= n + ntouched;
+    return is_first ? live + l->need[v] : INT64_MAX;
+}
+
+int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, bool last, int64_t above, const int *order, int *n, int *ops, int64_t *steps) {
     btl_arena *mine = btl_arena_begin(scratch);
-    bool *member = BTL_ARRAY(mine, bool, l->nops + 1);
+    bound_set set = { .l = l, .last = last };
+    bound_set_begin(&set, mine, *n, ops, order);
     order_among among = { last, *n, ops };
     int64_t least = -1;
-    for (int i = 0; i < *n; i++) member[ops[i]] = true;
     for (bool dropped = true; dropped && among.n && *steps >= 0;) {
         dropped = false;
         least = INT64_MAX;
         for (int i = 0; i < among.n && *steps >= 0;) {
-            *steps -= 4;
-            if (bound_is_inner(l, member, last, ops[i])) {
-                i++;
-                continue;
+            int64_t bytes = bound_set_upper(&set, ops[i], steps);
+            if (bytes > above && bytes < INT64_MAX) {
+                btl_mark mark = btl_arena_mark(mine);
+                bytes = bound_cut(mine, l, ops[i], &among, false, NULL, steps);
+                btl_arena_reset(mine, mark);
             }
-            btl_mark mark = btl_arena_mark(mine);
-            int64_t bytes = bound_cut(mine, l, ops[i], &among, false, NULL, steps);
-            btl_arena_reset(mine, mark);
             if (bytes > above) {
                 if (bytes < least) least = bytes;
                 i++;
             } else {
-                member[ops[i]] = false;
+                set.member[ops[i]] = false;
                 memmove(ops + i, ops + i + 1, (size_t)(--among.n - i) * sizeof *ops);
                 dropped = true;
             }

@@ -49,7 +49,7 @@ void btl_order_prove_by_sets(btl_arena *scratch, const btl_liveness *l, order_im
         m->steps += last ? all / 2 : -(all / 2);
         for (int64_t above = prove_goal(m); m->steps > 0 && n && peak > prove_goal(m); above = prove_goal(m) + peak / PROVE_PARTS) {
             if (above > peak - 1) above = peak - 1;
-            int64_t cut = btl_order_cut_among(scratch, l, last, above, &n, ops, &m->steps);
+            int64_t cut = btl_order_cut_among(scratch, l, last, above, order, &n, ops, &m->steps);
             if (cut < 0) break;
             if (cut > m->bound && cut < INT64_MAX) m->bound = cut, m->bound_by = "minimum cuts of a set";
         }

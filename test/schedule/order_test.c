@@ -144,7 +144,7 @@ static btl_status plan(void *arg) {
         int ops[MOST_OPS], n = p->l->nops;
         int64_t steps = INT64_MAX / 2, above = -1;
         for (int i = 0; i < n; i++) ops[i] = last ? n - 1 - i : i;
-        while ((above = btl_order_cut_among(&p->arena, p->l, last, above, &n, ops, &steps)) >= 0)
+        while ((above = btl_order_cut_among(&p->arena, p->l, last, above, p->order.ops, &n, ops, &steps)) >= 0)
             if (above > p->highest_cut) p->highest_cut = above;
     }
     return status;
