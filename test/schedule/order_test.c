@@ -480,10 +480,10 @@ BTL_TEST(irregular_graphs_of_24_nodes_are_proven) {
         }
 }
 
-/* A tenth of the usual budget; order_figures_test has all of it. */
+/* A part of the usual budget; order_figures_test has all of it. */
 static void assert_family(family *f, double gap) {
     planned p;
-    btl_order_budget budget = { btl_order_usual_budget.steps / 10, btl_order_usual_budget.states / 10, 1 };
+    btl_order_budget budget = { btl_order_usual_budget.steps / 25, btl_order_usual_budget.states / 25, 1 };
     BTL_ASSERT_OK(planned_begin(&p, family_problem(f), &budget));
     assert_true(p.order.peak <= p.order.given_peak);
     assert_true(p.order.bound <= p.order.peak);
