@@ -9,7 +9,7 @@
 
 const btl_order_budget btl_order_usual_budget = { .steps = 1000000000, .states = 10000000, .seed = 1 };
 
-enum { ORDER_STARTS = 16, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000 };
+enum { ORDER_STARTS = 16, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000, ORDER_EXACT_BYTES = 1 << 29 };
 
 /* ---- pieces between articulation points ----------------------------------------------------- */
 
@@ -82,7 +82,9 @@ static void order_first_bound(order_find *f, order_piece *p) {
 }
 
 static void order_exact(order_find *f, order_piece *p, int64_t states) {
+    int64_t fits = ORDER_EXACT_BYTES / (48 + p->l->nops / 8);
     if (states > f->left.states) states = f->left.states;
+    if (states > fits) states = fits;
     if (p->l->nops > ORDER_EXACT_OPS || p->peak <= order_bound(f) || states <= 0 || f->left.steps <= 0) return;
     order_search s = { .floor = order_bound(f), .cutoff = p->peak, .states = states, .steps = &f->left.steps };
     btl_order_search(f->a, p->l, &s, p->order);
@@ -176,8 +178,8 @@ static void order_solve_piece(order_find *f, order_piece *p) {
     order_exact(f, p, ORDER_SHORT);
     order_prove(f, p, steps / 16);
     order_roughly(f, p);
-    order_restart(f, p, first, steps / 8 * 3);
-    order_prove(f, p, steps / 8 * 3);
+    order_restart(f, p, first, steps / 4);
+    order_prove(f, p, steps / 2);
     order_restart(f, p, first, steps / 16); /* to a better goal */
     order_exact(f, p, f->left.states);
     p->is_spent = true;
