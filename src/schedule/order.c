@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-const btl_order_budget btl_order_usual_budget = { .steps = 1000000000, .states = 10000000, .seed = 1 };
+const btl_order_budget btl_order_usual_budget = { .steps = 600000000, .states = 10000000, .seed = 1 };
 
 enum { ORDER_STARTS = 16, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000, ORDER_EXACT_BYTES = 1 << 29 };
 
