@@ -60,6 +60,7 @@ static void show_header(void) {
 /* Prints a line, and holds it to the goals. */
 static void show(const char *name, family *f, double gap, double most_seconds) {
     figure g = { 0 };
+    if (!btl_test_timed()) g.budget = (btl_order_budget){ 20000000, 200000, 1 }, gap = 0.1;
     figure_run(&g, family_problem(f));
     const btl_order *o = &g.order;
     printf("%-24s %7d %12lld %8.4f %8.3f %9.3f %9.1f %9lld  %s; %s\n", name, f->nops, (long long)o->peak, (double)o->peak / (double)o->given_peak,
