@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-const btl_order_budget btl_order_usual_budget = { .steps = 400000000, .states = 10000000, .seed = 1 };
+const btl_order_budget btl_order_usual_budget = { .steps = 600000000, .states = 10000000, .seed = 1 };
 
-enum { ORDER_STARTS = 16, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000 };
+enum { ORDER_STARTS = 16, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000, ORDER_EXACT_BYTES = 1 << 29 };
 
 /* ---- pieces between articulation points ----------------------------------------------------- */
 
@@ -82,7 +82,9 @@ static void order_first_bound(order_find *f, order_piece *p) {
 }
 
 static void order_exact(order_find *f, order_piece *p, int64_t states) {
+    int64_t fits = ORDER_EXACT_BYTES / (48 + p->l->nops / 8);
     if (states > f->left.states) states = f->left.states;
+    if (states > fits) states = fits;
     if (p->l->nops > ORDER_EXACT_OPS || p->peak <= order_bound(f) || states <= 0 || f->left.steps <= 0) return;
     order_search s = { .floor = order_bound(f), .cutoff = p->peak, .states = states, .steps = &f->left.steps };
     btl_order_search(f->a, p->l, &s, p->order);
@@ -137,22 +139,26 @@ static void order_roughly(order_find *f, order_piece *p) {
 
 static void order_prove(order_find *f, order_piece *p, int64_t steps) {
     if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
-    order_improve m = order_share(f, p, steps / 2);
+    order_improve m = order_share(f, p, steps / 4);
     btl_order_prove(f->a, p->l, &m, p->l->nops, p->order);
-    order_share_end(f, p, steps / 2, &m);
+    order_share_end(f, p, steps / 4, &m);
     if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
-    m = order_share(f, p, steps / 2);
+    m = order_share(f, p, steps / 4 * 3);
     btl_order_prove_by_sets(f->a, p->l, &m, p->order);
-    order_share_end(f, p, steps / 2, &m);
+    order_share_end(f, p, steps / 4 * 3, &m);
 }
 
-/* Lowers the best order, and then others: where one ends is not where another does. */
-static void order_restart(order_find *f, order_piece *p, int64_t steps) {
+/* Lowers the best order, one from before, and then others: where one ends is not where another does. Every other time by
+ * cuts alone and without a goal: then all of an order is made lower, not only what exceeds the bound. */
+static void order_restart(order_find *f, order_piece *p, const int *first, int64_t steps) {
     int *given = btl_arena_copy(f->a, p->order, ((size_t)p->l->nops + 1) * sizeof *given), *order = BTL_ARRAY(f->a, int, p->l->nops + 1);
     for (int i = 0; i < ORDER_STARTS && p->peak > order_bound(f) && f->left.steps > 0; i++) {
-        order_improve m = order_share(f, p, steps / ORDER_STARTS);
-        if (i) m.method = btl_order_start(f->a, p->l, &m, i - 1, given, order);
-        else memcpy(order, p->order, (size_t)p->l->nops * sizeof *order);
+        int64_t share = i < 2 ? steps / 8 * 3 : steps / 4 / ORDER_STARTS;
+        order_improve m = order_share(f, p, share);
+        if (i > 1) m.method = btl_order_start(f->a, p->l, &m, i - 2, given, order);
+        else memcpy(order, i ? first : p->order, (size_t)p->l->nops * sizeof *order);
+        int64_t kept = i % 2 ? m.states : 0;
+        if (i % 2) m.floor = m.bound = 0, m.states -= kept;
         int64_t peak = btl_order_lower(f->a, p->l, &m, order);
         if (peak < p->peak) {
             p->peak = peak;
@@ -160,18 +166,21 @@ static void order_restart(order_find *f, order_piece *p, int64_t steps) {
         } else {
             m.method = p->method;
         }
-        order_share_end(f, p, steps / ORDER_STARTS, &m);
+        m.states += kept;
+        order_share_end(f, p, share, &m);
     }
 }
 
 /* Ever dearer. */
 static void order_solve_piece(order_find *f, order_piece *p) {
     int64_t steps = f->left.steps;
+    const int *first = btl_arena_copy(f->a, p->order, ((size_t)p->l->nops + 1) * sizeof *first);
     order_exact(f, p, ORDER_SHORT);
-    order_prove(f, p, steps / 8);
+    order_prove(f, p, steps / 16);
     order_roughly(f, p);
-    order_restart(f, p, steps / 2);
-    order_prove(f, p, steps / 4);
+    order_restart(f, p, first, steps / 4);
+    order_prove(f, p, steps / 2);
+    order_restart(f, p, first, steps / 16); /* to a better goal */
     order_exact(f, p, f->left.states);
     p->is_spent = true;
 }

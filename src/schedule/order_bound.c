@@ -228,26 +228,143 @@ int64_t btl_order_cut(btl_arena *scratch, const btl_liveness *l, int v, bool lar
     return bytes;
 }
 
-int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, bool last, int64_t above, int *n, int *ops, int64_t *steps) {
+/* ---- sets ---------------------------------------------------------------------------------------- */
+
+/* Of a set of ops: what an order runs before its first member, and how many bytes live then. (Of the last: what it runs
+ * behind the last member.) Not all flows need be computed: what stands before v as well may run next, and that is a cut. */
+typedef struct bound_set {
+    const btl_liveness *l;
+    bool last;
+    bool *member;
+    bool *outer;    /* ops that can run before any member, as far as it makes less live */
+    int *outer_use; /* of each storage: how many of them touch it */
+    int64_t live;
+    bool *seen;
+    int *queue, *touched, *stores;
+} bound_set;
+
+/* Bytes of a storage between the ops of a closed set and the rest, by how many of its users are in the set. For the last, the set is
+ * what runs behind. */
+static int64_t bound_set_bytes(const bound_set *b, int s, int in, bool maker_in) {
+    const btl_liveness *l = b->l;
+    bool made = b->last ? !maker_in : maker_in || l->maker[s] < 0;
+    bool wanted = l->pinned[s] || (b->last ? in > 0 : in < l->users.first[s + 1] - l->users.first[s]);
+    return made && wanted ? l->bytes[s] : 0;
+}
+
+/* Takes op v into the outer ones: what that changes of what lives. */
+static int64_t bound_set_take(bound_set *b, int v) {
+    const btl_liveness *l = b->l;
+    int64_t change = 0;
+    for (BTL_EACH(k, l->uses, v)) {
+        int s = l->uses.item[k];
+        change -= bound_set_bytes(b, s, b->outer_use[s], l->maker[s] >= 0 && b->outer[l->maker[s]]);
+    }
+    b->outer[v] = true;
+    for (BTL_EACH(k, l->uses, v)) {
+        int s = l->uses.item[k];
+        b->outer_use[s]++;
+        change += bound_set_bytes(b, s, b->outer_use[s], l->maker[s] >= 0 && b->outer[l->maker[s]]);
+    }
+    return change;
+}
+
+static void bound_set_untake(bound_set *b, int v) {
+    b->outer[v] = false;
+    for (BTL_EACH(k, b->l->uses, v)) b->outer_use[b->l->uses.item[k]]--;
+}
+
+/* The outer ops: as many as the order at hand can run without a member, up to where least lives. */
+static void bound_set_outer(bound_set *b, const int *order, int64_t *steps) {
+    const btl_liveness *l = b->l;
+    const btl_rows *rows = b->last ? &l->after : &l->before;
+    memset(b->outer, 0, (size_t)l->nops * sizeof *b->outer);
+    memset(b->outer_use, 0, (size_t)l->nstores * sizeof *b->outer_use);
+    b->live = l->base;
+    for (int s = 0; s < l->nstores; s++) b->live += bound_set_bytes(b, s, 0, false);
+    int64_t live = b->live;
+    int n = 0, best = 0;
+    for (int i = 0; i < l->nops; i++) {
+        int v = order[b->last ? l->nops - 1 - i : i];
+        bool may = !b->member[v];
+        for (int k = rows->first[v]; k < rows->first[v + 1] && may; k++) may = b->outer[rows->item[k]];
+        if (!may) continue;
+        live += bound_set_take(b, v);
+        b->queue[n++] = v;
+        if (live <= b->live) b->live = live, best = n;
+    }
+    while (n > best) bound_set_untake(b, b->queue[--n]);
+    *steps -= l->nops + l->uses.first[l->nops] + l->before.first[l->nops];
+}
+
+static void bound_set_begin(bound_set *b, btl_arena *a, int n, const int *ops) {
+    const btl_liveness *l = b->l;
+    b->member = BTL_ARRAY(a, bool, l->nops + 1), b->outer = BTL_ARRAY(a, bool, l->nops + 1), b->seen = BTL_ARRAY(a, bool, l->nops + 1);
+    b->outer_use = BTL_ARRAY(a, int, l->nstores + 1), b->touched = BTL_ARRAY(a, int, l->nstores + 1);
+    b->queue = BTL_ARRAY(a, int, l->nops + 1), b->stores = BTL_ARRAY(a, int, l->nstores + 1);
+    for (int i = 0; i < n; i++) b->member[ops[i]] = true;
+}
+
+/* The bytes at v's step if beyond the outer ops just those run first that v follows: its cut is not above. INT64_MAX if one of them is
+ * a member: v is not the first. */
+static int64_t bound_set_upper(bound_set *b, int v, int64_t *steps) {
+    const btl_liveness *l = b->l;
+    const btl_rows *rows = b->last ? &l->after : &l->before;
+    int n = 0, ntouched = 0;
+    bool is_first = true;
+    b->queue[n++] = v;
+    for (int i = 0; i < n && is_first; i++)
+        for (BTL_EACH(k, *rows, b->queue[i])) {
+            int u = rows->item[k];
+            if (b->member[u]) is_first = false;
+            if (!b->outer[u] && !b->seen[u]) b->seen[u] = true, b->queue[n++] = u;
+        }
+    b->seen[v] = b->last; /* what runs behind contains v, what runs before does not */
+    int64_t live = b->live;
+    for (int i = b->last ? 0 : 1; i < n && is_first; i++)
+        for (BTL_EACH(k, l->uses, b->queue[i])) {
+            int s = l->uses.item[k];
+            bool maker_outer = l->maker[s] >= 0 && b->outer[l->maker[s]];
+            if (b->touched[s]++ == 0) b->stores[ntouched++] = s, live -= bound_set_bytes(b, s, b->outer_use[s], maker_outer);
+        }
+    for (int i = 0; i < ntouched; i++) {
+        int s = b->stores[i], maker = l->maker[s];
+        live += bound_set_bytes(b, s, b->outer_use[s] + b->touched[s], maker >= 0 && (b->outer[maker] || b->seen[maker]));
+        b->touched[s] = 0;
+    }
+    for (int i = 0; i < n; i++) b->seen[b->queue[i]] = false;
+    *steps -= n + ntouched;
+    return is_first ? live + l->need[v] : INT64_MAX;
+}
+
+int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, bool last, int64_t above, const int *order, int *n, int *ops, int64_t *steps) {
+    btl_arena *mine = btl_arena_begin(scratch);
+    bound_set set = { .l = l, .last = last };
+    bound_set_begin(&set, mine, *n, ops);
     order_among among = { last, *n, ops };
     int64_t least = -1;
-    for (bool dropped = true; dropped && among.n;) {
+    for (bool dropped = true; dropped && among.n && *steps >= 0;) {
         dropped = false;
         least = INT64_MAX;
-        for (int i = 0; i < among.n;) {
-            btl_arena *mine = btl_arena_begin(scratch);
-            int64_t bytes = *steps < 0 ? -1 : bound_cut(mine, l, ops[i], &among, false, NULL, steps);
-            btl_arena_end(mine);
-            if (*steps < 0) return -1;
+        bound_set_outer(&set, order, steps);
+        for (int i = 0; i < among.n && *steps >= 0;) {
+            int64_t bytes = bound_set_upper(&set, ops[i], steps);
+            if (bytes > above && bytes < INT64_MAX) {
+                btl_mark mark = btl_arena_mark(mine);
+                bytes = bound_cut(mine, l, ops[i], &among, false, NULL, steps);
+                btl_arena_reset(mine, mark);
+            }
             if (bytes > above) {
                 if (bytes < least) least = bytes;
                 i++;
             } else {
+                set.member[ops[i]] = false;
                 memmove(ops + i, ops + i + 1, (size_t)(--among.n - i) * sizeof *ops);
                 dropped = true;
             }
         }
     }
+    btl_arena_end(mine);
     *n = among.n;
-    return among.n ? least : -1;
+    return among.n && *steps >= 0 ? least : -1;
 }

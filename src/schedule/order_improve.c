@@ -149,8 +149,8 @@ static void improve_part(btl_arena *scratch, const btl_liveness *l, order_improv
     btl_arena_end(mine);
 }
 
-/* The order in which the prefix of a cut runs first, then v, then the rest. */
-static void improve_split(btl_arena *scratch, const btl_liveness *l, order_improve *m, int depth, int v, const bool *prefix, const int *from, int *order) {
+/* The order in which the prefix of a cut runs first, then v, then the rest; both parts ordered anew, if `anew`. */
+static void improve_split(btl_arena *scratch, const btl_liveness *l, order_improve *m, int depth, bool anew, int v, const bool *prefix, const int *from, int *order) {
     int n = 0;
     for (int i = 0; i < l->nops; i++)
         if (prefix[from[i]]) order[n++] = from[i];
@@ -158,6 +158,8 @@ static void improve_split(btl_arena *scratch, const btl_liveness *l, order_impro
     order[n++] = v;
     for (int i = 0; i < l->nops; i++)
         if (!prefix[from[i]] && from[i] != v) order[n++] = from[i];
+    m->steps -= 2 * (int64_t)l->nops + l->uses.first[l->nops];
+    if (!anew) return;
     improve_part(scratch, l, m, depth, 0, before, order);
     improve_part(scratch, l, m, depth, before + 1, l->nops - before - 1, order);
 }
@@ -165,6 +167,26 @@ static void improve_split(btl_arena *scratch, const btl_liveness *l, order_impro
 /* ---- a window --------------------------------------------------------------------------------------- */
 
 enum { IMPROVE_EXACT_OPS = 192, IMPROVE_EXACT_STATES = 4000 };
+
+typedef enum improve_search { IMPROVE_FOUND, IMPROVE_NONE, IMPROVE_UNKNOWN } improve_search;
+
+/* An exact search, if the window is small: is there an order below `peak`? */
+static improve_search improve_exactly(btl_arena *scratch, const btl_liveness *l, order_improve *m, int64_t cut, int64_t peak, int *order) {
+    order_groups g = btl_order_reduce(scratch, l, false);
+    m->steps -= 8 * improve_cost(l);
+    if (g.l->nops > IMPROVE_EXACT_OPS) return IMPROVE_UNKNOWN;
+    int64_t states = m->states < IMPROVE_EXACT_STATES ? m->states : IMPROVE_EXACT_STATES, goal = improve_goal(m);
+    order_search s = { .floor = goal > cut ? goal : cut, .cutoff = peak, .states = states, .steps = &m->steps };
+    int *groups = BTL_ARRAY(scratch, int, g.l->nops + 1);
+    btl_order_search(scratch, g.l, &s, groups);
+    m->states -= states - s.states;
+    if (s.found) {
+        btl_order_expand(&g, g.l->nops, groups, order);
+        m->method = "exact search in windows";
+        return IMPROVE_FOUND;
+    }
+    return s.bound >= peak ? IMPROVE_NONE : IMPROVE_UNKNOWN;
+}
 
 /* All of `l` is a window whose highest step is v's. Exact search if it is small, cuts if not. Writes a lower order, or returns false. */
 static bool improve_window(btl_arena *scratch, const btl_liveness *l, order_improve *m, int depth, int step, int *order) {
@@ -175,24 +197,14 @@ static bool improve_window(btl_arena *scratch, const btl_liveness *l, order_impr
     improve_height now = improve_measure(scratch, l, order, goal, profile);
     int64_t cut = btl_order_cut(scratch, l, v, false, prefix, &m->steps);
     if (cut < 0 || cut >= profile[step]) return false;
-    order_groups g = btl_order_reduce(scratch, l, false);
-    m->steps -= 8 * improve_cost(l);
-    if (g.l->nops <= IMPROVE_EXACT_OPS && m->states > 0) {
-        int64_t states = m->states < IMPROVE_EXACT_STATES ? m->states : IMPROVE_EXACT_STATES;
-        order_search s = { .floor = goal > cut ? goal : cut, .cutoff = now.peak, .states = states, .steps = &m->steps };
-        int *groups = BTL_ARRAY(scratch, int, g.l->nops + 1);
-        btl_order_search(scratch, g.l, &s, groups);
-        m->states -= states - s.states;
-        if (s.found) {
-            btl_order_expand(&g, g.l->nops, groups, order);
-            m->method = "exact search in windows";
-            return true;
+    bool *most = BTL_ARRAY(scratch, bool, n + 1);
+    if (btl_order_cut(scratch, l, v, true, most, &m->steps) < 0) return false;
+    for (int way = 0; way < 4 && m->steps > 0; way++) { /* as they stand, which costs little; ordered anew, if search does not */
+        if (way == 2 && m->states > 0) {
+            improve_search found = improve_exactly(scratch, l, m, cut, now.peak, order);
+            if (found != IMPROVE_UNKNOWN) return found == IMPROVE_FOUND;
         }
-        if (s.bound >= now.peak) return false;
-    }
-    for (int largest = 0; largest < 2 && m->steps > 0; largest++) {
-        if (largest && btl_order_cut(scratch, l, v, true, prefix, &m->steps) < 0) return false;
-        improve_split(scratch, l, m, depth, v, prefix, order, next);
+        improve_split(scratch, l, m, depth, way / 2, v, way % 2 ? most : prefix, order, next);
         if (!improve_is_lower(improve_measure(scratch, l, next, goal, profile), now)) continue;
         memcpy(order, next, (size_t)n * sizeof *order);
         m->method = "cuts";

@@ -49,8 +49,8 @@ int64_t btl_order_cut(btl_arena *scratch, const btl_liveness *l, int v, bool lar
 
 /* Over all orders, the least number of bytes at the step of whichever of some ops runs first (or last), where that is more than
  * `above`: for the largest subset of the ops for which it is, which is left in them. -1 if there is none or the steps run
- * out. Quickest where ops stand in the order in which they run (or its reverse). */
-int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, bool last, int64_t above, int *n, int *ops, int64_t *steps);
+ * out. Quickest where `order` is a good one and ops stand as in it (or its reverse). */
+int64_t btl_order_cut_among(btl_arena *scratch, const btl_liveness *l, bool last, int64_t above, const int *order, int *n, int *ops, int64_t *steps);
 
 /* ---- order_exact.c ------------------------------------------------------------------------- */
 

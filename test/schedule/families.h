@@ -55,6 +55,8 @@ static inline int family_op(family *f, const char *name, int64_t bytes, int nin,
     return out;
 }
 
+static inline void family_output(family *f, int v) { f->values[v].is_output = true; }
+
 /* The same, on the tape. */
 static inline int family_apply(family *f, const char *name, int64_t bytes, int nin, const int *in, uint64_t keeps_in, bool keeps_out) {
     int out = family_op(f, name, bytes, nin, in, -1, false);
@@ -279,6 +281,50 @@ static inline void family_transformer(family *f, int layers, int batch, int leng
     }
     x = family_linear(f, rows, family_norm(f, bytes, x, width), width, 1000);
     family_train(f, family_apply(f, "loss", FAMILY_F32, FAMILY_IN(x), 1, false), 1);
+}
+
+/* The goldens mlp2 and mlp4 with any number of layers: 13 + 10 ops for each. Views of the weights taken first, in-place
+ * activations and updates, a fused softmax with two results that nobody reads. */
+static inline void family_mlp_in_place(family *f, int layers) {
+    int w[32], b[32], seen_w[32], seen_b[32], act[33], seen_act[33];
+    int labels = family_leaf(f, 1), c = family_leaf(f, 1), x = family_leaf(f, 32768), out_w = family_leaf(f, 2560), out_b = family_leaf(f, 40);
+    for (int i = 0; i < layers; i++) w[i] = family_leaf(f, 16384), b[i] = family_leaf(f, 256);
+    int n0 = family_op(f, "size", 8, FAMILY_IN(labels), -1, false), seen_out = family_op(f, "view", 2560, FAMILY_IN(out_w), out_w, false);
+    for (int i = layers - 1; i >= 0; i--) {
+        seen_b[i] = family_op(f, "view", 256, FAMILY_IN(b[i]), b[i], false);
+        if (i) seen_w[i] = family_op(f, "view", 16384, FAMILY_IN(w[i]), w[i], false);
+    }
+    int count = family_op(f, "count", 4, FAMILY_IN(n0), -1, false), seen_count = family_op(f, "view", 4, FAMILY_IN(count), count, false);
+    act[0] = x;
+    for (int i = 0; i < layers; i++) {
+        seen_act[i] = family_op(f, "view", 32768, FAMILY_IN(act[i]), act[i], false);
+        int y = family_op(f, "dot", 32768, FAMILY_IN(act[i], w[i]), -1, false);
+        act[i + 1] = family_op(f, "tanh", 32768, FAMILY_IN(y, seen_b[i]), y, true);
+    }
+    seen_act[layers] = family_op(f, "view", 32768, FAMILY_IN(act[layers]), act[layers], false);
+    int y = family_op(f, "dot", 5120, FAMILY_IN(act[layers], out_w), -1, false);
+    int loss = family_op(f, "softmax", 512, FAMILY_IN(y, out_b, labels), -1, false), softmax = family_leaf(f, 5120);
+    family_leaf(f, 512);
+    btl_live_op *op = &f->ops[f->nops - 1]; /* three results: loss, softmax, argmax */
+    int *rows = malloc(6 * sizeof *rows);
+    memcpy(rows, op->in, 3 * sizeof *rows);
+    for (int k = 0; k < 3; k++) rows[3 + k] = loss + k;
+    free((void *)(uintptr_t)op->in);
+    op->in = rows, op->out = rows + 3, op->nout = 3;
+    int sum = family_op(f, "sum", 4, FAMILY_IN(loss), -1, false), mean = family_op(f, "mean", 4, FAMILY_IN(sum, count), sum, true);
+    f->values[mean].is_output = true;
+    int scale = family_op(f, "scale", 4, FAMILY_IN(seen_count), seen_count, true), dy = family_op(f, "d softmax", 5120, FAMILY_IN(scale, softmax, labels), -1, false);
+    int db = family_op(f, "d bias", 40, FAMILY_IN(dy), -1, false), dx = family_op(f, "d dot", 32768, FAMILY_IN(dy, seen_out), -1, false);
+    family_output(f, family_op(f, "update", 2560, FAMILY_IN(out_w, c, seen_act[layers], dy), out_w, true));
+    family_output(f, family_op(f, "update", 40, FAMILY_IN(out_b, c, db), out_b, true));
+    for (int i = layers - 1; i >= 0; i--) {
+        dx = family_op(f, "d tanh", 32768, FAMILY_IN(dx, c, act[i + 1]), dx, true);
+        db = family_op(f, "d bias", 256, FAMILY_IN(dx), -1, false);
+        int before = i ? family_op(f, "d dot", 32768, FAMILY_IN(dx, seen_w[i]), -1, false) : -1;
+        family_output(f, family_op(f, "update", 16384, FAMILY_IN(w[i], c, seen_act[i], dx), w[i], true));
+        family_output(f, family_op(f, "update", 256, FAMILY_IN(b[i], c, db), b[i], true));
+        dx = before;
+    }
 }
 
 /* tanh layers of one width, as in the goldens mlp2 and mlp4 but without their views. */
