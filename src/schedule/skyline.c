@@ -208,7 +208,7 @@ static int64_t skyline_low(const skyline_work *w, int item) {
 /* Each section is a machine, and buffers are jobs that become ready at `low`: done one after the other, the last
  * one is done by `height`, or they never fit. */
 static bool skyline_bound(skyline_work *w, skyline_part part) {
-    const int *list = w->list + part.first;
+    int *list = w->list + part.first;
     for (int s = part.from; s < part.to; s++)
         if (w->floor[s] + w->left[s] > w->height) return false;
     int n = part.n;
@@ -216,14 +216,14 @@ static bool skyline_bound(skyline_work *w, skyline_part part) {
         int item = list[i];
         int64_t low = w->low[item] = skyline_low(w, item);
         if (low > w->items[item].highest) return false;
-        int k = i;
-        for (; k > 0 && w->low[w->sorted[k - 1]] > low; k--) w->sorted[k] = w->sorted[k - 1];
-        w->sorted[k] = item;
+        int k = i; /* nearly sorted, as the part that it was cut from */
+        for (; k > 0 && w->low[list[k - 1]] > low; k--) list[k] = list[k - 1];
+        list[k] = item;
     }
     memcpy(w->load + part.from, w->floor + part.from, (size_t)(part.to - part.from) * sizeof *w->load);
     for (int i = 0; i < n; i++) {
-        const btl_skyline_item *b = &w->items[w->sorted[i]];
-        int64_t low = w->low[w->sorted[i]], size = b->size, *load = w->load;
+        const btl_skyline_item *b = &w->items[list[i]];
+        int64_t low = w->low[list[i]], size = b->size, *load = w->load;
         for (int s = b->from; s < b->to; s++) load[s] = (load[s] > low ? load[s] : low) + size;
     }
     for (int s = part.from; s < part.to; s++)
@@ -399,6 +399,34 @@ static bool skyline_next_option(skyline_work *w, const skyline_goal **goals) {
     return false;
 }
 
+/* What a node costs: the sections of its buffers. */
+enum { SKYLINE_CELLS = 2048 };
+
+static int64_t skyline_cells(const skyline_work *w, skyline_part part) {
+    int64_t cells = 0;
+    for (int i = 0; i < part.n; i++) cells += w->items[w->list[part.first + i]].to - w->items[w->list[part.first + i]].from;
+    return cells;
+}
+
+typedef struct skyline_kind { const btl_skyline_item *item; int i; } skyline_kind;
+
+static int skyline_alike_together(const void *a, const void *b) {
+    const btl_skyline_item *x = ((const skyline_kind *)a)->item, *y = ((const skyline_kind *)b)->item;
+    if (x->from != y->from) return x->from < y->from ? -1 : 1;
+    if (x->to != y->to) return x->to < y->to ? -1 : 1;
+    if (x->size != y->size) return x->size < y->size ? -1 : 1;
+    return x->highest < y->highest ? -1 : x->highest > y->highest;
+}
+
+static int *skyline_find_like(btl_arena *a, const btl_skyline *p) {
+    int *like = BTL_ARRAY(a, int, p->n + 1);
+    skyline_kind *kinds = BTL_ARRAY(a, skyline_kind, p->n + 1);
+    for (int i = 0; i < p->n; i++) kinds[i] = (skyline_kind){ &p->items[i], i };
+    qsort(kinds, (size_t)p->n, sizeof *kinds, skyline_alike_together);
+    for (int k = 0, kind = 0; k < p->n; k++) like[kinds[k].i] = kind += k && skyline_alike_together(&kinds[k - 1], &kinds[k]) != 0;
+    return like;
+}
+
 /* ---- the search --------------------------------------------------------------------------------------------- */
 
 static btl_skyline_answer skyline_run(skyline_work *w, int64_t *steps) {
@@ -411,7 +439,8 @@ static btl_skyline_answer skyline_run(skyline_work *w, int64_t *steps) {
             w->nchoices = part.first;
             continue;
         }
-        if (--*steps < 0) return BTL_SKYLINE_UNKNOWN;
+        *steps -= 1 + skyline_cells(w, part) / SKYLINE_CELLS;
+        if (*steps < 0) return BTL_SKYLINE_UNKNOWN;
         memset(w->ends + part.from, 0, (size_t)(part.to - part.from + 1) * sizeof *w->ends);
         memset(w->begins + part.from, 0, (size_t)(part.to - part.from + 1) * sizeof *w->begins);
         for (int i = 0; i < part.n; i++) w->begins[w->items[w->list[part.first + i]].from]++, w->ends[w->items[w->list[part.first + i]].to]++;
@@ -431,19 +460,12 @@ btl_skyline_answer btl_skyline_search(btl_arena *scratch, const btl_skyline *p, 
     w.low = BTL_ARRAY(a, int64_t, n + 1), w.load = BTL_ARRAY(a, int64_t, m + 1), w.key = BTL_ARRAY(a, int64_t, 2 * (m + 1) + n + 1);
     w.begins = BTL_ARRAY(a, int, m + 1), w.ends = BTL_ARRAY(a, int, m + 1), w.spans = BTL_ARRAY(a, int, m + 1), w.options = BTL_ARRAY(a, int, m + 1);
     w.run = BTL_ARRAY(a, int, m + 1), w.group = BTL_ARRAY(a, int, m + 1), w.sorted = BTL_ARRAY(a, int, n + 1), w.seen = BTL_ARRAY(a, int, m + n + 2);
-    int *like = BTL_ARRAY(a, int, n + 1);
     for (int i = 0; i < p->n; i++) {
         const btl_skyline_item *b = &p->items[i];
         w.list[i] = i;
-        like[i] = i;
-        for (int k = 0; k < i; k++)
-            if (p->items[k].from == b->from && p->items[k].to == b->to && p->items[k].size == b->size && p->items[k].highest == b->highest) {
-                like[i] = k;
-                break;
-            }
         for (int s = b->from; s < b->to; s++) w.left[s] += b->size;
     }
-    w.like = like;
+    w.like = skyline_find_like(a, p);
     btl_skyline_answer answer = skyline_run(&w, steps);
     if (answer == BTL_SKYLINE_FITS)
         for (int i = 0; i < p->n; i++) p->items[i].offset = w.offset[i];
