@@ -12,6 +12,7 @@ static const main_verb verbs[] = {
     { "check", verb_check, "parses and types a program; verifies gradients, compares modes and stored results" },
     { "print", verb_print, "the program in its normal form, or as it is after a pass" },
     { "grad", verb_grad, "the program with a gradient, in the notation" },
+    { "plan", verb_plan, "offsets in memory for a list of buffers" },
     { "emit-c", verb_emit_c, "a function as C files that need nothing" },
     { "ops", verb_ops, "the operations of the notation" },
     { "rules", verb_rules, "the rewrite rules" },
@@ -22,7 +23,7 @@ static const main_verb verbs[] = {
 enum { NVERBS = sizeof verbs / sizeof *verbs };
 
 /* Of the design, and not there yet. */
-static const char *const later[] = { "opt", "plan", "profile", "bench", "plot", "bisect", "repl" };
+static const char *const later[] = { "opt", "profile", "bench", "plot", "bisect", "repl" };
 
 static int main_help(FILE *to) {
     fputs("Usage: bitale VERB [ARGUMENTS...] [OPTIONS...]\n"

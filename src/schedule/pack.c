@@ -17,7 +17,7 @@ typedef struct pack_work {
     btl_pack_plan *plan;
     int64_t steps;             /* that are left */
     size_t unit, pad;          /* what all rounded sizes are multiples of; the most by which one was rounded up */
-    /* the core: buffers alive in the tightest moments, by sections of these alone */
+    /* the core: buffers alive in the tightest moments, by sections of their own */
     int ncore, nrest, *core, *rest;
     btl_skyline skyline;
 } pack_work;
@@ -85,25 +85,28 @@ static pack_sections pack_all_sections(pack_work *w, btl_arena *a) {
     return s;
 }
 
-/* The buffers that are alive in sections of at least so many bytes. Returns the cells (sections of buffers), which is what
- * a node of the search costs. */
-static int64_t pack_make_core(pack_work *w, const pack_sections *s, int64_t least, btl_arena *a) {
-    int *hot = BTL_ARRAY(a, int, s->n + 1); /* hot sections before this one */
-    for (int k = 0; k < s->n; k++) hot[k + 1] = hot[k] + (s->load[k] >= least);
-    int64_t cells = 0;
+/* The buffers that are alive in sections of at least so many bytes, in sections of their own. Returns the cells (sections
+ * of buffers), which is what a node of the search costs. */
+static int64_t pack_make_core(pack_work *w, const pack_sections *s, int64_t least) {
+    btl_arena *a = btl_arena_begin(w->a);
+    int *hot = BTL_ARRAY(a, int, s->n + 1), *lower = BTL_ARRAY(a, int, w->n + 1), *upper = BTL_ARRAY(a, int, w->n + 1);
+    for (int k = 0; k < s->n; k++) hot[k + 1] = hot[k] + (s->load[k] >= least); /* hot sections before this one */
     w->ncore = w->nrest = 0;
     for (int i = 0; i < w->n; i++) {
-        btl_skyline_item item = s->items[i];
-        item.from = hot[item.from], item.to = hot[item.to];
-        if (item.from == item.to) {
+        const btl_skyline_item *item = &s->items[i];
+        if (hot[item->from] == hot[item->to]) {
             w->rest[w->nrest++] = i;
             continue;
         }
-        cells += item.to - item.from;
-        w->skyline.items[w->ncore] = item;
+        lower[w->ncore] = item->from, upper[w->ncore] = item->to;
+        w->skyline.items[w->ncore].size = item->size;
         w->core[w->ncore++] = i;
     }
-    w->skyline.n = w->ncore, w->skyline.nsections = hot[s->n];
+    w->skyline.n = w->ncore;
+    w->skyline.nsections = btl_skyline_sections(a, w->ncore, lower, upper, w->skyline.items);
+    int64_t cells = 0;
+    for (int k = 0; k < w->ncore; k++) cells += w->skyline.items[k].to - w->skyline.items[k].from;
+    btl_arena_end(a);
     return cells;
 }
 
@@ -198,7 +201,7 @@ static void pack_search(pack_work *w) {
     int64_t peak = 0;
     for (int k = 0; k < s.n; k++) peak = s.load[k] > peak ? s.load[k] : peak;
     for (size_t i = 0; i < sizeof percent / sizeof *percent && w->steps > 0 && !pack_is_done(w); i++) {
-        int64_t cells = pack_make_core(w, &s, peak / 100 * percent[i] + 1, a);
+        int64_t cells = pack_make_core(w, &s, peak / 100 * percent[i] + 1);
         if (cells > PACK_CELLS || cells * w->ncore / 2 > PACK_PATH) continue;
         pack_capacity(w);
         if (!pack_is_done(w)) pack_bisect(w);

@@ -139,7 +139,7 @@ static const skyline_goal *skyline_split(skyline_work *w, skyline_part part, con
         list[i] = list[n];
         list[n++] = item;
     }
-    if (n == 0) return next;
+    if (n <= 0) return next;
     memset(w->spans + part.from, 0, (size_t)(part.to - part.from + 1) * sizeof *w->spans);
     for (int i = 0; i < n; i++) w->spans[w->items[list[i]].from]++, w->spans[w->items[list[i]].to]--;
     /* spans[s]: alive in s; the group of a section: between sections that nobody spans */
