@@ -20,6 +20,7 @@ typedef struct pack_work {
     /* the core: buffers alive in the tightest moments, by sections of their own */
     int ncore, nrest, *core, *rest;
     btl_skyline skyline;
+    int64_t path;              /* steps of one way down its tree */
 } pack_work;
 
 static size_t pack_rounded(const pack_work *w, size_t bytes) { return (bytes + w->request.align - 1) / w->request.align * w->request.align; }
@@ -140,7 +141,7 @@ static pack_answer pack_try(pack_work *w, size_t height, int64_t steps) {
     /* item_rule, section_rule: see skyline.c. In an order that was found on hard sets. */
     static const btl_skyline_way ways[] = { { 0, 0, 0 }, { 1, 0, 0 }, { 1, 3, 0 }, { 3, 0, 0 }, { 2, 0, 0 }, { 3, 1, 0 }, { 0, 3, 0 }, { 3, 3, 0 }, { 4, 1, 0 }, { 3, 2, 0 } };
     enum { NWAYS = sizeof ways / sizeof *ways };
-    int64_t units = (int64_t)((height + w->pad) / w->unit), share = 500;
+    int64_t units = (int64_t)((height + w->pad) / w->unit), share = 500 + 2 * w->path;
     if (steps > w->steps) steps = w->steps;
     for (int i = 0; i < w->ncore; i++) {
         btl_buffer *b = &w->buffers[w->core[i]];
@@ -189,8 +190,8 @@ static void pack_capacity(pack_work *w) {
     if (pack_try(w, capacity, w->steps / 2) == PACK_NEVER) w->plan->bound = capacity + 1;
 }
 
-/* What a node may cost: cells that are looked at; and a path down the tree. */
-enum { PACK_CELLS = 200000, PACK_PATH = 400000000 };
+/* What a node may cost: cells that are looked at. */
+enum { PACK_CELLS = 400000 };
 
 static void pack_search(pack_work *w) {
     static const int percent[] = { 0, 70, 80, 90, 95, 98 };
@@ -202,7 +203,8 @@ static void pack_search(pack_work *w) {
     for (int k = 0; k < s.n; k++) peak = s.load[k] > peak ? s.load[k] : peak;
     for (size_t i = 0; i < sizeof percent / sizeof *percent && w->steps > 0 && !pack_is_done(w); i++) {
         int64_t cells = pack_make_core(w, &s, peak / 100 * percent[i] + 1);
-        if (cells > PACK_CELLS || cells * w->ncore / 2 > PACK_PATH) continue;
+        w->path = w->ncore * (1 + cells / BTL_SKYLINE_CELLS / 2);
+        if (cells > PACK_CELLS || w->path > w->steps / 4) continue;
         pack_capacity(w);
         if (!pack_is_done(w)) pack_bisect(w);
         if (!w->nrest) break;
@@ -223,7 +225,7 @@ static void pack_iterate(pack_work *w) {
     int *order = BTL_ARRAY(a, int, w->n + 1), *next = BTL_ARRAY(a, int, w->n + 1), *top = BTL_ARRAY(a, int, w->n + 1);
     btl_buffer *now = BTL_ARRAY(a, btl_buffer, w->n + 1); /* the plan of `order` */
     uint64_t random = 0x9E3779B97F4A7C15U;
-    int64_t work = w->steps < 3000000 ? w->steps * 300 : 900000000;
+    int64_t work = w->request.steps < 3000000 ? w->request.steps * 200 : 600000000;
     size_t end;
     memcpy(now, w->buffers, (size_t)w->n * sizeof *now);
     btl_offsets_order(a, w->n, now, BTL_BY_SIZE, order);

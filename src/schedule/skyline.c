@@ -400,8 +400,6 @@ static bool skyline_next_option(skyline_work *w, const skyline_goal **goals) {
 }
 
 /* What a node costs: the sections of its buffers. */
-enum { SKYLINE_CELLS = 2048 };
-
 static int64_t skyline_cells(const skyline_work *w, skyline_part part) {
     int64_t cells = 0;
     for (int i = 0; i < part.n; i++) cells += w->items[w->list[part.first + i]].to - w->items[w->list[part.first + i]].from;
@@ -439,7 +437,7 @@ static btl_skyline_answer skyline_run(skyline_work *w, int64_t *steps) {
             w->nchoices = part.first;
             continue;
         }
-        *steps -= 1 + skyline_cells(w, part) / SKYLINE_CELLS;
+        *steps -= 1 + skyline_cells(w, part) / BTL_SKYLINE_CELLS;
         if (*steps < 0) return BTL_SKYLINE_UNKNOWN;
         memset(w->ends + part.from, 0, (size_t)(part.to - part.from + 1) * sizeof *w->ends);
         memset(w->begins + part.from, 0, (size_t)(part.to - part.from + 1) * sizeof *w->begins);

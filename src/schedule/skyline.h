@@ -32,8 +32,9 @@ typedef struct btl_skyline_way { int item_rule, section_rule; uint64_t seed; /* 
 int btl_skyline_sections(btl_arena *scratch, int n, const int *lower, const int *upper, btl_skyline_item *items);
 
 /* Searches for offsets with offset + size <= height. `*steps`: nodes of the tree that may be looked at; what is left
- * is put there. Offsets are set only by BTL_SKYLINE_FITS. The same for the same arguments. A step takes
- * time in proportion to buffers times sections of the part that is looked at. */
+ * is put there. Offsets are set only by BTL_SKYLINE_FITS. The same for the same arguments. A node where buffers
+ * have many sections counts as several steps: one more for each BTL_SKYLINE_CELLS. A step takes some microseconds. */
+enum { BTL_SKYLINE_CELLS = 2048 };
 btl_skyline_answer btl_skyline_search(btl_arena *scratch, const btl_skyline *p, int64_t height, btl_skyline_way way, int64_t *steps);
 
 #endif
