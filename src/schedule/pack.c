@@ -139,7 +139,8 @@ typedef enum pack_answer { PACK_FITS, PACK_NEVER, PACK_UNKNOWN } pack_answer;
 /* Looks for a plan that ends at `height` bytes at most; the more ways the longer. */
 static pack_answer pack_try(pack_work *w, size_t height, int64_t steps) {
     /* item_rule, section_rule: see skyline.c. In an order that was found on hard sets. */
-    static const btl_skyline_way ways[] = { { 0, 0, 0 }, { 1, 0, 0 }, { 1, 3, 0 }, { 3, 0, 0 }, { 2, 0, 0 }, { 3, 1, 0 }, { 0, 3, 0 }, { 3, 3, 0 }, { 4, 1, 0 }, { 3, 2, 0 } };
+    static const btl_skyline_way ways[] = { { 0, 0, 0 }, { 1, 0, 0 }, { 1, 3, 0 }, { 3, 0, 0 }, { 2, 0, 0 }, { 3, 1, 0 }, { 0, 3, 0 }, { 3, 3, 0 }, { 4, 1, 0 }, { 3, 2, 0 },
+                                          { 3, 4, 0 }, { 5, 1, 0 }, { 5, 4, 0 } };
     enum { NWAYS = sizeof ways / sizeof *ways };
     int64_t units = (int64_t)((height + w->pad) / w->unit), share = 500 + 2 * w->path;
     if (steps > w->steps) steps = w->steps;
@@ -148,7 +149,7 @@ static pack_answer pack_try(pack_work *w, size_t height, int64_t steps) {
         if (b->bytes > height) return PACK_NEVER;
         w->skyline.items[i].highest = (int64_t)((height - b->bytes) / w->unit);
     }
-    for (uint64_t round = 0; steps > 0; round++, share *= 2)
+    for (uint64_t round = 0; steps > 0; round++, share += share / 8)
         for (int k = 0; k < NWAYS && steps > 0; k++) {
             int64_t some = share < steps ? share : steps, left = some;
             btl_skyline_way way = ways[k];

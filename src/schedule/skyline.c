@@ -6,7 +6,6 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "schedule/skyline.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -262,11 +261,12 @@ static int skyline_choose_section(skyline_work *w, skyline_part part) {
         if (w->run[s] < 0) continue;
         int64_t slack = w->height - w->load[s];
         int64_t key = 0, second = 0;
-        switch (w->way.section_rule) {
+        switch (w->way.section_rule) { /* few options first, or little room, or the lowest */
         case 0: key = options, second = slack; break;
         case 1: key = slack, second = options; break;
         case 2: key = options == 0 ? -1 : w->floor[s], second = slack; break;
-        default: key = options == 0 ? -1 : w->floor[s], second = options; break;
+        case 3: key = options == 0 ? -1 : w->floor[s], second = options; break;
+        default: key = options + (slack > 0), second = slack; break;
         }
         if (best < 0 || key < best_key || (key == best_key && second < best_second)) best = s, best_key = key, best_second = second;
     }
@@ -311,6 +311,12 @@ static uint64_t skyline_random(skyline_work *w) { /* xorshift64* (Marsaglia; Vig
     return x * 0x2545F4914F6CDD1DU;
 }
 
+/* How many neighbours of the buffer, put on the floor, would be level with it. */
+static int skyline_is_level(const skyline_work *w, const btl_skyline_item *b) {
+    int64_t end = w->floor[b->from] + b->size;
+    return (b->from > 0 && w->floor[b->from - 1] == end) + (b->to < w->p->nsections && w->floor[b->to] == end);
+}
+
 static int64_t skyline_item_key(skyline_work *w, int item, int from, int to) {
     const btl_skyline_item *b = &w->items[item];
     int64_t length = b->to - b->from, flush = (b->from == from) + (b->to == to), key = 0;
@@ -319,7 +325,8 @@ static int64_t skyline_item_key(skyline_work *w, int item, int from, int to) {
     case 1: key = b->size; break;
     case 2: key = b->size * length; break;
     case 3: key = (flush * 100000 + length) * 1024; break;
-    default: key = flush * ((int64_t)1 << 40) + b->size; break;
+    case 4: key = flush * ((int64_t)1 << 40) + b->size; break;
+    default: key = ((flush + 2 * skyline_is_level(w, b)) * 100000 + length) * 1024; break;
     }
     if (w->way.seed) key = (int64_t)((double)key * (0.5 + (double)(skyline_random(w) >> 11) * 0x1p-53));
     return key;
@@ -362,11 +369,9 @@ static void skyline_choose(skyline_work *w, skyline_part part, const skyline_goa
         if (w->floor[s] > b->highest || !skyline_is_supported(w, item)) continue;
         if (w->seen[w->p->nsections + 1 + w->like[item]] == w->stamp) continue; /* one like it is there */
         w->seen[w->p->nsections + 1 + w->like[item]] = w->stamp;
-        int *slot = BTL_PUSH(w->a, w->picks, w->npicks, w->picks_room);
-        w->low[item] = w->low[item];
+        (void)BTL_PUSH(w->a, w->picks, w->npicks, w->picks_room);
         int64_t key = skyline_item_key(w, item, from, to);
         int k = w->npicks - 1;
-        (void)slot;
         int64_t *keys = w->key + 2 * (w->p->nsections + 1); /* by pick */
         for (; k > c.first && keys[k - 1 - c.first] < key; k--) w->picks[k] = w->picks[k - 1], keys[k - c.first] = keys[k - 1 - c.first];
         w->picks[k] = item, keys[k - c.first] = key;

@@ -25,7 +25,7 @@ typedef struct btl_skyline {
 
 typedef enum btl_skyline_answer { BTL_SKYLINE_FITS, BTL_SKYLINE_NEVER_FITS, BTL_SKYLINE_UNKNOWN } btl_skyline_answer;
 
-/* How a search goes: which of the buffers that fit is tried first, which section is looked at first. */
+/* How a search goes: which of the buffers that fit is tried first (0 to 5), which section is looked at first (0 to 4). */
 typedef struct btl_skyline_way { int item_rule, section_rule; uint64_t seed; /* 0: no chance in it */ } btl_skyline_way;
 
 /* Sections of buffers [lower, upper): sets from and to, returns their number. Lives are not empty. */
