@@ -23,7 +23,7 @@ static const struct argp_option plan_argp_options[] = {
     { "pack", KEY_PACK, "FILE.csv", 0, "A list of buffers (-: standard input) with the columns id,lower,upper,size: a buffer is alive from lower to before upper. Columns first,last instead: both included", 1 },
     { "capacity", KEY_CAPACITY, "BYTES", 0, "The block that they are to fit into; exit code 1 if no such offsets are found", 1 },
     { "align", KEY_ALIGN, "BYTES", 0, "Offsets are multiples of it; 1 unless said", 1 },
-    { "steps", KEY_STEPS, "N", 0, "How far to search, in nodes of a search tree (1000000 unless said); 0: greedy only. The same N gives the same offsets on every machine", 1 },
+    { "steps", KEY_STEPS, "N", 0, "How far to search, in nodes of a search tree (3000000 unless said); 0: greedy only. The same N gives the same offsets on every machine", 1 },
     { "output", 'o', "OUT.csv", 0, "Where the list with its offsets is written, instead of standard output", 2 },
     { "svg", KEY_SVG, "FILE.svg", 0, "Also a picture: lives from left to right, addresses from below", 2 },
     { 0 },
@@ -133,7 +133,7 @@ static int plan_does_not_fit(const plan_options *o, const btl_pack_result *r) {
     return cmd_fail(o->c, BTL_ECHECK,
                     "%s: no offsets found that fit into %" PRId64 " bytes: %" PRId64 " are taken, %" PRId64 " more; the lower bound is %" PRId64
                     ", so it may be possible: --steps %" PRId64 " searches further",
-                    o->c->file, capacity, r->bytes, r->bytes - capacity, r->lower_bound_bytes, 10 * (o->pack_options.steps ? o->pack_options.steps : 1000000));
+                    o->c->file, capacity, r->bytes, r->bytes - capacity, r->lower_bound_bytes, 10 * (o->pack_options.steps ? o->pack_options.steps : 3000000));
 }
 
 /* The texts are made before any file is written. */

@@ -20,13 +20,13 @@ typedef struct btl_pack_plan {
     int64_t steps;       /* that were taken */
 } btl_pack_plan;
 
-enum { BTL_PACK_STEPS = 1000000 };
+enum { BTL_PACK_STEPS = 3000000 };
 
 /* Gives every buffer an offset. Several greedy orders first; where these stay above the bound, branch and bound below the bound
  * (schedule/skyline.h) in several ways, then between it and what is there, for all buffers, or where that would take too
  * long for those that are alive in the tightest moments with the rest placed greedily around them; then the greedy
  * order is changed bit by bit. The same plan for the same arguments: no clock is read. The sum of all bytes, each rounded
- * up to `align`, must fit half a size_t. About ten seconds for a million steps at worst; well below one where greedy
+ * up to `align`, must fit half a size_t. Five seconds or so for a million steps; well below one where greedy
  * reaches the bound. In debug builds the plan is checked (btl_plan_check): EINTERNAL. */
 btl_status btl_plan_pack(btl_arena *scratch, int n, btl_buffer *buffers, btl_pack_request request, btl_pack_plan *plan, btl_error *err);
 
