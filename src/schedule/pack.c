@@ -113,11 +113,14 @@ static int64_t pack_make_core(pack_work *w, const pack_sections *s, int64_t leas
 
 /* ---- branch and bound ---------------------------------------------------------------------------------- */
 
-/* The rest around the core, the largest first. */
-static bool pack_place_rest(pack_work *w, size_t height) {
+/* Work of the greedy planner (buffers that are looked at) that takes as long as a step. */
+enum { PACK_WORK_OF_STEP = 1000 };
+
+/* The rest around the core, the largest first. What it takes counts as steps. */
+static bool pack_place_rest(pack_work *w, size_t height, int64_t *steps) {
     if (!w->nrest) return true;
     btl_arena *a = btl_arena_begin(w->a);
-    int64_t work = 200000000;
+    int64_t most = *steps * PACK_WORK_OF_STEP, work = most;
     size_t total;
     bool done = false;
     int *order = BTL_ARRAY(a, int, w->n + 1);
@@ -131,6 +134,7 @@ static bool pack_place_rest(pack_work *w, size_t height) {
         done = btl_offsets_greedy(a, n, order, w->ncore, w->core, w->tried, w->request.align, false, height + w->pad + 1, &work, &total);
     }
     btl_arena_end(a);
+    *steps -= (most - work) / PACK_WORK_OF_STEP, w->steps -= (most - work) / PACK_WORK_OF_STEP;
     return done;
 }
 
@@ -160,7 +164,7 @@ static pack_answer pack_try(pack_work *w, size_t height, int64_t steps) {
             if (answer != BTL_SKYLINE_FITS) continue;
             memcpy(w->tried, w->buffers, (size_t)w->n * sizeof *w->tried);
             for (int i = 0; i < w->ncore; i++) w->tried[w->core[i]].offset = (size_t)w->skyline.items[i].offset * w->unit;
-            if (!pack_place_rest(w, height)) continue;
+            if (!pack_place_rest(w, height, &steps)) continue;
             pack_take(w, w->nrest ? "branch and bound for the tightest moments, the rest around them" : "branch and bound");
             if (w->plan->bytes <= height) return PACK_FITS; /* else padding of the rest is in the way */
         }
@@ -275,7 +279,7 @@ btl_status btl_plan_pack(btl_arena *scratch, int n, btl_buffer *buffers, btl_pac
     }
     if (plan->bound > plan->bytes) plan->bound = plan->bytes; /* what cannot end below `bytes` ends there */
     plan->never_fits = request.capacity && plan->bound > request.capacity;
-    plan->steps = request.steps - w.steps;
+    plan->steps = request.steps - (w.steps > 0 ? w.steps : 0);
     btl_arena_end(a);
 #ifndef NDEBUG
     return btl_plan_check(scratch, n, buffers, request.align, plan->bytes, err);
