@@ -42,6 +42,6 @@ if [ -n "$library" ]; then
     ! command -v ldd > /dev/null || line "loaded at once" "$(ldd "$library" | sed -n 's/^[[:space:]]*\([^ ]*\.so[^ ]*\) .*/\1/p' | tr '\n' ' ')"
 fi
 
-for name in start calls strips index matmul conv train; do
+for name in start calls strips index matmul conv train pack; do
     "$build/bench/${name}_bench" "$examples"
 done

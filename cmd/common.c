@@ -259,7 +259,7 @@ static char *common_read_stream(FILE *f, size_t *length) {
     return text;
 }
 
-static int common_read(cmd *c, const char *path, size_t *length) {
+int cmd_read(cmd *c, const char *path, size_t *length) {
     bool is_stdin = strcmp(path, "-") == 0;
     c->reads_stdin |= is_stdin;
     c->file = is_stdin ? "standard input" : path;
@@ -289,7 +289,7 @@ int cmd_open_empty(cmd *c) {
 int cmd_open(cmd *c, const char *path) {
     size_t length = 0;
     int code = cmd_open_empty(c);
-    if (code == 0) code = common_read(c, path, &length);
+    if (code == 0) code = cmd_read(c, path, &length);
     if (code) return code;
     btl_status status = btl_graph_parse(c->g, c->text, length, c->file);
     int n = btl_graph_nmessages(c->g);

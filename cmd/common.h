@@ -58,6 +58,8 @@ void cmd_parse(cmd *c, const struct argp *argp, int argc, char **argv, void *inp
 /* Makes the context, reads the program ("-": standard input) and parses it. Every mistake is printed.
  * Returns 0 or the exit code; cmd_close is wanted in any case. */
 int cmd_open(cmd *c, const char *path);
+/* Reads a text ("-": standard input) into c->text, with a 0 behind it; c->file is its name. 0 or the exit code after a message. */
+int cmd_read(cmd *c, const char *path, size_t *length);
 /* A context with the plugins' ops and an empty graph, for verbs without a program. */
 int cmd_open_empty(cmd *c);
 void cmd_close(cmd *c);
@@ -96,6 +98,7 @@ int verb_run(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_print(int argc, char **argv);
 int verb_grad(int argc, char **argv);
+int verb_plan(int argc, char **argv);
 int verb_emit_c(int argc, char **argv);
 int verb_ops(int argc, char **argv);
 int verb_opt(int argc, char **argv);

@@ -223,6 +223,37 @@ BTL_API const char *btl_config_file(bool *is_there);
 /** EFORMAT, EIO: the first thing that is wrong with the file, "FILE:LINE: error: …". btl_function_new fails with it, too. */
 BTL_API btl_status btl_config_check(btl_error *err);
 
+/* ---- plans of memory ---------------------------------------------------------------------------- */
+
+/** A buffer that is alive during [lower, upper); its `offset` is filled in. */
+typedef struct btl_pack_buffer { int64_t lower, upper, size, offset; } btl_pack_buffer;
+
+/** Settings of btl_pack; start from {0}. */
+typedef struct btl_pack_options {
+    size_t struct_size;
+    int64_t align;        /**< offsets are multiples of it; 0: 1 */
+    int64_t capacity;     /**< bytes that the block should fit into; 0: none */
+    int64_t steps;        /**< how far to search, in nodes of a search tree; 0: as seems right, some seconds at worst */
+    bool greedy_only;     /**< no search */
+} btl_pack_options;
+
+typedef struct btl_pack_result {
+    int64_t peak_bytes;         /**< the largest sum of sizes alive at one time */
+    int64_t lower_bound_bytes;  /**< no offsets end lower: the peak, with what alignment and search add to it */
+    int64_t bytes;              /**< where the highest buffer ends */
+    bool proven;                /**< nothing smaller is possible: bytes == lower_bound_bytes */
+    bool fits, never_fits;      /**< into the capacity; never_fits: that is proven */
+    const char *method;         /**< how the offsets were found, in words. Static text */
+    int64_t steps;              /**< of the search */
+} btl_pack_result;
+
+/** Offsets for buffers of known lives, so that those alive at one time do not overlap and the whole is small
+ * (schedule/pack.h). That it does not fit into `capacity` is no error: see the result.
+ * @param ctx  its memory is used; may be NULL
+ * @return     EVALUE: a life that is empty or reversed, a negative size, sums beyond 2^61; ENOMEM. */
+BTL_API btl_status btl_pack(btl_context *ctx, int n, btl_pack_buffer *buffers, const btl_pack_options *options,
+                            btl_pack_result *result, btl_error *err);
+
 /* ---- what this build and this machine have --------------------------------------------------- */
 
 typedef struct btl_feature {

@@ -194,7 +194,7 @@ static btl_status size_at_bounds(vm_workspace *w, btl_error *err) {
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
-typedef struct size_plan_args { vm_workspace *w; btl_arena *scratch; size_t bytes; } size_plan_args;
+typedef struct size_plan_args { vm_workspace *w; btl_arena *scratch; size_t bytes; btl_error *err; } size_plan_args;
 
 static btl_status size_plan(void *arg) {
     size_plan_args *a = arg;
@@ -210,6 +210,9 @@ static btl_status size_plan(void *arg) {
         sum += (w->buffers[i].bytes + VM_ALIGN - 1) / VM_ALIGN * VM_ALIGN;
     }
     a->bytes = btl_plan_offsets(a->scratch, w->f->nbuffers, w->buffers, VM_ALIGN);
+#ifndef NDEBUG
+    BTL_TRY(btl_plan_check(a->scratch, w->f->nbuffers, w->buffers, VM_ALIGN, a->bytes, a->err));
+#endif
     return BTL_OK;
 }
 
@@ -217,7 +220,7 @@ static btl_status size_memory(vm_workspace *w, btl_error *err) {
     const btl_function *f = w->f;
     btl_arena scratch;
     btl_arena_init(&scratch, w->ctx);
-    size_plan_args a = { w, &scratch, 0 };
+    size_plan_args a = { w, &scratch, 0, err };
     btl_status status = btl_arena_protect(&scratch, size_plan, &a);
     btl_arena_deinit(&scratch);
     if (status == BTL_OK && a.bytes + VM_ALIGN > w->arena_bytes) {

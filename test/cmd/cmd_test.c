@@ -87,7 +87,7 @@ static void put_npy(const char *path, const char *header, const void *data, size
 /* ---- the command itself ---------------------------------------------------------------------------- */
 
 BTL_TEST(every_verb_explains_itself) {
-    static const char *const verbs[] = { "run", "check", "print", "opt", "bisect", "grad", "ops", "rules", "cache", "doctor", "version" };
+    static const char *const verbs[] = { "run", "check", "print", "opt", "bisect", "grad", "plan", "ops", "rules", "cache", "doctor", "version" };
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         PRINTS(dir_of(state), "Exit codes:", verbs[i], "--help");
         PRINTS(dir_of(state), verbs[i], "--help");
@@ -98,7 +98,7 @@ BTL_TEST(every_verb_explains_itself) {
 BTL_TEST(unknown_verbs_and_options_are_answered_with_the_nearest) {
     FAILS(dir_of(state), 2, "did you mean check?", "chekc", "x");
     FAILS(dir_of(state), 2, "did you mean --steps?", "run", "p.bitale", "--stesp", "3");
-    FAILS(dir_of(state), 2, "not there yet", "plan", "p.bitale");
+    FAILS(dir_of(state), 2, "not there yet", "profile", "p.bitale");
     FAILS(dir_of(state), 2, "there is no mode turbo", "run", "p.bitale", "--mode", "turbo");
     FAILS(dir_of(state), 2, "go with --batch", "run", "p.bitale", "--epochs", "3");
     FAILS(dir_of(state), 2, "whole number", "run", "p.bitale", "--steps", "0");
