@@ -299,15 +299,20 @@ int cmd_open(cmd *c, const char *path) {
     return cmd_exit_code(status == BTL_OK ? BTL_ESYNTAX : status);
 }
 
-void cmd_close(cmd *c) {
+void cmd_close_program(cmd *c) {
     btl_graph_free(c->g);
     btl_context_free(c->ctx);
     free(c->text);
+    c->g = NULL, c->ctx = NULL, c->text = NULL, c->file = NULL;
+}
+
+void cmd_close(cmd *c) {
+    cmd_close_program(c);
     free(c->plugins);
     free(c->rules);
     free(c->with);
     free(c->without);
-    c->g = NULL, c->ctx = NULL, c->text = NULL, c->plugins = c->rules = NULL, c->with = c->without = NULL;
+    c->plugins = c->rules = NULL, c->with = c->without = NULL;
 }
 
 bool cmd_has_entry(const cmd *c, const char *name) { return btl_entry_find(c->g, name) != NULL; }

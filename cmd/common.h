@@ -63,6 +63,8 @@ int cmd_read(cmd *c, const char *path, size_t *length);
 /* A context with the plugins' ops and an empty graph, for verbs without a program. */
 int cmd_open_empty(cmd *c);
 void cmd_close(cmd *c);
+/* The program alone: another one can be opened. */
+void cmd_close_program(cmd *c);
 
 /* The function of that name (NULL: main, or the only one); NULL after a message, with its exit code. */
 btl_entry *cmd_entry(const cmd *c, const char *name, int *exit_code);

@@ -10,4 +10,10 @@
  * differ, values are compared. */
 bool compare_arrays(const btl_array *got, const btl_array *want, double rtol, double atol, char *text, size_t bytes);
 
+/* The same for two ways to compute one thing: |got - want| <= ulps of the type at want + spread[i]. An infinite or NaN spread allows
+ * anything. spread NULL: zeros; then with ulps 0 the values must be the same. */
+bool compare_computed(const btl_array *got, const btl_array *want, double ulps, const double *spread, char *text, size_t bytes);
+/* Raises spread[i] to factor times the distance of a and b in element i. */
+void compare_add_spread(const btl_array *a, const btl_array *b, double factor, double *spread);
+
 #endif

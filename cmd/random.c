@@ -39,3 +39,17 @@ void random_perturb(uint64_t *state, btl_array *array) {
         btl_array_convert(&element, &wide);
     }
 }
+
+void random_move(uint64_t *state, btl_array *array) {
+    btl_dtype dtype = BTL_BOOL;
+    btl_array_dtype(array, &dtype);
+    double eps = dtype == BTL_F64 ? 0x1p-52 : dtype == BTL_F32 ? 0x1p-23 : dtype == BTL_F16 ? 0x1p-10 : 0x1p-7;
+    if (btl_dtype_kind(dtype) != 'f') return;
+    for (int64_t i = 0, n = btl_array_elems(array); i < n; i++) {
+        double value = 0;
+        btl_array element = random_element(array, dtype, i), wide = btl_array_wrap(BTL_F64, 0, NULL, &value);
+        btl_array_convert(&wide, &element);
+        value += random_uniform(state, -2, 2) * eps * value;
+        btl_array_convert(&element, &wide);
+    }
+}

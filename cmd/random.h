@@ -13,5 +13,7 @@ double random_uniform(uint64_t *state, double low, double high);
 void random_fill(uint64_t *state, double low, double high, btl_array *array);
 /* Adds uniform numbers in [0, 0.1) to floats; other types stay. */
 void random_perturb(uint64_t *state, btl_array *array);
+/* Moves each float to one of its neighbours, the next but one, or nowhere. */
+void random_move(uint64_t *state, btl_array *array);
 
 #endif

@@ -21,7 +21,7 @@ typedef struct btl_way {
     bool (*near)(void *user, int k, const btl_array *got, const btl_array *want, char *why, size_t bytes);
 } btl_way;
 
-/* Runs it some eight times. in: the operands, any strides, which nobody writes to. out: types and sizes of the results.
+/* Runs it some five times; on large operands less often. in: the operands, any strides, which nobody writes to. out: types and sizes of the results.
  * results: row-major, in the arena. BTL_OK; BTL_ECHECK: `why` says what is broken ("writes beside result 0, which has 12 bytes");
  * otherwise it failed as it may, and err says why. Only under protection of the arena. */
 btl_status btl_way_try(btl_arena *a, const btl_way *way, int nin, const btl_operand *in, int nout, const btl_operand *out, btl_array *results,

@@ -26,7 +26,7 @@ struct batch {
     void (*compare)(batch *b, const char *rewrites, const btl_array *want);
     /* What becomes of a case that fails, and (may be NULL) whether one that does not is taken. */
     void (*fails)(batch *b, const char *op, const char *label, const char *text, const btl_array *in, const btl_error *err);
-    bool (*takes)(batch *b, const char *op, const char *label, const char *text, const char *rewrites);
+    bool (*takes)(batch *b, const char *op, const char *label, const char *text, const btl_array *in, const char *rewrites);
 };
 
 static void batch_add(batch *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -58,7 +58,7 @@ static bool same_bits(const btl_array *a, const btl_array *b, char *why, size_t 
     return sweep_agree(a, b, &exact, why, bytes);
 }
 
-static void batch_differs(batch *b, const char *how, const btl_array *got, const btl_array *want) {
+static SWEEP_UNUSED void batch_differs(batch *b, const char *how, const btl_array *got, const btl_array *want) {
     char why[300];
     for (int i = 0; i < b->noutputs; i++) {
         b->report->cases++;
@@ -195,7 +195,7 @@ static void case_add(batch *b, const sweep_sample *s, variant how, sweep_values 
     btl_status status = batch_try(alone, "fast_compile,linker=strips", in, &out, &err, NULL);
     btl_array_free(&out);
     if (status == BTL_EINDEX || status == BTL_EVALUE || status == BTL_EASSERT || status == BTL_ESINGULAR) b->fails(b, s->op->name, label, alone, in, &err);
-    if (status == BTL_OK && b->takes && !b->takes(b, s->op->name, label, alone, "fast_compile")) status = BTL_EUNSUPPORTED;
+    if (status == BTL_OK && b->takes && !b->takes(b, s->op->name, label, alone, in, "fast_compile")) status = BTL_EUNSUPPORTED;
     if (status == BTL_OK && b->at + at + 100 < BATCH_TEXT) {
         batch_add(b, "%s", text);
         char name[30];

@@ -144,7 +144,8 @@ static bool is_without_c(const char *message) {
 }
 
 /* Everything can be written but sizes that a run finds out, and ops without C of their own. */
-static bool takes_standalone(batch *b, const char *op, const char *label, const char *text, const char *rewrites) {
+static bool takes_standalone(batch *b, const char *op, const char *label, const char *text, const btl_array *in, const char *rewrites) {
+    (void)in;
     btl_graph *g;
     btl_function *f;
     btl_standalone *s;
