@@ -87,8 +87,13 @@ static bool stable_when_positive(const btl_match *m) {
 }
 
 /* (a / p) * p = a, stretched to the product's shape. */
+/* What cancels p must still be NaN where p is. */
+static btl_var *stable_keep_nan(btl_graph *g, btl_var *p, btl_var *value) {
+    return value ? btl_where(g, btl_isnan(g, p), p, value) : NULL;
+}
+
 static btl_var *stable_cancel(btl_match *m, const btl_node *n) {
-    return btl_broadcast_to_dims(m->g, m->bound[0], n->out[0].type.rank, n->out[0].type.dims);
+    return btl_broadcast_to_dims(m->g, stable_keep_nan(m->g, m->bound[1], m->bound[0]), n->out[0].type.rank, n->out[0].type.dims);
 }
 
 /* d where v is d / p[the part that inc writes to], or -(d / p[…]); stretched to v's shape. */
@@ -115,12 +120,11 @@ static btl_var *stable_scatter(btl_match *m, const btl_node *n) {
         btl_var **in = btl_arena_copy(&m->g->arena, inc->in, (size_t)inc->nin * sizeof *in);
         in[1] = d;
         btl_node *made = btl_apply(m->g, inc->op, inc->nin, in, inc->params);
-        return made ? made->out : NULL;
+        return made ? stable_keep_nan(m->g, p, made->out) : NULL;
     }
     return NULL;
 }
 
-#define STABLE_FINITE .phase = BTL_STABILIZE, .exactness = BTL_WITHIN_ULP, .needs = BTL_NO_OVERFLOW | BTL_FINITE
 #define STABLE .phase = BTL_STABILIZE, .exactness = BTL_WITHIN_ULP, .needs = BTL_NO_OVERFLOW
 
 const btl_rule btl_rules_stable[] = {
@@ -225,10 +229,10 @@ const btl_rule btl_rules_stable[] = {
 
     /* gradients written or derived before a stable form was seen */
     { .name = "positive_cancels", .match = "(?a / ?p) * ?p", .apply = stable_cancel, .when = stable_when_positive,
-      .why = "p > 0 (softmax, sigmoid, exp) may have underflowed: 0 * (a / 0); a NaN of p is not kept", STABLE_FINITE, .ulp = 1, .tags = "stability gradient" },
+      .why = "p > 0 (softmax, sigmoid, exp) may have underflowed: 0 * (a / 0)", STABLE, .ulp = 1, .tags = "stability gradient" },
     { .name = "positive_cancels_in_part", .ops = "mul", .apply = stable_scatter,
-      .why = "p * inc_subtensor(0, i, a / p[i]): the gradient of log(p[i]) arriving at p = softmax(x); a NaN of p is not kept",
-      STABLE_FINITE, .ulp = 1, .tags = "stability gradient softmax",
+      .why = "p * inc_subtensor(0, i, a / p[i]): the gradient of log(p[i]) arriving at p = softmax(x)",
+      STABLE, .ulp = 1, .tags = "stability gradient softmax",
       .example = "x: f64[4] | = softmax(x) * inc_subtensor(broadcast_to(f64(0), [4])[1], 1 / softmax(x)[1])" },
     { .name = NULL },
 };
