@@ -18,6 +18,7 @@ typedef struct arrange {
     int *update;              /* by slot: the shared variable's slot whose new value it is, or -1 */
     int n, capacity;
     arrange_proposal *proposals;
+    btl_table abilities;
 } arrange;
 
 /* ---- the problem --------------------------------------------------------------------------- */
@@ -147,10 +148,24 @@ static void arrange_sort(arrange *w, arrange_proposal *v, int n, arrange_proposa
     for (int at = 0; at < n; at++) v[at] = k == n || (i < half && !arrange_before(w, &spare[k], &spare[i])) ? spare[i++] : spare[k++];
 }
 
+/* Equal kernels share their strips, and what they can do. */
+typedef struct arrange_ability { const btl_strips *strips; int output, input; bool can; } arrange_ability;
+
+static bool arrange_ability_equal(const void *key, const void *thing) {
+    const arrange_ability *a = key, *b = thing;
+    return a->strips == b->strips && a->output == b->output && a->input == b->input;
+}
+
 /* Can the kernel do it, by the strips and as generated text? */
-static bool arrange_can(const arrange *w, const arrange_proposal *p) {
+static bool arrange_can(arrange *w, const arrange_proposal *p) {
     const vm_instr *q = &w->f->instrs[p->instr];
-    return btl_strips_may_overwrite(q->strips, p->output, p->input) && btl_fused_may_overwrite(w->a, q->node, p->output, p->input);
+    arrange_ability key = { q->strips, p->output, p->input, false };
+    uint64_t hash = btl_hash_mix(btl_hash_mix((uint64_t)(uintptr_t)q->strips, (uint64_t)p->output), (uint64_t)p->input);
+    const arrange_ability *known = btl_table_find(&w->abilities, hash, arrange_ability_equal, &key);
+    if (known) return known->can;
+    key.can = btl_strips_may_overwrite(q->strips, p->output, p->input) && btl_fused_may_overwrite(w->a, q->node, p->output, p->input);
+    btl_table_add(&w->abilities, w->a, hash, btl_arena_copy(w->a, &key, sizeof key));
+    return key.can;
 }
 
 static void arrange_propose(arrange *w, btl_alias *alias) {
