@@ -33,7 +33,7 @@ static void higher_of_array(higher *h, const btl_array *a, btl_high *out) {
     int64_t strides[BTL_MAX_RANK];
     btl_operand x = btl_operand_of_array(a, strides);
     out->rank = a->ndim;
-    memcpy(out->dims, a->shape, (size_t)a->ndim * sizeof *out->dims);
+    if (a->ndim) memcpy(out->dims, a->shape, (size_t)a->ndim * sizeof *out->dims);
     higher_alloc(h, out);
     btl_walk w;
     int64_t i = 0;
