@@ -139,7 +139,7 @@ static btl_status contract_run(contract *c, contract_block *blocks, int fill, si
         int64_t *strides = BTL_ARRAY(c->a, int64_t, o->rank + 1);
         size_t size = btl_dtype_bytes(o->dtype);
         btl_strides_row_major(o->rank, o->dims, strides);
-        contract_block_make(c->a, &blocks[k], (size_t)btl_operand_elems(o) * size, fill, shift * size);
+        contract_block_make(c->a, &blocks[k], (size_t)btl_operand_elems(o) * size, fill, 8 * shift); /* any element's alignment: an op may lie about its type */
         c->made[k] = (btl_operand){ blocks[k].data, o->dtype, o->rank, o->dims, strides };
     }
     size_t work = c->way->work_bytes ? c->way->work_bytes(c->way->user, c->laid, c->made) : 0;
