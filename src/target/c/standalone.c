@@ -101,7 +101,10 @@ static void standalone_names(written *w) {
     }
 }
 
-/* ---- what is told -------------------------------------------------------------------------------- */
+/* ---- what is told --------------------------------------------------------------------------------
+ * The function may be gone when it is read: names and types are copied. */
+
+static const char *standalone_keep(const written *w, const char *text) { return text ? btl_arena_strdup(w->a, text) : NULL; }
 
 static void standalone_add_file(written *w, btl_standalone_info *info, const char *name, const btl_text *t) {
     btl_standalone_file *files = BTL_ARRAY(w->a, btl_standalone_file, info->nfiles + 1);
@@ -114,7 +117,7 @@ static const btl_standalone_value *standalone_inputs(const written *w) {
     btl_standalone_value *v = BTL_ARRAY(w->a, btl_standalone_value, w->f->ninputs + 1);
     for (int i = 0; i < w->f->ninputs; i++) {
         const btl_c_input *in = &w->f->inputs[i];
-        v[i] = (btl_standalone_value){ in->name, in->type, btl_emit_ctype(w->f->slots[in->slot].type->dtype), in->is_shared, in->fallback != NULL };
+        v[i] = (btl_standalone_value){ standalone_keep(w, in->name), standalone_keep(w, in->type), btl_emit_ctype(w->f->slots[in->slot].type->dtype), in->is_shared, in->fallback != NULL };
     }
     return v;
 }
@@ -123,7 +126,7 @@ static const btl_standalone_value *standalone_outputs(const written *w) {
     btl_standalone_value *v = BTL_ARRAY(w->a, btl_standalone_value, w->f->noutputs + 1);
     for (int i = 0; i < w->f->noutputs; i++) {
         const btl_c_output *o = &w->f->outputs[i];
-        v[i] = (btl_standalone_value){ o->name, o->type, btl_emit_ctype(w->f->slots[o->slot].type->dtype), o->is_shared, false };
+        v[i] = (btl_standalone_value){ standalone_keep(w, o->name), standalone_keep(w, o->type), btl_emit_ctype(w->f->slots[o->slot].type->dtype), o->is_shared, false };
     }
     return v;
 }
@@ -131,7 +134,7 @@ static const btl_standalone_value *standalone_outputs(const written *w) {
 static void standalone_tell(const written *w, btl_standalone_info *info) {
     const char **sizes = BTL_ARRAY(w->a, const char *, w->nsizes + 1);
     for (int i = 0; i < w->nsizes; i++) sizes[i] = w->symbols[w->sizes[i]];
-    info->name = w->f->name, info->function = w->f->function;
+    info->name = standalone_keep(w, w->f->name), info->function = standalone_keep(w, w->f->function);
     info->state = w->f->has_state ? w->state_type : NULL;
     info->nsizes = w->nsizes, info->sizes = sizes;
     info->ninputs = w->f->ninputs, info->inputs = standalone_inputs(w);
