@@ -133,7 +133,7 @@ static const btl_standalone_value *standalone_outputs(const written *w) {
 
 static void standalone_tell(const written *w, btl_standalone_info *info) {
     const char **sizes = BTL_ARRAY(w->a, const char *, w->nsizes + 1);
-    for (int i = 0; i < w->nsizes; i++) sizes[i] = w->symbols[w->sizes[i]];
+    for (int i = 0; i < w->nsizes; i++) sizes[i] = standalone_keep(w, w->symbols[w->sizes[i]]);
     info->name = standalone_keep(w, w->f->name), info->function = standalone_keep(w, w->f->function);
     info->state = w->f->has_state ? w->state_type : NULL;
     info->nsizes = w->nsizes, info->sizes = sizes;
