@@ -1,6 +1,7 @@
 /* alias.c - see alias.h. SPDX-License-Identifier: BSD-3-Clause */
 #include "schedule/alias.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Lists by owner, one behind the other: those of owner i are v[first[i]] … v[first[i + 1] - 1]. */
@@ -397,14 +398,23 @@ static void alias_see_reach(void *arg, int reader) {
 
 enum { ALIAS_TOGETHER = 64, ALIAS_VISITS = 200000000 };
 
+/* An overwrite and the place of its node. */
+typedef struct alias_placed { int place, number; } alias_placed;
+
+static int alias_by_place(const void *a, const void *b) {
+    const alias_placed *x = a, *y = b;
+    if (x->place != y->place) return x->place < y->place ? -1 : 1;
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
 /* behind[n]: bit i if node n needs the result of destroyer i. */
-static void alias_sweep(const btl_alias *x, const int *at, const int *place, int n, const btl_alias_overwrite *const *group, int last, uint64_t *behind, bool *hopeless,
-                        const btl_alias_overwrite *all) {
-    int first = place[group[0]->node], next = 0;
+static void alias_sweep(const btl_alias *x, const int *at, const int *place, int n, const alias_placed *group, const btl_alias_overwrite *o, int last, uint64_t *behind,
+                        bool *hopeless) {
+    int first = group[0].place, next = 0;
     for (int i = first; i <= last; i++) {
         int node = at[i];
         uint64_t bits = 0, own = 0;
-        for (; next < n && group[next]->node == node; next++) own |= (uint64_t)1 << next;
+        for (; next < n && group[next].place == i; next++) own |= (uint64_t)1 << next;
         for (int k = 0; k < x->p->nodes[node].nin; k++) {
             int made = x->producer[x->p->nodes[node].in[k]];
             if (made >= 0 && place[made] >= first) bits |= behind[made];
@@ -412,24 +422,15 @@ static void alias_sweep(const btl_alias *x, const int *at, const int *place, int
         behind[node] = bits | own;
     }
     for (int i = 0; i < n; i++) {
-        alias_reach r = { behind, (uint64_t)1 << i, place, place[group[i]->node], false };
-        alias_readers(x, group[i], alias_see_reach, &r);
-        hopeless[group[i] - all] = r.reached;
+        alias_reach r = { behind, (uint64_t)1 << i, place, group[i].place, false };
+        alias_readers(x, &o[group[i].number], alias_see_reach, &r);
+        hopeless[group[i].number] = r.reached;
     }
-}
-
-static void alias_sort_overwrites(const int *place, const btl_alias_overwrite **v, int n, const btl_alias_overwrite **spare) {
-    if (n < 2) return;
-    int half = n / 2, i = 0, k = half;
-    alias_sort_overwrites(place, v, half, spare), alias_sort_overwrites(place, v + half, n - half, spare);
-    memcpy(spare, v, (size_t)n * sizeof *v);
-    for (int at = 0; at < n; at++)
-        v[at] = k == n || (i < half && place[spare[i]->node] <= place[spare[k]->node]) ? spare[i++] : spare[k++];
 }
 
 void btl_alias_foresee(btl_alias *x, int n, const btl_alias_overwrite *o, bool *hopeless) {
     btl_arena *scratch = btl_arena_begin(x->arena);
-    const btl_alias_overwrite **doubtful = BTL_ARRAY(scratch, const btl_alias_overwrite *, n + 1), **spare = BTL_ARRAY(scratch, const btl_alias_overwrite *, n + 1);
+    alias_placed *doubtful = BTL_ARRAY(scratch, alias_placed, n + 1);
     uint64_t *behind = BTL_ARRAY(scratch, uint64_t, x->p->nnodes + 1);
     int ndoubtful = 0, *at = BTL_ARRAY(scratch, int, x->p->nnodes + 1), *place = BTL_ARRAY(scratch, int, x->p->nnodes + 1);
     btl_alias_order(x, at);
@@ -442,20 +443,19 @@ void btl_alias_foresee(btl_alias *x, int n, const btl_alias_overwrite *o, bool *
         alias_readers(x, &o[i], alias_see_last, &l);
         if (l.place > place[o[i].node]) alias_readers(x, &o[i], alias_see_below, &b);
         hopeless[i] = b.found;
-        if (!b.found && l.place > place[o[i].node]) doubtful[ndoubtful++] = &o[i];
+        if (!b.found && l.place > place[o[i].node]) doubtful[ndoubtful++] = (alias_placed){ place[o[i].node], i };
     }
-    alias_sort_overwrites(place, doubtful, ndoubtful, spare);
+    if (ndoubtful) qsort(doubtful, (size_t)ndoubtful, sizeof *doubtful, alias_by_place);
     for (int from = 0; from < ndoubtful; from += ALIAS_TOGETHER) {
         int count = ndoubtful - from < ALIAS_TOGETHER ? ndoubtful - from : ALIAS_TOGETHER;
         alias_last l = { place, -1 };
-        for (int i = from; i < from + count; i++) alias_readers(x, doubtful[i], alias_see_last, &l);
-        visits -= l.place - place[doubtful[from]->node] + 1;
+        for (int i = from; i < from + count; i++) alias_readers(x, &o[doubtful[i].number], alias_see_last, &l);
+        visits -= l.place - doubtful[from].place + 1;
         if (visits < 0) { /* not seen to the end: not proposed */
-            for (int i = from; i < from + count; i++) hopeless[doubtful[i] - o] = true;
+            for (int i = from; i < from + count; i++) hopeless[doubtful[i].number] = true;
             continue;
         }
-        for (int i = place[doubtful[from]->node]; i <= l.place; i++) behind[at[i]] = 0;
-        alias_sweep(x, at, place, count, doubtful + from, l.place, behind, hopeless, o);
+        alias_sweep(x, at, place, count, doubtful + from, o, l.place, behind, hopeless);
     }
     btl_arena_end(scratch);
 }

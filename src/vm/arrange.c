@@ -6,9 +6,10 @@
 #include "schedule/order.h"
 #include "target/c/kernel.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-typedef struct arrange_proposal { int instr, input, output, slot; int64_t bytes; } arrange_proposal;
+typedef struct arrange_proposal { int number, instr, input, output, slot; bool is_update; int64_t bytes; } arrange_proposal;
 
 typedef struct arrange {
     btl_function *f;
@@ -129,23 +130,19 @@ static void arrange_collect(arrange *w) {
                 const vm_slot *to = &f->slots[q->out[o]], *from = &f->slots[q->in[in]];
                 bool updates = from->storage == STORE_SHARED && w->update[q->out[o]] == q->in[in] && arrange_updates(w, i);
                 if (to->storage != STORE_ARENA || (from->storage != STORE_ARENA && !updates) || !btl_type_equal(&to->var->type, &from->var->type)) continue;
-                *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) = (arrange_proposal){ i, in, o, q->out[o], arrange_bytes(&to->var->type) };
+                int number = w->n;
+                *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) =
+                    (arrange_proposal){ number, i, in, o, q->out[o], w->update[q->out[o]] >= 0, arrange_bytes(&to->var->type) };
             }
     }
 }
 
-/* Updates first, since they save a copy; then by bytes; stable. */
-static bool arrange_before(const arrange *w, const arrange_proposal *a, const arrange_proposal *b) {
-    bool x = w->update[a->slot] >= 0, y = w->update[b->slot] >= 0;
-    return x != y ? x : a->bytes > b->bytes;
-}
-
-static void arrange_sort(arrange *w, arrange_proposal *v, int n, arrange_proposal *spare) {
-    if (n < 2) return;
-    int half = n / 2, i = 0, k = half;
-    arrange_sort(w, v, half, spare), arrange_sort(w, v + half, n - half, spare);
-    memcpy(spare, v, (size_t)n * sizeof *v);
-    for (int at = 0; at < n; at++) v[at] = k == n || (i < half && !arrange_before(w, &spare[k], &spare[i])) ? spare[i++] : spare[k++];
+/* Updates first, since they save a copy; then by bytes; then as they stand in the program. */
+static int arrange_order(const void *a, const void *b) {
+    const arrange_proposal *x = a, *y = b;
+    if (x->is_update != y->is_update) return x->is_update ? -1 : 1;
+    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+    return x->number < y->number ? -1 : x->number > y->number;
 }
 
 /* Equal kernels share their strips, and what they can do. */
@@ -265,7 +262,7 @@ void btl_vm_arrange(btl_function *f, btl_arena *a) {
     arrange_find_failures(&w);
     arrange_nodes(&w);
     arrange_collect(&w);
-    arrange_sort(&w, w.proposals, w.n, BTL_ARRAY(w.a, arrange_proposal, w.n + 1));
+    if (w.n) qsort(w.proposals, (size_t)w.n, sizeof *w.proposals, arrange_order);
     btl_alias *alias = btl_alias_new(w.a, &w.p, NULL);
     if (alias) {
         int *order = BTL_ARRAY(w.a, int, w.p.nnodes + 1);
