@@ -282,4 +282,29 @@ static void program_add(batch *b, uint64_t seed, const char *dtype) {
     b->ncases++;
 }
 
+/* ---- cases that several tests share --------------------------------------------------------------- */
+
+/* Every op on all of its samples: one in `plain` of those as they are, in `symbolic_sizes` with symbolic sizes, in `others` in other layouts. */
+static SWEEP_UNUSED void batch_samples(batch *b, unsigned plain, unsigned symbolic_sizes, unsigned others) {
+    unsigned number = 0;
+    for (const btl_op *const *op = btl_ops; *op; op++) {
+        btl_samples samples = sweep_is_tested(*op) ? sweep_samples_of(*op) : NULL;
+        for (int i = 0; samples && samples[i]; i++) {
+            sweep_sample s = sweep_parse(*op, samples[i]);
+            for (int how = PLAIN; how < NVARIANTS; how++)
+                if (is_taken(number++, how == PLAIN ? plain : how == SYMBOLIC ? symbolic_sizes : others)) case_add(b, &s, (variant)how, how ? VALUES_TAME : VALUES_HARD);
+        }
+    }
+}
+
+/* One in `of` of the structural ops in every layout. */
+static SWEEP_UNUSED void batch_structural(batch *b, unsigned of) {
+    unsigned number = 0;
+    for (size_t k = 0; k < sizeof structural / sizeof *structural; k++)
+        for (int how = PLAIN; how < NVARIANTS; how++) {
+            sweep_sample s = sweep_parse(btl_op_find("matmul", 6), structural[k]);
+            if (is_taken(number++, of)) case_add(b, &s, (variant)how, how % 2 ? VALUES_NAN : VALUES_TAME);
+        }
+}
+
 #endif

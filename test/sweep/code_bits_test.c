@@ -41,16 +41,8 @@ static void compare_failures(batch *b, const char *op, const char *label, const 
 BTL_TEST(every_op_gives_the_bits_of_the_strips_on_its_samples) {
     sweep_report report = { 0 };
     batch b = LINKERS_BATCH;
-    unsigned number = 0;
     batch_begin(&b, &report);
-    for (const btl_op *const *op = btl_ops; *op; op++) {
-        btl_samples samples = sweep_is_tested(*op) ? sweep_samples_of(*op) : NULL;
-        for (int i = 0; samples && samples[i]; i++) {
-            sweep_sample s = sweep_parse(*op, samples[i]);
-            for (int how = PLAIN; how < NVARIANTS; how++)
-                if (is_taken(number++, how == PLAIN ? 1 : how == SYMBOLIC ? 2 : 6)) case_add(&b, &s, (variant)how, how ? VALUES_TAME : VALUES_HARD);
-        }
-    }
+    batch_samples(&b, 1, 2, 6);
     batch_end(&b, "fast_compile");
     SWEEP_END(report);
 }
@@ -105,11 +97,7 @@ BTL_TEST(structural_ops_give_the_bits_of_the_strips_in_awkward_layouts) {
     sweep_report report = { 0 };
     batch b = LINKERS_BATCH;
     batch_begin(&b, &report);
-    for (size_t k = 0; k < sizeof structural / sizeof *structural; k++)
-        for (int how = PLAIN; how < NVARIANTS; how++) {
-            sweep_sample s = sweep_parse(btl_op_find("matmul", 6), structural[k]);
-            case_add(&b, &s, (variant)how, how % 2 ? VALUES_NAN : VALUES_TAME);
-        }
+    batch_structural(&b, 1);
     batch_end(&b, "fast_compile");
     SWEEP_END(report);
 }

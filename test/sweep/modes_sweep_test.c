@@ -40,16 +40,8 @@ static void compare_failure(batch *b, const char *op, const char *label, const c
 BTL_TEST(debug_finds_nothing_in_every_op_on_its_samples) {
     sweep_report report = { 0 };
     batch b = DEBUG_BATCH;
-    unsigned number = 0;
     batch_begin(&b, &report);
-    for (const btl_op *const *op = btl_ops; *op; op++) {
-        btl_samples samples = sweep_is_tested(*op) ? sweep_samples_of(*op) : NULL;
-        for (int i = 0; samples && samples[i]; i++) {
-            sweep_sample s = sweep_parse(*op, samples[i]);
-            for (int how = PLAIN; how < NVARIANTS; how++)
-                if (is_taken(number++, how == PLAIN ? 1 : 6)) case_add(&b, &s, (variant)how, how ? VALUES_TAME : VALUES_HARD);
-        }
-    }
+    batch_samples(&b, 1, 6, 6);
     batch_end(&b, "fast_compile");
     SWEEP_END(report);
 }
@@ -76,13 +68,8 @@ BTL_TEST(debug_finds_nothing_in_every_op_in_every_dtype) {
 BTL_TEST(debug_finds_nothing_in_structural_ops) {
     sweep_report report = { 0 };
     batch b = DEBUG_BATCH;
-    unsigned number = 0;
     batch_begin(&b, &report);
-    for (size_t k = 0; k < sizeof structural / sizeof *structural; k++)
-        for (int how = PLAIN; how < NVARIANTS; how++) {
-            sweep_sample s = sweep_parse(btl_op_find("matmul", 6), structural[k]);
-            if (is_taken(number++, 4)) case_add(&b, &s, (variant)how, how % 2 ? VALUES_NAN : VALUES_TAME);
-        }
+    batch_structural(&b, 4);
     batch_end(&b, "fast_compile");
     SWEEP_END(report);
 }

@@ -166,16 +166,8 @@ static bool takes_standalone(batch *b, const char *op, const char *label, const 
 BTL_TEST(every_op_gives_the_bits_of_the_strips_on_its_samples) {
     sweep_report report = { 0 };
     batch b = STANDALONE_BATCH;
-    unsigned number = 0;
     batch_begin(&b, &report);
-    for (const btl_op *const *op = btl_ops; *op; op++) {
-        btl_samples samples = sweep_is_tested(*op) ? sweep_samples_of(*op) : NULL;
-        for (int i = 0; samples && samples[i]; i++) {
-            sweep_sample s = sweep_parse(*op, samples[i]);
-            for (int how = PLAIN; how < NVARIANTS; how++)
-                if (is_taken(number++, how == PLAIN ? 3 : how == SYMBOLIC ? 4 : 12)) case_add(&b, &s, (variant)how, how ? VALUES_TAME : VALUES_HARD);
-        }
-    }
+    batch_samples(&b, 3, 4, 12);
     batch_end(&b, "fast_compile");
     SWEEP_END(report);
 }
@@ -202,13 +194,8 @@ BTL_TEST(every_op_gives_the_bits_of_the_strips_in_every_dtype) {
 BTL_TEST(structural_ops_give_the_bits_of_the_strips) {
     sweep_report report = { 0 };
     batch b = STANDALONE_BATCH;
-    unsigned number = 0;
     batch_begin(&b, &report);
-    for (size_t k = 0; k < sizeof structural / sizeof *structural; k++)
-        for (int how = PLAIN; how < NVARIANTS; how++) {
-            sweep_sample s = sweep_parse(btl_op_find("matmul", 6), structural[k]);
-            if (is_taken(number++, 10)) case_add(&b, &s, (variant)how, how % 2 ? VALUES_NAN : VALUES_TAME);
-        }
+    batch_structural(&b, 10);
     batch_end(&b, "fast_compile");
     SWEEP_END(report);
 }
