@@ -13,7 +13,7 @@ typedef struct alias_destroyer { int node, var, next; } alias_destroyer;
 
 struct btl_alias {
     btl_arena *arena;
-    const btl_alias_problem *p;
+    const btl_schedule *p;
     alias_lists clients;        /* by variable: the nodes that read it, each once */
     alias_lists roots;          /* by variable */
     alias_lists members;        /* by root: the variables with memory there, itself first */
@@ -43,7 +43,7 @@ enum { ALIAS_AHEAD, ALIAS_BACK };
 static const int64_t alias_gap = (int64_t)1 << 32;
 
 static void alias_list(btl_alias *x, const int *at) {
-    int n = x->p->nnodes, last = n;
+    int n = x->p->nsteps, last = n;
     for (int i = 0; i <= n; i++) {
         int node = i < n ? at[i] : n;
         x->prev[node] = last, x->next[last] = node;
@@ -54,12 +54,12 @@ static void alias_list(btl_alias *x, const int *at) {
 
 static void alias_relabel(btl_alias *x) {
     int64_t label = 0;
-    for (int n = x->next[x->p->nnodes]; n != x->p->nnodes; n = x->next[n], label += alias_gap) x->label[n] = label;
+    for (int n = x->next[x->p->nsteps]; n != x->p->nsteps; n = x->next[n], label += alias_gap) x->label[n] = label;
 }
 
 /* Takes a node out and puts it behind `before`. */
 static void alias_move(btl_alias *x, int node, int before) {
-    int end = x->p->nnodes;
+    int end = x->p->nsteps;
     x->next[x->prev[node]] = x->next[node], x->prev[x->next[node]] = x->prev[node];
     int after = x->next[before];
     x->prev[node] = before, x->next[node] = after, x->next[before] = node, x->prev[after] = node;
@@ -96,17 +96,17 @@ static void alias_come_by(btl_alias *x, alias_search *s, int node, int from) {
 
 /* One node more; the next ones behind or before it are to be looked at. */
 static void alias_step(btl_alias *x, alias_search *s) {
-    const btl_alias_problem *p = x->p;
+    const btl_schedule *p = x->p;
     int n = x->stack[s->way][--s->top];
     x->way[s->way][s->n++] = n;
     if (s->way == ALIAS_AHEAD) {
         for (int e = x->first_out[n]; e >= 0; e = x->out[e].next) alias_come_by(x, s, x->out[e].to, n);
-        for (int o = 0; o < p->nodes[n].nout; o++)
-            for (int v = p->nodes[n].out[o], c = x->clients.first[v]; c < x->clients.first[v + 1]; c++) alias_come_by(x, s, x->clients.v[c], n);
+        for (int o = 0; o < p->steps[n].nout; o++)
+            for (int v = p->steps[n].out[o], c = x->clients.first[v]; c < x->clients.first[v + 1]; c++) alias_come_by(x, s, x->clients.v[c], n);
     } else {
         for (int e = x->first_in[n]; e >= 0; e = x->in[e].next) alias_come_by(x, s, x->in[e].to, n);
-        for (int i = 0; i < p->nodes[n].nin; i++)
-            if (x->producer[p->nodes[n].in[i]] >= 0) alias_come_by(x, s, x->producer[p->nodes[n].in[i]], n);
+        for (int i = 0; i < p->steps[n].nin; i++)
+            if (x->producer[p->steps[n].in[i]] >= 0) alias_come_by(x, s, x->producer[p->steps[n].in[i]], n);
     }
 }
 
@@ -142,74 +142,74 @@ static alias_lists alias_lists_new(btl_arena *a, int owners, const int *count) {
 }
 
 static void alias_clients(btl_alias *x, btl_arena *scratch) {
-    const btl_alias_problem *p = x->p;
-    int *count = BTL_ARRAY(scratch, int, p->nvars + 1), *last = BTL_ARRAY(scratch, int, p->nvars + 1);
+    const btl_schedule *p = x->p;
+    int *count = BTL_ARRAY(scratch, int, p->nvalues + 1), *last = BTL_ARRAY(scratch, int, p->nvalues + 1);
     for (int fill = 0; fill < 2; fill++) {
-        for (int v = 0; v < p->nvars; v++) count[v] = 0, last[v] = -1;
-        for (int n = 0; n < p->nnodes; n++)
-            for (int i = 0; i < p->nodes[n].nin; i++) {
-                int v = p->nodes[n].in[i];
+        for (int v = 0; v < p->nvalues; v++) count[v] = 0, last[v] = -1;
+        for (int n = 0; n < p->nsteps; n++)
+            for (int i = 0; i < p->steps[n].nin; i++) {
+                int v = p->steps[n].in[i];
                 if (last[v] == n) continue;
                 last[v] = n;
                 if (fill) x->clients.v[x->clients.first[v] + count[v]] = n;
                 count[v]++;
             }
-        if (!fill) x->clients = alias_lists_new(x->arena, p->nvars, count);
+        if (!fill) x->clients = alias_lists_new(x->arena, p->nvalues, count);
     }
 }
 
 /* The order in which they are given, if that will do; else Kahn's, of what is ready the first first. False: a cycle. */
 static bool alias_first_order(btl_alias *x, btl_arena *scratch, int *at, int *cycle) {
-    const btl_alias_problem *p = x->p;
-    int *waits = BTL_ARRAY(scratch, int, p->nnodes + 1), n = 0;
+    const btl_schedule *p = x->p;
+    int *waits = BTL_ARRAY(scratch, int, p->nsteps + 1), n = 0;
     bool given = true;
-    for (int v = 0; v < p->nvars; v++) x->producer[v] = -1;
-    for (int k = 0; k < p->nnodes; k++)
-        for (int o = 0; o < p->nodes[k].nout; o++) x->producer[p->nodes[k].out[o]] = k;
-    for (int v = 0; v < p->nvars; v++)
+    for (int v = 0; v < p->nvalues; v++) x->producer[v] = -1;
+    for (int k = 0; k < p->nsteps; k++)
+        for (int o = 0; o < p->steps[k].nout; o++) x->producer[p->steps[k].out[o]] = k;
+    for (int v = 0; v < p->nvalues; v++)
         for (int i = x->clients.first[v]; x->producer[v] >= 0 && i < x->clients.first[v + 1]; i++) {
             given &= x->producer[v] < x->clients.v[i];
             waits[x->clients.v[i]]++;
         }
-    for (int k = 0; k < p->nnodes; k++)
+    for (int k = 0; k < p->nsteps; k++)
         if (given || !waits[k]) at[n++] = k;
     for (int i = 0; i < n && !given; i++) {
-        const btl_alias_node *node = &p->nodes[at[i]];
+        const btl_schedule_step *node = &p->steps[at[i]];
         for (int o = 0; o < node->nout; o++)
             for (int c = x->clients.first[node->out[o]]; c < x->clients.first[node->out[o] + 1]; c++)
                 if (--waits[x->clients.v[c]] == 0) at[n++] = x->clients.v[c];
     }
-    for (int k = 0; n < p->nnodes && cycle && k < p->nnodes; k++)
+    for (int k = 0; n < p->nsteps && cycle && k < p->nsteps; k++)
         if (waits[k] > 0) *cycle = k;
-    return n == p->nnodes;
+    return n == p->nsteps;
 }
 
 /* The roots of a variable are those of what it views; of one that views nothing, itself. */
 static void alias_find_roots(btl_alias *x, btl_arena *scratch, const int *at) {
-    const btl_alias_problem *p = x->p;
-    int *count = BTL_ARRAY(scratch, int, p->nvars + 1), **roots = BTL_ARRAY(scratch, int *, p->nvars + 1), *last = BTL_ARRAY(scratch, int, p->nvars + 1);
-    int *members = BTL_ARRAY(scratch, int, p->nvars + 1), *order = BTL_ARRAY(scratch, int, p->nvars + 1), n = 0;
-    for (int v = 0; v < p->nvars; v++)
+    const btl_schedule *p = x->p;
+    int *count = BTL_ARRAY(scratch, int, p->nvalues + 1), **roots = BTL_ARRAY(scratch, int *, p->nvalues + 1), *last = BTL_ARRAY(scratch, int, p->nvalues + 1);
+    int *members = BTL_ARRAY(scratch, int, p->nvalues + 1), *order = BTL_ARRAY(scratch, int, p->nvalues + 1), n = 0;
+    for (int v = 0; v < p->nvalues; v++)
         if (x->producer[v] < 0) order[n++] = v;
-    for (int i = 0; i < p->nnodes; i++)
-        for (int o = 0; o < p->nodes[at[i]].nout; o++) order[n++] = p->nodes[at[i]].out[o];
-    for (int v = 0; v < p->nvars; v++) last[v] = -1;
+    for (int i = 0; i < p->nsteps; i++)
+        for (int o = 0; o < p->steps[at[i]].nout; o++) order[n++] = p->steps[at[i]].out[o];
+    for (int v = 0; v < p->nvalues; v++) last[v] = -1;
     for (int i = 0; i < n; i++) {
         int v = order[i], most = 1;
-        for (int k = 0; k < p->vars[v].nviews; k++) most += count[p->vars[v].views[k]];
+        for (int k = 0; k < p->values[v].nviews; k++) most += count[p->values[v].views[k]];
         roots[v] = BTL_ARRAY(scratch, int, most);
-        if (!p->vars[v].nviews) roots[v][count[v]++] = v;
-        for (int k = 0; k < p->vars[v].nviews; k++)
-            for (int j = 0, w = p->vars[v].views[k]; j < count[w]; j++) {
+        if (!p->values[v].nviews) roots[v][count[v]++] = v;
+        for (int k = 0; k < p->values[v].nviews; k++)
+            for (int j = 0, w = p->values[v].views[k]; j < count[w]; j++) {
                 if (last[roots[w][j]] == v) continue;
                 last[roots[w][j]] = v;
                 roots[v][count[v]++] = roots[w][j];
             }
         for (int j = 0; j < count[v]; j++) members[roots[v][j]]++;
     }
-    x->roots = alias_lists_new(x->arena, p->nvars, count);
-    x->members = alias_lists_new(x->arena, p->nvars, members);
-    memset(members, 0, (size_t)p->nvars * sizeof *members);
+    x->roots = alias_lists_new(x->arena, p->nvalues, count);
+    x->members = alias_lists_new(x->arena, p->nvalues, members);
+    memset(members, 0, (size_t)p->nvalues * sizeof *members);
     for (int i = 0; i < n; i++)
         for (int v = order[i], j = 0; j < count[v]; j++) {
             int r = roots[v][j];
@@ -218,19 +218,19 @@ static void alias_find_roots(btl_alias *x, btl_arena *scratch, const int *at) {
         }
 }
 
-btl_alias *btl_alias_new(btl_arena *a, const btl_alias_problem *p, int *cycle) {
+btl_alias *btl_alias_new(btl_arena *a, const btl_schedule *p, int *cycle) {
     btl_alias *x = BTL_NEW(a, btl_alias);
     x->arena = a, x->p = p;
     int **by_node[] = { &x->next, &x->prev, &x->first_out, &x->first_in, &x->seen[0], &x->seen[1], &x->from, &x->way[0], &x->way[1], &x->stack[0], &x->stack[1] };
-    for (size_t i = 0; i < sizeof by_node / sizeof *by_node; i++) *by_node[i] = BTL_ARRAY(a, int, p->nnodes + 1);
-    x->producer = BTL_ARRAY(a, int, p->nvars + 1);
-    x->label = BTL_ARRAY(a, int64_t, p->nnodes + 1);
-    x->first_destroyer = BTL_ARRAY(a, int, p->nvars + 1);
-    for (int k = 0; k < p->nnodes; k++) x->first_out[k] = x->first_in[k] = -1;
-    for (int v = 0; v < p->nvars; v++) x->first_destroyer[v] = -1;
+    for (size_t i = 0; i < sizeof by_node / sizeof *by_node; i++) *by_node[i] = BTL_ARRAY(a, int, p->nsteps + 1);
+    x->producer = BTL_ARRAY(a, int, p->nvalues + 1);
+    x->label = BTL_ARRAY(a, int64_t, p->nsteps + 1);
+    x->first_destroyer = BTL_ARRAY(a, int, p->nvalues + 1);
+    for (int k = 0; k < p->nsteps; k++) x->first_out[k] = x->first_in[k] = -1;
+    for (int v = 0; v < p->nvalues; v++) x->first_destroyer[v] = -1;
     btl_arena *scratch = btl_arena_begin(a);
     alias_clients(x, scratch);
-    int *at = BTL_ARRAY(scratch, int, p->nnodes + 1);
+    int *at = BTL_ARRAY(scratch, int, p->nsteps + 1);
     bool ordered = alias_first_order(x, scratch, at, cycle);
     if (ordered) alias_find_roots(x, scratch, at), alias_list(x, at);
     btl_arena_end(scratch);
@@ -270,14 +270,14 @@ static bool alias_tolerates(const btl_alias_overwrite *o, int input, bool is_sam
 }
 
 static bool alias_check_root(btl_alias *x, const btl_alias_overwrite *o, int root, btl_alias_reason *reason) {
-    const btl_alias_node *node = &x->p->nodes[o->node];
+    const btl_schedule_step *node = &x->p->steps[o->node];
     int destroyed = node->in[o->input];
-    if (x->p->vars[root].is_protected && !alias_disjoint(x, destroyed, root)) return alias_refuse(reason, BTL_ALIAS_PROTECTED, root, -1);
+    if (x->p->values[root].is_protected && !alias_disjoint(x, destroyed, root)) return alias_refuse(reason, BTL_ALIAS_PROTECTED, root, -1);
     for (int d = x->first_destroyer[root]; d >= 0; d = x->destroyers[d].next)
         if (!alias_disjoint(x, x->destroyers[d].var, destroyed)) return alias_refuse(reason, BTL_ALIAS_TWICE, x->destroyers[d].var, x->destroyers[d].node);
     for (int m = x->members.first[root]; m < x->members.first[root + 1]; m++) {
         int v = x->members.v[m];
-        if (x->p->vars[v].is_kept && !alias_disjoint(x, destroyed, v)) return alias_refuse(reason, BTL_ALIAS_KEPT, v, -1);
+        if (x->p->values[v].is_output && !alias_disjoint(x, destroyed, v)) return alias_refuse(reason, BTL_ALIAS_KEPT, v, -1);
     }
     for (int i = 0; i < node->nin; i++) {
         bool is_there = i != o->input && node->in[i] == destroyed;
@@ -304,7 +304,7 @@ static bool alias_cycle(btl_alias *x, int reader, int var, btl_alias_reason *rea
 static bool alias_order_root(btl_alias *x, const btl_alias_overwrite *o, int root, btl_alias_reason *reason) {
     for (int m = x->members.first[root]; m < x->members.first[root + 1]; m++) {
         int v = x->members.v[m];
-        if (x->clients.first[v] == x->clients.first[v + 1] || alias_disjoint(x, x->p->nodes[o->node].in[o->input], v)) continue;
+        if (x->clients.first[v] == x->clients.first[v + 1] || alias_disjoint(x, x->p->steps[o->node].in[o->input], v)) continue;
         for (int c = x->clients.first[v]; c < x->clients.first[v + 1]; c++) {
             int reader = x->clients.v[c];
             if (reader == o->node) continue;
@@ -316,7 +316,7 @@ static bool alias_order_root(btl_alias *x, const btl_alias_overwrite *o, int roo
 }
 
 bool btl_alias_propose(btl_alias *x, const btl_alias_overwrite *o, btl_alias_reason *reason) {
-    int destroyed = x->p->nodes[o->node].in[o->input], edges = x->nedges;
+    int destroyed = x->p->steps[o->node].in[o->input], edges = x->nedges;
     const int *roots = x->roots.v + x->roots.first[destroyed], n = x->roots.first[destroyed + 1] - x->roots.first[destroyed];
     if (reason) *reason = (btl_alias_reason){ .verdict = BTL_ALIAS_SAFE, .var = -1, .node = -1 };
     for (int i = 0; i < n; i++)
@@ -338,7 +338,7 @@ bool btl_alias_propose(btl_alias *x, const btl_alias_overwrite *o, btl_alias_rea
 
 /* Calls `with` for every other node that reads what the overwrite destroys. */
 static void alias_readers(const btl_alias *x, const btl_alias_overwrite *o, void (*with)(void *arg, int reader), void *arg) {
-    int destroyed = x->p->nodes[o->node].in[o->input];
+    int destroyed = x->p->steps[o->node].in[o->input];
     for (int r = x->roots.first[destroyed]; r < x->roots.first[destroyed + 1]; r++)
         for (int root = x->roots.v[r], m = x->members.first[root]; m < x->members.first[root + 1]; m++) {
             int v = x->members.v[m];
@@ -353,8 +353,8 @@ static void alias_readers(const btl_alias *x, const btl_alias_overwrite *o, void
 typedef struct alias_tree { int *first, *end; } alias_tree;
 
 static alias_tree alias_grow(const btl_alias *x, btl_arena *scratch, const int *at) {
-    const btl_alias_problem *p = x->p;
-    int n = p->nnodes, number = 0, *out = BTL_ARRAY(scratch, int, n + 1), *client = BTL_ARRAY(scratch, int, n + 1), *stack = BTL_ARRAY(scratch, int, n + 1);
+    const btl_schedule *p = x->p;
+    int n = p->nsteps, number = 0, *out = BTL_ARRAY(scratch, int, n + 1), *client = BTL_ARRAY(scratch, int, n + 1), *stack = BTL_ARRAY(scratch, int, n + 1);
     alias_tree t = { BTL_ARRAY(scratch, int, n + 1), BTL_ARRAY(scratch, int, n + 1) };
     for (int k = 0; k < n; k++) t.first[k] = -1;
     for (int i = 0; i < n; i++) {
@@ -362,7 +362,7 @@ static alias_tree alias_grow(const btl_alias *x, btl_arena *scratch, const int *
         if (t.first[at[i]] >= 0) continue;
         stack[top++] = at[i], t.first[at[i]] = number++;
         while (top) {
-            int node = stack[top - 1], v = out[node] < p->nodes[node].nout ? p->nodes[node].out[out[node]] : -1;
+            int node = stack[top - 1], v = out[node] < p->steps[node].nout ? p->steps[node].out[out[node]] : -1;
             if (v < 0) {
                 t.end[node] = number - 1;
                 top--;
@@ -415,8 +415,8 @@ static void alias_sweep(const btl_alias *x, const int *at, const int *place, int
         int node = at[i];
         uint64_t bits = 0, own = 0;
         for (; next < n && group[next].place == i; next++) own |= (uint64_t)1 << next;
-        for (int k = 0; k < x->p->nodes[node].nin; k++) {
-            int made = x->producer[x->p->nodes[node].in[k]];
+        for (int k = 0; k < x->p->steps[node].nin; k++) {
+            int made = x->producer[x->p->steps[node].in[k]];
             if (made >= 0 && place[made] >= first) bits |= behind[made];
         }
         behind[node] = bits | own;
@@ -431,10 +431,10 @@ static void alias_sweep(const btl_alias *x, const int *at, const int *place, int
 void btl_alias_foresee(btl_alias *x, int n, const btl_alias_overwrite *o, bool *hopeless) {
     btl_arena *scratch = btl_arena_begin(x->arena);
     alias_placed *doubtful = BTL_ARRAY(scratch, alias_placed, n + 1);
-    uint64_t *behind = BTL_ARRAY(scratch, uint64_t, x->p->nnodes + 1);
-    int ndoubtful = 0, *at = BTL_ARRAY(scratch, int, x->p->nnodes + 1), *place = BTL_ARRAY(scratch, int, x->p->nnodes + 1);
+    uint64_t *behind = BTL_ARRAY(scratch, uint64_t, x->p->nsteps + 1);
+    int ndoubtful = 0, *at = BTL_ARRAY(scratch, int, x->p->nsteps + 1), *place = BTL_ARRAY(scratch, int, x->p->nsteps + 1);
     btl_alias_order(x, at);
-    for (int i = 0; i < x->p->nnodes; i++) place[at[i]] = i;
+    for (int i = 0; i < x->p->nsteps; i++) place[at[i]] = i;
     alias_tree tree = alias_grow(x, scratch, at);
     int64_t visits = ALIAS_VISITS;
     for (int i = 0; i < n; i++) {
@@ -461,7 +461,7 @@ void btl_alias_foresee(btl_alias *x, int n, const btl_alias_overwrite *o, bool *
 }
 
 void btl_alias_order(const btl_alias *x, int *order) {
-    for (int n = x->next[x->p->nnodes], i = 0; n != x->p->nnodes; n = x->next[n]) order[i++] = n;
+    for (int n = x->next[x->p->nsteps], i = 0; n != x->p->nsteps; n = x->next[n]) order[i++] = n;
 }
 
 int btl_alias_edges(const btl_alias *x, const int **before, const int **after) {

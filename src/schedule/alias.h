@@ -1,13 +1,13 @@
 /* alias.h - which overwrites are safe: views, destroyers, and the orders of execution that they leave.
  *
- * A variable is a value; a view lies in the memory of another variable, transitively of its roots. A node that destroys an
- * input writes over the memory of that input's roots, so that it must run after every other node that reads a variable
- * with memory there. An overwrite is safe if some order of the nodes remains (no cycle), nothing protected or needed at the end
+ * A view lies in the memory of other values, transitively of its roots. A step that destroys an
+ * input writes over the memory of that input's roots, so that it must run after every other step that reads a value
+ * with memory there. An overwrite is safe if some order of the steps remains (no cycle), nothing protected or needed at the end
  * is written over, and no memory has two destroyers. What a destroyer stores in the place of its input is a new value, a
  * root of its own, which may be destroyed in its turn.
  *
- * These are Theano's rules (DestroyHandler); unlike there a view may have several origins, a node may destroy several inputs, and
- * memory that is provably disjoint does not count. Exact: an overwrite is refused if and only if every order would let some node read
+ * These are Theano's rules (DestroyHandler); unlike there a view may have several origins, a step may destroy several inputs, and
+ * memory that is provably disjoint does not count. Exact: an overwrite is refused if and only if every order would let some step read
  * what was overwritten (given the overwrites accepted so far). Proposals are checked one by one. The order of
  * the nodes is kept up to date as they come (in the manner of Pearce & Kelly 2006, A dynamic topological sort algorithm for directed
  * acyclic graphs, JEA 11, but searching from both sides), so that one costs about as much as what lies between it and its readers.
@@ -18,28 +18,7 @@
 #define BTL_SCHEDULE_ALIAS_H
 
 #include "base/arena.h"
-
-#include <stdbool.h>
-#include <stdint.h>
-
-typedef struct btl_alias_var {
-    int nviews;
-    const int *views;      /* variables, inputs of the node that makes it, in whose memory it may lie */
-    bool is_kept;          /* read when all nodes have run: a result of the function */
-    bool is_protected;     /* memory that must not be written over: a constant, an argument that is only lent. Of roots */
-} btl_alias_var;
-
-typedef struct btl_alias_node { int nin; const int *in; int nout; const int *out; } btl_alias_node;
-
-/* A variable is an output of one node or, a leaf, of none. */
-typedef struct btl_alias_problem {
-    int nvars;
-    const btl_alias_var *vars;
-    int nnodes;
-    const btl_alias_node *nodes;
-    bool (*disjoint)(void *user, int a, int b); /* do two variables (perhaps one) never share an element? NULL: they do */
-    void *user;
-} btl_alias_problem;
+#include "schedule/schedule.h"
 
 /* node writes over the memory of its input number `input`. It may read the same variable (bit p of `same`) or any alias of it (bit p
  * of `aliased`) as its input number p, too: the op knows what it does. */
@@ -59,7 +38,7 @@ typedef struct btl_alias_reason { btl_alias_verdict verdict; int var, node, npat
 typedef struct btl_alias btl_alias;
 
 /* The graph without any overwrite; the problem's arrays must stay. NULL: the nodes form a cycle (*cycle is one of its nodes). */
-btl_alias *btl_alias_new(btl_arena *a, const btl_alias_problem *p, int *cycle);
+btl_alias *btl_alias_new(btl_arena *a, const btl_schedule *p, int *cycle);
 /* Accepts the overwrite if it is safe; otherwise nothing changes and *reason (may be NULL) says why. */
 bool btl_alias_propose(btl_alias *x, const btl_alias_overwrite *o, btl_alias_reason *reason);
 

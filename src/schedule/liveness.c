@@ -52,25 +52,26 @@ static void liveness_pair(btl_arena *a, liveness_pairs *p, int x, int y) {
 
 typedef struct liveness_build {
     btl_arena *a, *scratch;
-    const btl_live_problem *p;
+    const btl_schedule *p;
     btl_liveness *l;
     btl_error *err;
     int *producer;  /* of each value: its op or -1 */
     int *old;       /* of each value: the value whose views it is one of; what is written over another begins anew */
     int *root;      /* of each value: the first of its storage */
+    int *seen, stamp, *found; /* of the values that lie in several storages, see liveness_origins */
     int *overwriter; /* of each value that is its own `old`: the op that overwrites it, or -1 */
     liveness_pairs edges;
 } liveness_build;
 
 static const char *liveness_name(const liveness_build *b, int op) {
-    return b->p->ops[op].name ? b->p->ops[op].name : "";
+    return b->p->steps[op].name ? b->p->steps[op].name : "";
 }
 
 static btl_status liveness_check_ids(liveness_build *b) {
-    const btl_live_problem *p = b->p;
+    const btl_schedule *p = b->p;
     for (int v = 0; v < p->nvalues; v++) b->producer[v] = -1;
-    for (int i = 0; i < p->nops; i++) {
-        const btl_live_op *op = &p->ops[i];
+    for (int i = 0; i < p->nsteps; i++) {
+        const btl_schedule_step *op = &p->steps[i];
         for (int k = 0; k < op->nin + op->nout; k++) {
             int v = k < op->nin ? op->in[k] : op->out[k - op->nin];
             if (v < 0 || v >= p->nvalues)
@@ -84,43 +85,49 @@ static btl_status liveness_check_ids(liveness_build *b) {
     for (int i = 0; i < p->nedges; i++)
         for (int k = 0; k < 2; k++) {
             int op = k ? p->edges[i].after : p->edges[i].before;
-            if (op < 0 || op >= p->nops) return btl_error_set(b->err, BTL_EVALUE, "edge %d names op %d; ops are 0 to %d", i, op, p->nops - 1);
+            if (op < 0 || op >= p->nsteps) return btl_error_set(b->err, BTL_EVALUE, "edge %d names op %d; ops are 0 to %d", i, op, p->nsteps - 1);
         }
     return BTL_OK;
 }
 
 static btl_status liveness_check_sizes(liveness_build *b) {
-    const btl_live_problem *p = b->p;
+    const btl_schedule *p = b->p;
     int64_t total = 0;
     bool fits = true;
     for (int v = 0; v < p->nvalues; v++) {
         if (p->values[v].bytes < 0) return btl_error_set(b->err, BTL_EVALUE, "value %d has %" PRId64 " bytes", v, p->values[v].bytes);
         fits = fits && btl_add_i64(total, p->values[v].bytes, &total);
     }
-    for (int i = 0; i < p->nops; i++) {
-        if (p->ops[i].workspace < 0) return btl_error_set(b->err, BTL_EVALUE, "op %d %s has a workspace of %" PRId64 " bytes", i, liveness_name(b, i), p->ops[i].workspace);
-        fits = fits && btl_add_i64(total, p->ops[i].workspace, &total);
+    for (int i = 0; i < p->nsteps; i++) {
+        if (p->steps[i].workspace < 0) return btl_error_set(b->err, BTL_EVALUE, "op %d %s has a workspace of %" PRId64 " bytes", i, liveness_name(b, i), p->steps[i].workspace);
+        fits = fits && btl_add_i64(total, p->steps[i].workspace, &total);
     }
     if (!fits || total > INT64_C(1) << 60) return btl_error_set(b->err, BTL_EVALUE, "the sizes of all values and workspaces add up to more than 2^60 bytes");
     return BTL_OK;
 }
 
+static btl_status liveness_check_share(liveness_build *b, int v, int from) {
+    const btl_schedule *p = b->p;
+    int i = b->producer[v];
+    if (from < 0 || from >= p->nvalues) return btl_error_set(b->err, BTL_EVALUE, "value %d shares the storage of value %d; values are 0 to %d", v, from, p->nvalues - 1);
+    for (int k = 0; i >= 0 && k < p->steps[i].nin; k++)
+        if (p->steps[i].in[k] == from) return BTL_OK;
+    return btl_error_set(b->err, BTL_EVALUE, "value %d shares the storage of value %d, which its op does not read", v, from);
+}
+
 static btl_status liveness_check_shares(liveness_build *b) {
-    const btl_live_problem *p = b->p;
-    for (int v = 0; v < p->nvalues; v++) {
-        int from = p->values[v].shares, i = b->producer[v];
-        if (from == -1) continue;
-        if (from < 0 || from >= p->nvalues) return btl_error_set(b->err, BTL_EVALUE, "value %d shares the storage of value %d; values are 0 to %d", v, from, p->nvalues - 1);
-        bool reads = false;
-        for (int k = 0; i >= 0 && k < p->ops[i].nin; k++) reads = reads || p->ops[i].in[k] == from;
-        if (!reads) return btl_error_set(b->err, BTL_EVALUE, "value %d shares the storage of value %d, which its op does not read", v, from);
+    for (int v = 0; v < b->p->nvalues; v++) {
+        const btl_schedule_value *x = &b->p->values[v];
+        if (x->into != -1) BTL_TRY(liveness_check_share(b, v, x->into));
+        for (int k = 0; k < x->nviews; k++) BTL_TRY(liveness_check_share(b, v, x->views[k]));
+        if (x->into != -1 && x->nviews) return btl_error_set(b->err, BTL_EVALUE, "value %d is a view and written over another value", v);
     }
     return BTL_OK;
 }
 
 /* Kahn's order; what is left over contains a cycle, and has a predecessor that is left over. */
 static btl_status liveness_check_cycle(liveness_build *b, btl_rows before) {
-    int n = b->p->nops, head = 0, tail = 0;
+    int n = b->p->nsteps, head = 0, tail = 0;
     btl_mark mark = btl_arena_mark(b->scratch);
     btl_rows after = liveness_transposed(b->scratch, before, n, n);
     int *waits = BTL_ARRAY(b->scratch, int, n + 1), *queue = BTL_ARRAY(b->scratch, int, n + 1);
@@ -162,66 +169,101 @@ static int liveness_find(int *root, int v) {
     return r;
 }
 
-static btl_status liveness_overwriting(liveness_build *b) {
-    const btl_live_problem *p = b->p;
-    for (int v = 0; v < p->nvalues; v++) b->root[v] = b->old[v] = v, b->overwriter[v] = -1;
-    for (int v = 0; v < p->nvalues; v++) {
-        if (p->values[v].shares < 0) continue;
-        b->root[v] = p->values[v].shares;
-        if (!p->values[v].overwrites) b->old[v] = p->values[v].shares;
+/* What v's chain ends in: itself, unless that is a view of several; then what these end in, each once, in b->found. */
+static int liveness_origins(liveness_build *b, int *chain, int v) {
+    int n = 0, at = 0;
+    b->stamp++;
+    b->found[n++] = liveness_find(chain, v);
+    b->seen[b->found[0]] = b->stamp;
+    while (at < n) {
+        int w = b->found[at];
+        const btl_schedule_value *x = &b->p->values[w];
+        if (x->nviews < 2) {
+            at++;
+            continue;
+        }
+        b->found[at] = b->found[--n];
+        for (int k = 0; k < x->nviews; k++) {
+            int origin = liveness_find(chain, x->views[k]);
+            if (b->seen[origin] != b->stamp) b->seen[origin] = b->stamp, b->found[n++] = origin;
+        }
     }
-    for (int v = 0; v < p->nvalues; v++) liveness_find(b->root, v), liveness_find(b->old, v);
-    for (int v = 0; v < p->nvalues; v++) {
-        if (p->values[v].shares < 0 || !p->values[v].overwrites) continue;
-        int old = b->old[p->values[v].shares], by = b->overwriter[old];
+    return n;
+}
+
+static btl_status liveness_overwrite(liveness_build *b, int v) {
+    for (int k = 0, n = liveness_origins(b, b->old, b->p->values[v].into); k < n; k++) {
+        int old = b->found[k], by = b->overwriter[old];
         if (by >= 0)
             return btl_error_set(b->err, BTL_EVALUE, "value %d is overwritten twice: by op %d %s and by op %d %s", old, by, liveness_name(b, by), b->producer[v], liveness_name(b, b->producer[v]));
         b->overwriter[old] = b->producer[v];
     }
+    return BTL_OK;
+}
+
+static btl_status liveness_overwriting(liveness_build *b) {
+    const btl_schedule *p = b->p;
+    for (int v = 0; v < p->nvalues; v++) {
+        const btl_schedule_value *x = &p->values[v];
+        b->old[v] = x->nviews == 1 ? x->views[0] : v;
+        b->root[v] = x->into >= 0 ? x->into : b->old[v];
+        b->overwriter[v] = -1;
+    }
+    for (int v = 0; v < p->nvalues; v++) liveness_find(b->root, v), liveness_find(b->old, v);
     for (int v = 0; v < p->nvalues; v++)
-        if (p->values[v].is_output && b->overwriter[b->old[v]] >= 0)
-            return btl_error_set(b->err, BTL_EVALUE, "value %d is an output, and op %d %s overwrites its storage", v, b->overwriter[b->old[v]], liveness_name(b, b->overwriter[b->old[v]]));
+        if (p->values[v].into >= 0) BTL_TRY(liveness_overwrite(b, v));
+    for (int v = 0; v < p->nvalues; v++)
+        for (int k = 0, n = p->values[v].is_output ? liveness_origins(b, b->old, v) : 0; k < n; k++) {
+            int by = b->overwriter[b->found[k]];
+            if (by >= 0) return btl_error_set(b->err, BTL_EVALUE, "value %d is an output, and op %d %s overwrites its storage", v, by, liveness_name(b, by));
+        }
     return BTL_OK;
 }
 
 /* Those who read an old value, or make a view of it, run before it is overwritten. */
 static void liveness_overwriting_edges(liveness_build *b) {
-    for (int i = 0; i < b->p->nops; i++)
-        for (int k = 0; k < b->p->ops[i].nin; k++) {
-            int by = b->overwriter[b->old[b->p->ops[i].in[k]]];
-            if (by >= 0 && by != i) liveness_pair(b->scratch, &b->edges, by, i);
-        }
+    for (int i = 0; i < b->p->nsteps; i++)
+        for (int k = 0; k < b->p->steps[i].nin; k++)
+            for (int j = 0, n = liveness_origins(b, b->old, b->p->steps[i].in[k]); j < n; j++) {
+                int by = b->overwriter[b->found[j]];
+                if (by >= 0 && by != i) liveness_pair(b->scratch, &b->edges, by, i);
+            }
 }
 
 static btl_status liveness_edges(liveness_build *b) {
-    const btl_live_problem *p = b->p;
-    for (int i = 0; i < p->nops; i++)
-        for (int k = 0; k < p->ops[i].nin; k++)
-            if (b->producer[p->ops[i].in[k]] >= 0) liveness_pair(b->scratch, &b->edges, i, b->producer[p->ops[i].in[k]]);
+    const btl_schedule *p = b->p;
+    for (int i = 0; i < p->nsteps; i++)
+        for (int k = 0; k < p->steps[i].nin; k++)
+            if (b->producer[p->steps[i].in[k]] >= 0) liveness_pair(b->scratch, &b->edges, i, b->producer[p->steps[i].in[k]]);
     btl_mark mark = btl_arena_mark(b->scratch);
-    BTL_TRY(liveness_check_cycle(b, btl_rows_new(b->scratch, p->nops, p->nops, b->edges.n, (const int (*)[2])b->edges.pair)));
+    BTL_TRY(liveness_check_cycle(b, btl_rows_new(b->scratch, p->nsteps, p->nsteps, b->edges.n, (const int (*)[2])b->edges.pair)));
     btl_arena_reset(b->scratch, mark);
     BTL_TRY(liveness_overwriting(b)); /* shares follow the data's edges, so they end */
     int ndata = b->edges.n;
     for (int i = 0; i < p->nedges; i++) liveness_pair(b->scratch, &b->edges, p->edges[i].after, p->edges[i].before);
     liveness_overwriting_edges(b);
-    b->l->before = btl_rows_new(b->a, p->nops, p->nops, b->edges.n, (const int (*)[2])b->edges.pair);
+    b->l->before = btl_rows_new(b->a, p->nsteps, p->nsteps, b->edges.n, (const int (*)[2])b->edges.pair);
     if (b->edges.n > ndata) BTL_TRY(liveness_check_cycle(b, b->l->before));
-    b->l->after = liveness_transposed(b->a, b->l->before, p->nops, p->nops);
+    b->l->after = liveness_transposed(b->a, b->l->before, p->nsteps, p->nsteps);
     return BTL_OK;
 }
 
+static void liveness_uses(liveness_build *b, liveness_pairs *uses, int step, int v) {
+    for (int k = 0, n = liveness_origins(b, b->root, v); k < n; k++)
+        if (b->l->store_of[b->found[k]] >= 0) liveness_pair(b->scratch, uses, step, b->l->store_of[b->found[k]]);
+}
+
 static void liveness_storages(liveness_build *b) {
-    const btl_live_problem *p = b->p;
+    const btl_schedule *p = b->p;
     btl_liveness *l = b->l;
     l->store_of = BTL_ARRAY(b->a, int, p->nvalues + 1);
     l->root = BTL_ARRAY(b->a, int, p->nvalues + 1);
     for (int v = 0; v < p->nvalues; v++) {
-        bool charged = b->root[v] == v && b->producer[v] >= 0 && !p->values[v].is_free && p->values[v].bytes > 0;
+        bool charged = b->root[v] == v && p->values[v].nviews < 2 && b->producer[v] >= 0 && !p->values[v].is_free && p->values[v].bytes > 0;
         l->store_of[v] = charged ? l->nstores : -1;
         if (charged) l->root[l->nstores++] = v;
     }
-    for (int v = 0; v < p->nvalues; v++) l->store_of[v] = l->store_of[b->root[v]];
+    for (int v = 0; v < p->nvalues; v++) l->store_of[v] = l->store_of[b->root[v]]; /* of a view of several: -1, see `uses` */
     l->maker = BTL_ARRAY(b->a, int, l->nstores + 1);
     l->bytes = BTL_ARRAY(b->a, int64_t, l->nstores + 1);
     l->pinned = BTL_ARRAY(b->a, bool, l->nstores + 1);
@@ -231,18 +273,17 @@ static void liveness_storages(liveness_build *b) {
         l->makes[l->maker[s]] += l->bytes[s];
     }
     for (int v = 0; v < p->nvalues; v++)
-        if (p->values[v].is_output && l->store_of[v] >= 0) l->pinned[l->store_of[v]] = true;
+        for (int k = 0, n = p->values[v].is_output ? liveness_origins(b, b->root, v) : 0; k < n; k++)
+            if (l->store_of[b->found[k]] >= 0) l->pinned[l->store_of[b->found[k]]] = true;
     liveness_pairs uses = { 0 };
-    for (int i = 0; i < p->nops; i++) {
-        for (int k = 0; k < p->ops[i].nout; k++)
-            if (l->store_of[p->ops[i].out[k]] >= 0) liveness_pair(b->scratch, &uses, i, l->store_of[p->ops[i].out[k]]);
-        for (int k = 0; k < p->ops[i].nin; k++)
-            if (l->store_of[p->ops[i].in[k]] >= 0) liveness_pair(b->scratch, &uses, i, l->store_of[p->ops[i].in[k]]);
-        l->workspace[i] = p->ops[i].workspace;
+    for (int i = 0; i < p->nsteps; i++) {
+        for (int k = 0; k < p->steps[i].nout; k++) liveness_uses(b, &uses, i, p->steps[i].out[k]);
+        for (int k = 0; k < p->steps[i].nin; k++) liveness_uses(b, &uses, i, p->steps[i].in[k]);
+        l->workspace[i] = p->steps[i].workspace;
         l->need[i] = l->makes[i] + l->workspace[i];
     }
-    l->uses = btl_rows_new(b->a, p->nops, l->nstores, uses.n, (const int (*)[2])uses.pair);
-    l->users = liveness_transposed(b->a, l->uses, p->nops, l->nstores);
+    l->uses = btl_rows_new(b->a, p->nsteps, l->nstores, uses.n, (const int (*)[2])uses.pair);
+    l->users = liveness_transposed(b->a, l->uses, p->nsteps, l->nstores);
 }
 
 static btl_status liveness_make(liveness_build *b) {
@@ -251,6 +292,8 @@ static btl_status liveness_make(liveness_build *b) {
     b->old = BTL_ARRAY(b->scratch, int, n);
     b->root = BTL_ARRAY(b->scratch, int, n);
     b->overwriter = BTL_ARRAY(b->scratch, int, n);
+    b->seen = BTL_ARRAY(b->scratch, int, n);
+    b->found = BTL_ARRAY(b->scratch, int, n);
     BTL_TRY(liveness_check_ids(b));
     BTL_TRY(liveness_check_sizes(b));
     BTL_TRY(liveness_check_shares(b));
@@ -259,12 +302,12 @@ static btl_status liveness_make(liveness_build *b) {
     return BTL_OK;
 }
 
-btl_status btl_liveness_new(btl_arena *a, const btl_live_problem *p, btl_liveness **out, btl_error *err) {
+btl_status btl_liveness_new(btl_arena *a, const btl_schedule *p, btl_liveness **out, btl_error *err) {
     btl_liveness *l = BTL_NEW(a, btl_liveness);
-    l->nops = p->nops;
-    l->makes = BTL_ARRAY(a, int64_t, p->nops + 1);
-    l->need = BTL_ARRAY(a, int64_t, p->nops + 1);
-    l->workspace = BTL_ARRAY(a, int64_t, p->nops + 1);
+    l->nops = p->nsteps;
+    l->makes = BTL_ARRAY(a, int64_t, p->nsteps + 1);
+    l->need = BTL_ARRAY(a, int64_t, p->nsteps + 1);
+    l->workspace = BTL_ARRAY(a, int64_t, p->nsteps + 1);
     liveness_build b = { .a = a, .scratch = btl_arena_begin(a), .p = p, .l = l, .err = err };
     btl_status status = liveness_make(&b);
     btl_arena_end(b.scratch);

@@ -17,32 +17,7 @@
 #define BTL_SCHEDULE_LIVENESS_H
 
 #include "base/arena.h"
-
-/* ---- a problem, as its graph has it ------------------------------------------------------- */
-
-typedef struct btl_live_value {
-    int64_t bytes;
-    int shares;       /* the value whose storage it lives in, an input of its op; -1: it has a storage of its own */
-    bool overwrites;  /* it shares by overwriting (false: as a view) */
-    bool is_output;
-    bool is_free;     /* its storage is somebody else's and not charged; so is that of a value without an op */
-} btl_live_value;
-
-typedef struct btl_live_op {
-    const char *name; /* for messages; may be NULL */
-    int nin, nout;
-    const int *in, *out; /* values; one may stand in `in` more than once */
-    int64_t workspace;
-} btl_live_op;
-
-typedef struct btl_live_edge { int before, after; } btl_live_edge; /* ops */
-
-typedef struct btl_live_problem {
-    int nvalues, nops, nedges;
-    const btl_live_value *values;
-    const btl_live_op *ops;
-    const btl_live_edge *edges; /* beyond those of data and overwriting */
-} btl_live_problem;
+#include "schedule/schedule.h"
 
 /* ---- the model ---------------------------------------------------------------------------- */
 
@@ -72,7 +47,7 @@ typedef struct btl_liveness {
 /* Storages without bytes and those not charged are left out. EVALUE: an id that does not exist, a value made twice, a
  * negative size, sizes whose sum passes 2^60, a shared storage that the op does not read, two overwriters of one
  * value, an output that is overwritten, a cycle (its ops are named). Under the arena's protection. */
-btl_status btl_liveness_new(btl_arena *a, const btl_live_problem *p, btl_liveness **out, btl_error *err);
+btl_status btl_liveness_new(btl_arena *a, const btl_schedule *p, btl_liveness **out, btl_error *err);
 
 /* The part of a problem in which the ops of `part` run after those for which `done` is set (a NULL: none): what lives
  * before and is touched is there from the beginning, what is touched later stays to the end. Op i of the part is

@@ -14,7 +14,7 @@ typedef struct arrange_proposal { int number, instr, input, output, slot; bool i
 typedef struct arrange {
     btl_function *f;
     btl_arena *a;
-    btl_alias_problem p;
+    btl_schedule p;
     bool *can_fail;           /* by instruction: it can, or something behind it can */
     int *update;              /* by slot: the shared variable's slot whose new value it is, or -1 */
     int n, capacity;
@@ -26,23 +26,24 @@ typedef struct arrange {
 
 static void arrange_vars(arrange *w) {
     btl_function *f = w->f;
-    btl_alias_var *vars = BTL_ARRAY(w->a, btl_alias_var, f->nslots + 1);
+    btl_schedule_value *vars = BTL_ARRAY(w->a, btl_schedule_value, f->nslots + 1);
     w->update = BTL_ARRAY(w->a, int, f->nslots + 1);
     for (int i = 0; i < f->nslots; i++) {
         vm_storage s = f->slots[i].storage;
         vars[i].is_protected = s == STORE_INPUT || s == STORE_CONSTANT;
+        vars[i].into = -1;
         w->update[i] = -1;
     }
-    for (int i = 0; i < f->noutputs; i++) vars[f->outputs[i].slot].is_kept = true;
-    for (int i = 0; i < f->nasserts; i++) vars[f->asserts[i].slot].is_kept = true;
+    for (int i = 0; i < f->noutputs; i++) vars[f->outputs[i].slot].is_output = true;
+    for (int i = 0; i < f->nasserts; i++) vars[f->asserts[i].slot].is_output = true;
     for (int i = 0; i < f->nupdates; i++) {
         int slot = f->updates[i].slot;
-        w->update[slot] = vars[slot].is_kept ? -1 : f->shared[f->updates[i].shared].slot; /* once: a value that stands for two is copied */
-        vars[slot].is_kept = true;
+        w->update[slot] = vars[slot].is_output ? -1 : f->shared[f->updates[i].shared].slot; /* once: a value that stands for two is copied */
+        vars[slot].is_output = true;
     }
     for (int i = 0; i < f->ninstrs; i++)
         if (f->instrs[i].kind == VM_VIEW) vars[f->instrs[i].out[0]].nviews = 1, vars[f->instrs[i].out[0]].views = f->instrs[i].in;
-    w->p.nvars = f->nslots, w->p.vars = vars;
+    w->p.nvalues = f->nslots, w->p.values = vars;
 }
 
 static bool arrange_fails(const vm_instr *q) {
@@ -87,27 +88,28 @@ static const int *arrange_append(arrange *w, const int *list, int n, int more) {
 static void arrange_nodes(arrange *w) {
     btl_function *f = w->f;
     int n = f->ninstrs, nupdates = 0, nfailing = 0;
-    btl_alias_node *nodes = BTL_ARRAY(w->a, btl_alias_node, n + 1);
+    btl_schedule_step *nodes = BTL_ARRAY(w->a, btl_schedule_step, n + 1);
     for (int i = 0; i < n; i++) {
         const vm_instr *q = &f->instrs[i];
-        nodes[i] = (btl_alias_node){ q->nin, q->in, q->nout, q->out };
+        nodes[i] = (btl_schedule_step){ .nin = q->nin, .in = q->in, .nout = q->nout, .out = q->out };
         nupdates += arrange_updates(w, i), nfailing += w->can_fail[i];
     }
-    w->p.nnodes = n, w->p.nodes = nodes;
+    w->p.nsteps = n, w->p.steps = nodes;
     if (!nupdates || !nfailing) return;
-    int *failing = BTL_ARRAY(w->a, int, nfailing), checked = w->p.nvars + nfailing, at = 0;
-    btl_alias_var *vars = BTL_ARRAY(w->a, btl_alias_var, checked + 1);
-    memcpy(vars, w->p.vars, (size_t)w->p.nvars * sizeof *vars);
+    int *failing = BTL_ARRAY(w->a, int, nfailing), checked = w->p.nvalues + nfailing, at = 0;
+    btl_schedule_value *vars = BTL_ARRAY(w->a, btl_schedule_value, checked + 1);
+    memcpy(vars, w->p.values, (size_t)w->p.nvalues * sizeof *vars);
+    for (int v = w->p.nvalues; v <= checked; v++) vars[v].into = -1;
     for (int i = 0; i < n; i++) {
         if (w->can_fail[i]) {
-            failing[at] = w->p.nvars + at;
+            failing[at] = w->p.nvalues + at;
             nodes[i].out = arrange_append(w, nodes[i].out, nodes[i].nout++, failing[at++]);
         } else if (arrange_updates(w, i)) {
             nodes[i].in = arrange_append(w, nodes[i].in, nodes[i].nin++, checked);
         }
     }
-    nodes[n] = (btl_alias_node){ nfailing, failing, 1, arrange_append(w, NULL, 0, checked) };
-    w->p.nnodes++, w->p.nvars = checked + 1, w->p.vars = vars;
+    nodes[n] = (btl_schedule_step){ .nin = nfailing, .in = failing, .nout = 1, .out = arrange_append(w, NULL, 0, checked) };
+    w->p.nsteps++, w->p.nvalues = checked + 1, w->p.values = vars;
 }
 
 /* ---- proposals ----------------------------------------------------------------------------- */
@@ -198,24 +200,17 @@ static btl_liveness *arrange_liveness(const arrange *w, int64_t symbol) {
     int nsymbols = f->graph->dims.nsymbols;
     int64_t *symbols = BTL_ARRAY(w->a, int64_t, nsymbols + 1);
     for (int k = 0; k < nsymbols; k++) symbols[k] = symbol;
-    btl_live_value *values = BTL_ARRAY(w->a, btl_live_value, w->p.nvars + 1);
-    btl_live_op *ops = BTL_ARRAY(w->a, btl_live_op, w->p.nnodes + 1);
+    btl_schedule_value *values = BTL_ARRAY(w->a, btl_schedule_value, w->p.nvalues + 1);
     bool known = true;
-    for (int i = 0; i < w->p.nvars; i++) {
-        values[i] = (btl_live_value){ .shares = -1 };
-        if (i >= f->nslots) continue;
+    memcpy(values, w->p.values, (size_t)w->p.nvalues * sizeof *values);
+    for (int i = 0; i < f->nslots; i++) {
         const vm_slot *s = &f->slots[i];
         values[i].is_free = s->storage != STORE_ARENA && s->storage != STORE_VIEW;
-        values[i].is_output = w->p.vars[i].is_kept && !values[i].is_free;
-        if (s->storage == STORE_ARENA) values[i].bytes = arrange_slot_bytes(s, symbols, &known);
-        if (s->storage == STORE_ARENA && s->into >= 0) values[i].shares = s->into, values[i].overwrites = true;
-        if (s->storage == STORE_VIEW) values[i].shares = w->p.vars[i].views[0];
+        values[i].is_output = values[i].is_output && !values[i].is_free;
+        if (s->storage == STORE_ARENA) values[i].bytes = arrange_slot_bytes(s, symbols, &known), values[i].into = s->into;
     }
-    for (int i = 0; i < w->p.nnodes; i++) {
-        const btl_alias_node *n = &w->p.nodes[i];
-        ops[i] = (btl_live_op){ .nin = n->nin, .nout = n->nout, .in = n->in, .out = n->out };
-    }
-    btl_live_problem p = { .nvalues = w->p.nvars, .nops = w->p.nnodes, .values = values, .ops = ops };
+    btl_schedule p = w->p;
+    p.values = values;
     btl_liveness *l = NULL;
     btl_error ignored = { 0 };
     return known && btl_liveness_new(w->a, &p, &l, &ignored) == BTL_OK ? l : NULL;
@@ -231,7 +226,7 @@ static bool arrange_is_symbolic(const arrange *w) {
 
 /* An order of less memory than the given one, if there is one for sizes of every kind. */
 static void arrange_find_order(const arrange *w, int *order) {
-    if (w->p.nnodes < 3 || w->p.nnodes > ARRANGE_MOST) return;
+    if (w->p.nsteps < 3 || w->p.nsteps > ARRANGE_MOST) return;
     int nsizes = arrange_is_symbolic(w) ? ARRANGE_NSIZES : 1, *found = NULL;
     for (int i = 0; i < nsizes; i++) {
         btl_liveness *l = arrange_liveness(w, arrange_sizes[i]);
@@ -245,14 +240,14 @@ static void arrange_find_order(const arrange *w, int *order) {
             return;
         }
     }
-    memcpy(order, found, (size_t)w->p.nnodes * sizeof *order);
+    memcpy(order, found, (size_t)w->p.nsteps * sizeof *order);
 }
 
 static void arrange_reorder(arrange *w, const int *order) {
     int n = w->f->ninstrs;
     vm_instr *old = BTL_ARRAY(w->a, vm_instr, n + 1);
     if (n) memcpy(old, w->f->instrs, (size_t)n * sizeof *old);
-    for (int i = 0, at = 0; i < w->p.nnodes; i++)
+    for (int i = 0, at = 0; i < w->p.nsteps; i++)
         if (order[i] < n) w->f->instrs[at++] = old[order[i]];
 }
 
@@ -265,7 +260,7 @@ void btl_vm_arrange(btl_function *f, btl_arena *a) {
     if (w.n) qsort(w.proposals, (size_t)w.n, sizeof *w.proposals, arrange_order);
     btl_alias *alias = btl_alias_new(w.a, &w.p, NULL);
     if (alias) {
-        int *order = BTL_ARRAY(w.a, int, w.p.nnodes + 1);
+        int *order = BTL_ARRAY(w.a, int, w.p.nsteps + 1);
         arrange_propose(&w, alias);
         btl_alias_order(alias, order);
         arrange_find_order(&w, order);

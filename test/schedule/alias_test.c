@@ -17,9 +17,9 @@ enum { MOST_NODES = 64, MOST_VARS = 128, MOST_IN = 4 };
  * R whatever the second is; B is proposed as an overwrite of its first later on; all other capitals read alone. */
 typedef struct scene {
     btl_arena arena;
-    btl_alias_problem p;
-    btl_alias_var vars[MOST_VARS];
-    btl_alias_node nodes[MOST_NODES];
+    btl_schedule p;
+    btl_schedule_value vars[MOST_VARS];
+    btl_schedule_step nodes[MOST_NODES];
     char ops[MOST_NODES];
     int name[26];         /* by letter: its variable, or -1 */
     const char *at;
@@ -31,8 +31,8 @@ typedef struct scene {
 } scene;
 
 static int scene_var(scene *s) {
-    s->vars[s->p.nvars] = (btl_alias_var){ 0 };
-    return s->p.nvars++;
+    s->vars[s->p.nvalues] = (btl_schedule_value){ .into = -1 };
+    return s->p.nvalues++;
 }
 
 static void scene_blanks(scene *s) {
@@ -55,8 +55,8 @@ static int scene_expr(scene *s) {
     int out = scene_var(s), *kept = calloc((size_t)nin + 2, sizeof *kept);
     memcpy(kept, in, (size_t)nin * sizeof *in), kept[nin] = out;
     if (c == 'T') s->vars[out].nviews = 1, s->vars[out].views = kept;
-    s->ops[s->p.nnodes] = c;
-    s->nodes[s->p.nnodes++] = (btl_alias_node){ nin, kept, 1, kept + nin };
+    s->ops[s->p.nsteps] = c;
+    s->nodes[s->p.nsteps++] = (btl_schedule_step){ .nin = nin, .in = kept, .nout = 1, .out = kept + nin };
     return out;
 }
 
@@ -70,11 +70,11 @@ static void scene_read(scene *s, const char *text) {
         if (letter) s->at = strchr(start, '=') + 1;
         int v = scene_expr(s);
         if (letter) s->name[letter - 'a'] = v;
-        else s->vars[v].is_kept = true;
+        else s->vars[v].is_output = true;
         scene_blanks(s);
         if (*s->at == ';') s->at++;
     }
-    s->p.vars = s->vars, s->p.nodes = s->nodes;
+    s->p.values = s->vars, s->p.steps = s->nodes;
 }
 
 static btl_status scene_make(void *arg) {
@@ -103,7 +103,7 @@ static bool propose(scene *s, btl_alias_overwrite o) {
 }
 
 static void scene_free(scene *s) {
-    for (int i = 0; i < s->p.nnodes; i++) free((int *)(uintptr_t)s->nodes[i].in);
+    for (int i = 0; i < s->p.nsteps; i++) free((int *)(uintptr_t)s->nodes[i].in);
     btl_arena_deinit(&s->arena);
 }
 
@@ -114,10 +114,10 @@ static bool scene_is_safe(const char *text, char *proposals, btl_alias_verdict *
     scene_read(&s, text);
     BTL_ASSERT_OK(btl_arena_protect(&s.arena, scene_make, &s));
     assert_non_null(s.alias);
-    for (int i = 0; safe && i < s.p.nnodes; i++)
+    for (int i = 0; safe && i < s.p.nsteps; i++)
         if (strchr("PQR", s.ops[i])) safe = propose(&s, (btl_alias_overwrite){ i, 0, s.ops[i] == 'Q' ? 2 : 0, s.ops[i] == 'R' ? 2 : 0 });
     if (why) *why = s.reason.verdict;
-    for (int i = 0; proposals && i < s.p.nnodes; i++)
+    for (int i = 0; proposals && i < s.p.nsteps; i++)
         if (s.ops[i] == 'B') *proposals++ = propose(&s, (btl_alias_overwrite){ i, 0, 0, 0 }) ? '1' : '0';
     if (proposals) *proposals = 0;
     scene_free(&s);
@@ -234,15 +234,15 @@ static bool world_disjoint(void *user, int a, int b) {
 
 /* Who writes where decides what lies where: the outputs of accepted overwrites lie in their operand. */
 static void world_lay_out(world *w) {
-    const btl_alias_problem *p = &w->s.p;
+    const btl_schedule *p = &w->s.p;
     w->ncells = 0, w->ntokens = 1;
     w->protected_cells = 0;
-    for (int v = 0; v < p->nvars; v++) w->var[v] = (cells){ 0 };
-    for (int v = 0; v < p->nvars; v++) {
+    for (int v = 0; v < p->nvalues; v++) w->var[v] = (cells){ 0 };
+    for (int v = 0; v < p->nvalues; v++) {
         int made = -1;
-        for (int n = 0; n < p->nnodes; n++)
-            if (p->nodes[n].out[0] == v) made = n;
-        const btl_alias_var *x = &p->vars[v];
+        for (int n = 0; n < p->nsteps; n++)
+            if (p->steps[n].out[0] == v) made = n;
+        const btl_schedule_value *x = &p->values[v];
         cells *c = &w->var[v];
         for (int k = 0; k < x->nviews; k++) {
             const cells *from = &w->var[x->views[k]];
@@ -256,7 +256,7 @@ static void world_lay_out(world *w) {
         for (int a = 0; a < w->naccepted; a++)
             if (w->overwrite[w->accepted[a]].node == made && in_place < 0) in_place = w->accepted[a];
         if (!x->nviews && in_place >= 0) {
-            const cells *from = &w->var[p->nodes[made].in[w->overwrite[in_place].input]];
+            const cells *from = &w->var[p->steps[made].in[w->overwrite[in_place].input]];
             *c = *from;
             for (int i = 0; i < MOST_CELLS; i++)
                 if (from->mask >> i & 1) c->token[i] = w->ntokens++;
@@ -275,7 +275,7 @@ static bool world_holds(const world *w, int v) {
 
 /* Runs the node: all that it reads must be there, and nothing that it overwrites be read through another operand. */
 static bool world_run(world *w, int n) {
-    const btl_alias_node *node = &w->s.p.nodes[n];
+    const btl_schedule_step *node = &w->s.p.steps[n];
     for (int i = 0; i < node->nin; i++)
         if (!world_holds(w, node->in[i])) return false;
     bool in_place = false;
@@ -292,24 +292,24 @@ static bool world_run(world *w, int n) {
             if (to->mask >> i & 1) w->memory[i] = in_place ? -1 : w->var[node->out[0]].token[i];
         in_place = true;
     }
-    if (!in_place && !w->s.p.vars[node->out[0]].nviews)
+    if (!in_place && !w->s.p.values[node->out[0]].nviews)
         for (int i = 0; i < MOST_CELLS; i++)
             if (w->var[node->out[0]].mask >> i & 1) w->memory[i] = w->var[node->out[0]].token[i];
     return true;
 }
 
 static bool world_search(world *w, uint32_t done) {
-    const btl_alias_problem *p = &w->s.p;
-    if (done == (1u << p->nnodes) - 1) {
-        for (int v = 0; v < p->nvars; v++)
-            if (p->vars[v].is_kept && !world_holds(w, v)) return false;
+    const btl_schedule *p = &w->s.p;
+    if (done == (1u << p->nsteps) - 1) {
+        for (int v = 0; v < p->nvalues; v++)
+            if (p->values[v].is_output && !world_holds(w, v)) return false;
         return true;
     }
-    for (int n = 0; n < p->nnodes; n++) {
+    for (int n = 0; n < p->nsteps; n++) {
         if (done >> n & 1) continue;
         bool ready = true;
-        for (int i = 0; i < p->nodes[n].nin; i++)
-            for (int m = 0; m < p->nnodes; m++) ready &= p->nodes[m].out[0] != p->nodes[n].in[i] || (done >> m & 1);
+        for (int i = 0; i < p->steps[n].nin; i++)
+            for (int m = 0; m < p->nsteps; m++) ready &= p->steps[m].out[0] != p->steps[n].in[i] || (done >> m & 1);
         if (!ready) continue;
         int before[MOST_CELLS];
         memcpy(before, w->memory, sizeof before);
@@ -323,9 +323,9 @@ static bool world_search(world *w, uint32_t done) {
 /* Does some order of the nodes respect the accepted overwrites? */
 static bool world_is_possible(world *w) {
     world_lay_out(w);
-    for (int v = 0; v < w->s.p.nvars; v++) {
+    for (int v = 0; v < w->s.p.nvalues; v++) {
         bool leaf = true;
-        for (int n = 0; n < w->s.p.nnodes; n++) leaf &= w->s.nodes[n].out[0] != v;
+        for (int n = 0; n < w->s.p.nsteps; n++) leaf &= w->s.nodes[n].out[0] != v;
         for (int i = 0; leaf && i < MOST_CELLS; i++)
             if (w->var[v].mask >> i & 1) w->memory[i] = w->var[v].token[i];
     }
@@ -344,14 +344,14 @@ static void world_new(world *w, btl_rng *r, bool parts) {
         static const char kinds[] = "SAATATW", split[] = "SAAUVUV";
         char kind = (parts ? split : kinds)[pick(r, 7)];
         int *v = calloc(4, sizeof *v), nin = strchr("AW", kind) ? 2 : 1;
-        for (int i = 0; i < nin; i++) v[i] = pick(r, s->p.nvars);
+        for (int i = 0; i < nin; i++) v[i] = pick(r, s->p.nvalues);
         int out = v[nin] = scene_var(s);
         if (strchr("TUVW", kind)) s->vars[out].nviews = nin, s->vars[out].views = v;
-        s->ops[s->p.nnodes] = kind;
-        s->nodes[s->p.nnodes++] = (btl_alias_node){ nin, v, 1, v + nin };
+        s->ops[s->p.nsteps] = kind;
+        s->nodes[s->p.nsteps++] = (btl_schedule_step){ .nin = nin, .in = v, .nout = 1, .out = v + nin };
     }
-    for (int v = 0; v < s->p.nvars; v++) s->vars[v].is_kept = pick(r, 5) == 0;
-    for (int n = 0; n < s->p.nnodes; n++)
+    for (int v = 0; v < s->p.nvalues; v++) s->vars[v].is_output = pick(r, 5) == 0;
+    for (int n = 0; n < s->p.nsteps; n++)
         for (int i = 0; i < s->nodes[n].nin; i++)
             if (strchr("SA", s->ops[n]) && pick(r, 3) > 0)
                 w->overwrite[w->noverwrites++] = (btl_alias_overwrite){ n, i, (uint64_t)pick(r, 4), (uint64_t)(pick(r, 4) == 0 ? 3 : 0) };
@@ -360,7 +360,7 @@ static void world_new(world *w, btl_rng *r, bool parts) {
         btl_alias_overwrite o = w->overwrite[i];
         w->overwrite[i] = w->overwrite[k], w->overwrite[k] = o;
     }
-    s->p.vars = s->vars, s->p.nodes = s->nodes, s->p.user = w;
+    s->p.values = s->vars, s->p.steps = s->nodes, s->p.user = w;
     if (parts) s->p.disjoint = world_disjoint;
 }
 
@@ -370,11 +370,11 @@ static void check_edges(const scene *s) {
     int order[MOST_NODES], place[MOST_NODES];
     const int *before, *after;
     btl_alias_order(s->alias, order);
-    for (int i = 0; i < s->p.nnodes; i++) place[order[i]] = i;
+    for (int i = 0; i < s->p.nsteps; i++) place[order[i]] = i;
     for (int e = btl_alias_edges(s->alias, &before, &after) - 1; e >= 0; e--) assert_true(place[before[e]] < place[after[e]]);
-    for (int n = 0; n < s->p.nnodes; n++)
-        for (int i = 0; i < s->p.nodes[n].nin; i++)
-            for (int m = 0; m < s->p.nnodes; m++) assert_true(s->p.nodes[m].out[0] != s->p.nodes[n].in[i] || place[m] < place[n]);
+    for (int n = 0; n < s->p.nsteps; n++)
+        for (int i = 0; i < s->p.steps[n].nin; i++)
+            for (int m = 0; m < s->p.nsteps; m++) assert_true(s->p.steps[m].out[0] != s->p.steps[n].in[i] || place[m] < place[n]);
 }
 
 /* Each proposal is accepted if and only if with it some order is left. */
@@ -398,10 +398,10 @@ static void compare_with_brute_force(btl_rng *r, bool parts, int *accepted, int 
         if (hopeless[i]) assert_false(possible);
         if (w.naccepted == 1 && !possible && w.s.reason.verdict == BTL_ALIAS_CYCLE) assert_true(hopeless[i]);
         if (answer != possible) {
-            for (int n = 0; n < w.s.p.nnodes; n++) {
+            for (int n = 0; n < w.s.p.nsteps; n++) {
                 print_message("v%d = %c(", w.s.nodes[n].out[0], w.s.ops[n]);
                 for (int k = 0; k < w.s.nodes[n].nin; k++) print_message("%sv%d", k ? ", " : "", w.s.nodes[n].in[k]);
-                print_message(")%s\n", w.s.vars[w.s.nodes[n].out[0]].is_kept ? " kept" : "");
+                print_message(")%s\n", w.s.vars[w.s.nodes[n].out[0]].is_output ? " kept" : "");
             }
             for (int a = 0; a < w.naccepted; a++)
                 print_message("node %d overwrites input %d\n", w.overwrite[w.accepted[a]].node, w.overwrite[w.accepted[a]].input);
@@ -431,16 +431,16 @@ BTL_TEST(verdicts_on_disjoint_views_are_those_of_brute_force) { compare_many(tru
 static void propose_to_all(int n) {
     scene s = { 0 };
     btl_rng r = { btl_test_seed() };
-    btl_alias_var *vars = calloc((size_t)n + 10, sizeof *vars);
-    btl_alias_node *nodes = calloc((size_t)n, sizeof *nodes);
+    btl_schedule_value *vars = calloc((size_t)n + 10, sizeof *vars);
+    btl_schedule_step *nodes = calloc((size_t)n, sizeof *nodes);
     int *v = calloc(4 * (size_t)n, sizeof *v), accepted = 0;
     btl_arena_init(&s.arena, NULL);
     for (int i = 0; i < n; i++) {
         int *in = v + 4 * i, made = 10 + i;
         in[0] = made - 1 - pick(&r, 3) < 0 ? 0 : made - 1 - pick(&r, 3), in[1] = pick(&r, made), in[2] = made;
-        nodes[i] = (btl_alias_node){ 2, in, 1, in + 2 };
+        nodes[i] = (btl_schedule_step){ .nin = 2, .in = in, .nout = 1, .out = in + 2 };
     }
-    s.p = (btl_alias_problem){ .nvars = n + 10, .vars = vars, .nnodes = n, .nodes = nodes };
+    s.p = (btl_schedule){ .nvalues = n + 10, .values = vars, .nsteps = n, .steps = nodes };
     BTL_ASSERT_OK(btl_arena_protect(&s.arena, scene_make, &s));
     btl_alias_overwrite *o = calloc((size_t)n, sizeof *o);
     bool *hopeless = calloc((size_t)n, sizeof *hopeless);

@@ -20,9 +20,9 @@ typedef struct family_tape {
 } family_tape;
 
 typedef struct family {
-    btl_live_problem p;
-    btl_live_value *values;
-    btl_live_op *ops;
+    btl_schedule p;
+    btl_schedule_value *values;
+    btl_schedule_step *ops;
     int nvalues, nops, values_capacity, ops_capacity;
     family_tape *tape;
     int ntape, tape_capacity;
@@ -33,7 +33,7 @@ typedef struct family {
     ((n) == (capacity) ? (void)((capacity) = (capacity) ? 2 * (capacity) : 64, (array) = realloc((array), (size_t)(capacity) * sizeof *(array))) : (void)0, &(array)[(n)++])
 
 static inline int family_leaf(family *f, int64_t bytes) {
-    *FAMILY_PUSH(f->values, f->nvalues, f->values_capacity) = (btl_live_value){ .bytes = bytes, .shares = -1 };
+    *FAMILY_PUSH(f->values, f->nvalues, f->values_capacity) = (btl_schedule_value){ .bytes = bytes, .into = -1 };
     return f->nvalues - 1;
 }
 
@@ -46,12 +46,13 @@ static inline int family_param(family *f, int64_t bytes) {
 /* An op with one result; of `shares` (an input, or -1) it is a view, or is written over it. */
 static inline int family_op(family *f, const char *name, int64_t bytes, int nin, const int *in, int shares, bool overwrites) {
     int out = family_leaf(f, bytes);
-    f->values[out].shares = shares;
-    f->values[out].overwrites = overwrites;
     int *rows = malloc((size_t)(nin + 1) * sizeof *rows);
     if (nin) memcpy(rows, in, (size_t)nin * sizeof *in);
     rows[nin] = out;
-    *FAMILY_PUSH(f->ops, f->nops, f->ops_capacity) = (btl_live_op){ .name = name, .nin = nin, .nout = 1, .in = rows, .out = rows + nin };
+    if (overwrites) f->values[out].into = shares;
+    for (int k = 0; k < nin && shares >= 0 && !overwrites; k++)
+        if (rows[k] == shares) f->values[out].nviews = 1, f->values[out].views = rows + k;
+    *FAMILY_PUSH(f->ops, f->nops, f->ops_capacity) = (btl_schedule_step){ .name = name, .nin = nin, .nout = 1, .in = rows, .out = rows + nin };
     return out;
 }
 
@@ -117,8 +118,8 @@ static inline void family_train(family *f, int loss, int adam) {
     free(needs);
 }
 
-static inline const btl_live_problem *family_problem(family *f) {
-    f->p = (btl_live_problem){ .nvalues = f->nvalues, .nops = f->nops, .values = f->values, .ops = f->ops };
+static inline const btl_schedule *family_problem(family *f) {
+    f->p = (btl_schedule){ .nvalues = f->nvalues, .nsteps = f->nops, .values = f->values, .steps = f->ops };
     return &f->p;
 }
 
@@ -305,7 +306,7 @@ static inline void family_mlp_in_place(family *f, int layers) {
     int y = family_op(f, "dot", 5120, FAMILY_IN(act[layers], out_w), -1, false);
     int loss = family_op(f, "softmax", 512, FAMILY_IN(y, out_b, labels), -1, false), softmax = family_leaf(f, 5120);
     family_leaf(f, 512);
-    btl_live_op *op = &f->ops[f->nops - 1]; /* three results: loss, softmax, argmax */
+    btl_schedule_step *op = &f->ops[f->nops - 1]; /* three results: loss, softmax, argmax */
     int *rows = malloc(6 * sizeof *rows);
     memcpy(rows, op->in, 3 * sizeof *rows);
     for (int k = 0; k < 3; k++) rows[3 + k] = loss + k;

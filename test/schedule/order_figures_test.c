@@ -19,7 +19,7 @@ static double seconds(void) {
 
 typedef struct figure {
     btl_arena arena;
-    const btl_live_problem *problem;
+    const btl_schedule *problem;
     btl_order_budget budget;
     bool offsets;         /* plan them too */
     btl_liveness *l;
@@ -42,7 +42,7 @@ static btl_status figure_plan(void *arg) {
     return btl_liveness_check_order(f->l, f->order.ops, &f->arena, NULL);
 }
 
-static void figure_run(figure *f, const btl_live_problem *problem) {
+static void figure_run(figure *f, const btl_schedule *problem) {
     f->problem = problem;
     if (!f->budget.steps) f->budget = btl_order_usual_budget;
     btl_arena_init(&f->arena, NULL);

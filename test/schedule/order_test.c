@@ -14,8 +14,9 @@
 enum { MOST_VALUES = 40, MOST_OPS = 16 };
 
 typedef struct oracle {
-    const btl_live_problem *p;
-    int producer[MOST_VALUES], root[MOST_VALUES];
+    const btl_schedule *p;
+    int producer[MOST_VALUES];
+    uint64_t stores[MOST_VALUES], olds[MOST_VALUES]; /* sets of values: first ones of its storages; those whose views it is one of */
     bool before[MOST_OPS][MOST_OPS];
     bool has_run[MOST_OPS];
     int norders;
@@ -25,21 +26,23 @@ typedef struct oracle {
 
 /* Is it still read, to be handed out, or not there any more? */
 static bool oracle_value_lives(const oracle *o, int v) {
-    const btl_live_problem *p = o->p;
+    const btl_schedule *p = o->p;
     if (o->producer[v] < 0 || !o->has_run[o->producer[v]]) return false;
     if (p->values[v].is_output) return true;
-    for (int i = 0; i < p->nops; i++)
-        for (int k = 0; k < p->ops[i].nin; k++)
-            if (p->ops[i].in[k] == v && !o->has_run[i]) return true;
+    for (int i = 0; i < p->nsteps; i++)
+        for (int k = 0; k < p->steps[i].nin; k++)
+            if (p->steps[i].in[k] == v && !o->has_run[i]) return true;
     return false;
 }
+
+static bool oracle_is_first(const oracle *o, int v) { return o->stores[v] == (uint64_t)1 << v; }
 
 static int64_t oracle_live(const oracle *o, int running) {
     int64_t bytes = 0;
     for (int r = 0; r < o->p->nvalues; r++) {
-        if (o->root[r] != r || o->producer[r] < 0 || o->p->values[r].is_free) continue;
+        if (!oracle_is_first(o, r) || o->producer[r] < 0 || o->p->values[r].is_free) continue;
         bool lives = o->producer[r] == running;
-        for (int v = 0; v < o->p->nvalues; v++) lives = lives || (o->root[v] == r && oracle_value_lives(o, v));
+        for (int v = 0; v < o->p->nvalues; v++) lives = lives || ((o->stores[v] >> r & 1) && oracle_value_lives(o, v));
         if (lives) bytes += o->p->values[r].bytes;
     }
     return bytes;
@@ -48,28 +51,28 @@ static int64_t oracle_live(const oracle *o, int running) {
 /* At a step lives what lived before it, what it makes, and its workspace. */
 static int64_t oracle_step(oracle *o, int v) {
     int64_t before = oracle_live(o, -1), made = 0;
-    for (int k = 0; k < o->p->ops[v].nout; k++) {
-        int out = o->p->ops[v].out[k];
-        if (o->root[out] == out && !o->p->values[out].is_free) made += o->p->values[out].bytes;
+    for (int k = 0; k < o->p->steps[v].nout; k++) {
+        int out = o->p->steps[v].out[k];
+        if (oracle_is_first(o, out) && !o->p->values[out].is_free) made += o->p->values[out].bytes;
     }
-    return before + made + o->p->ops[v].workspace;
+    return before + made + o->p->steps[v].workspace;
 }
 
 static bool oracle_is_ready(const oracle *o, int v) {
     if (o->has_run[v]) return false;
-    for (int u = 0; u < o->p->nops; u++)
+    for (int u = 0; u < o->p->nsteps; u++)
         if (o->before[u][v] && !o->has_run[u]) return false;
     return true;
 }
 
 static void oracle_orders(oracle *o, int step, int64_t peak) {
     if (peak >= o->best) return;
-    if (step == o->p->nops) {
+    if (step == o->p->nsteps) {
         o->best = peak;
         o->norders++;
         return;
     }
-    for (int v = 0; v < o->p->nops; v++) {
+    for (int v = 0; v < o->p->nsteps; v++) {
         if (!oracle_is_ready(o, v)) continue;
         int64_t at = oracle_step(o, v);
         o->has_run[v] = true;
@@ -78,39 +81,37 @@ static void oracle_orders(oracle *o, int step, int64_t peak) {
     }
 }
 
-/* The views of one old value: v, what it is a view of, and so on, until something was written over another. */
-static bool oracle_same_old(const oracle *o, int a, int b) {
-    int chain[2][MOST_VALUES], n[2] = { 0, 0 };
-    for (int w = 0; w < 2; w++)
-        for (int v = w ? b : a;; v = o->p->values[v].shares) {
-            chain[w][n[w]++] = v;
-            if (o->p->values[v].shares < 0 || o->p->values[v].overwrites) break;
-        }
-    return chain[0][n[0] - 1] == chain[1][n[1] - 1];
+static bool oracle_same_old(const oracle *o, int a, int b) { return o->olds[a] & o->olds[b]; }
+
+/* A view lies where what it views lies; what is written over another begins a new value in the old one's storages. */
+static void oracle_place(oracle *o, int v) {
+    const btl_schedule_value *x = &o->p->values[v];
+    o->stores[v] = o->olds[v] = x->nviews ? 0 : (uint64_t)1 << v;
+    for (int k = 0; k < x->nviews; k++) o->stores[v] |= o->stores[x->views[k]], o->olds[v] |= o->olds[x->views[k]];
+    if (x->into >= 0) o->stores[v] = o->stores[x->into];
 }
 
-static void oracle_begin(oracle *o, const btl_live_problem *p) {
+static void oracle_begin(oracle *o, const btl_schedule *p) {
     *o = (oracle){ .p = p, .best = INT64_MAX };
-    for (int v = 0; v < p->nvalues; v++) o->producer[v] = -1, o->root[v] = v;
-    for (int i = 0; i < p->nops; i++)
-        for (int k = 0; k < p->ops[i].nout; k++) o->producer[p->ops[i].out[k]] = i;
-    for (int v = 0; v < p->nvalues; v++)
-        while (p->values[o->root[v]].shares >= 0) o->root[v] = p->values[o->root[v]].shares;
-    for (int i = 0; i < p->nops; i++)
-        for (int k = 0; k < p->ops[i].nin; k++)
-            if (o->producer[p->ops[i].in[k]] >= 0) o->before[o->producer[p->ops[i].in[k]]][i] = true;
+    for (int v = 0; v < p->nvalues; v++) o->producer[v] = -1;
+    for (int i = 0; i < p->nsteps; i++)
+        for (int k = 0; k < p->steps[i].nout; k++) o->producer[p->steps[i].out[k]] = i;
+    for (int v = 0; v < p->nvalues; v++) oracle_place(o, v); /* what it shares stands before it */
+    for (int i = 0; i < p->nsteps; i++)
+        for (int k = 0; k < p->steps[i].nin; k++)
+            if (o->producer[p->steps[i].in[k]] >= 0) o->before[o->producer[p->steps[i].in[k]]][i] = true;
     for (int i = 0; i < p->nedges; i++) o->before[p->edges[i].before][p->edges[i].after] = true;
     for (int v = 0; v < p->nvalues; v++)
-        if (p->values[v].shares >= 0 && p->values[v].overwrites)
-            for (int i = 0; i < p->nops; i++)
-                for (int k = 0; k < p->ops[i].nin; k++)
-                    if (i != o->producer[v] && oracle_same_old(o, p->ops[i].in[k], p->values[v].shares)) o->before[i][o->producer[v]] = true;
+        if (p->values[v].into >= 0)
+            for (int i = 0; i < p->nsteps; i++)
+                for (int k = 0; k < p->steps[i].nin; k++)
+                    if (i != o->producer[v] && oracle_same_old(o, p->steps[i].in[k], p->values[v].into)) o->before[i][o->producer[v]] = true;
 }
 
 /* The peak of one order by the second model. */
 static int64_t oracle_peak(oracle *o, const int *order) {
     int64_t peak = 0;
-    for (int i = 0; i < o->p->nops; i++) {
+    for (int i = 0; i < o->p->nsteps; i++) {
         int64_t at = oracle_step(o, order[i]);
         o->has_run[order[i]] = true;
         if (at > peak) peak = at;
@@ -122,7 +123,7 @@ static int64_t oracle_peak(oracle *o, const int *order) {
 
 typedef struct planned {
     btl_arena arena;
-    const btl_live_problem *problem;
+    const btl_schedule *problem;
     const btl_order_budget *budget;
     btl_liveness *l;
     btl_order order;
@@ -160,7 +161,7 @@ static btl_status plan(void *arg) {
     return status;
 }
 
-static btl_status planned_begin(planned *p, const btl_live_problem *problem, const btl_order_budget *budget) {
+static btl_status planned_begin(planned *p, const btl_schedule *problem, const btl_order_budget *budget) {
     *p = (planned){ .problem = problem, .budget = budget };
     btl_arena_init(&p->arena, NULL);
     return btl_arena_protect(&p->arena, plan, p);
@@ -168,7 +169,7 @@ static btl_status planned_begin(planned *p, const btl_live_problem *problem, con
 
 static void planned_end(planned *p) { btl_arena_deinit(&p->arena); }
 
-static void assert_planned(const btl_live_problem *problem, int64_t listed, int64_t least) {
+static void assert_planned(const btl_schedule *problem, int64_t listed, int64_t least) {
     planned p;
     BTL_ASSERT_OK(planned_begin(&p, problem, &btl_order_usual_budget));
     assert_int_equal(p.order.given_peak, listed);
@@ -181,10 +182,10 @@ static void assert_planned(const btl_live_problem *problem, int64_t listed, int6
 /* ---- all orders of random problems -------------------------------------------------------------- */
 
 typedef struct random_problem {
-    btl_live_problem p;
-    btl_live_value values[MOST_VALUES];
-    btl_live_op ops[MOST_OPS];
-    btl_live_edge edges[4];
+    btl_schedule p;
+    btl_schedule_value values[MOST_VALUES];
+    btl_schedule_step ops[MOST_OPS];
+    btl_schedule_edge edges[4];
     int in[MOST_OPS][4], out[MOST_OPS][3];
 } random_problem;
 
@@ -195,58 +196,62 @@ static int64_t random_size(btl_rng *r, int kind) {
 
 static bool random_is_overwritten(const random_problem *q, const oracle *o, int v) {
     for (int i = 0; i < q->p.nvalues; i++)
-        if (q->values[i].shares >= 0 && q->values[i].overwrites && oracle_same_old(o, q->values[i].shares, v)) return true;
+        if (q->values[i].into >= 0 && oracle_same_old(o, q->values[i].into, v)) return true;
     return false;
 }
 
 /* Views and overwriting of what an op reads, several results, doubled reads, values without bytes, workspaces, edges
  * (which may close a cycle). */
 static void random_make(btl_rng *r, random_problem *q, int nops) {
-    *q = (random_problem){ .p = { .values = q->values, .ops = q->ops, .edges = q->edges, .nops = nops } };
+    *q = (random_problem){ .p = { .values = q->values, .steps = q->ops, .edges = q->edges, .nsteps = nops } };
     int kind = (int)btl_rng_below(r, 3), nleaves = 1 + (int)btl_rng_below(r, 2), sharing = (int)btl_rng_below(r, 3);
-    for (int i = 0; i < nleaves; i++) q->values[q->p.nvalues++] = (btl_live_value){ .bytes = random_size(r, kind), .shares = -1 };
+    for (int i = 0; i < nleaves; i++) q->values[q->p.nvalues++] = (btl_schedule_value){ .bytes = random_size(r, kind), .into = -1 };
     for (int i = 0; i < nops; i++) {
-        btl_live_op *op = &q->ops[i];
-        *op = (btl_live_op){ .nin = (int)btl_rng_below(r, 4), .nout = btl_rng_below(r, 4) ? 1 : (int)btl_rng_below(r, 4), .in = q->in[i], .out = q->out[i] };
+        btl_schedule_step *op = &q->ops[i];
+        *op = (btl_schedule_step){ .nin = (int)btl_rng_below(r, 4), .nout = btl_rng_below(r, 4) ? 1 : (int)btl_rng_below(r, 4), .in = q->in[i], .out = q->out[i] };
         if (btl_rng_below(r, 6) == 0) op->workspace = random_size(r, kind);
         int reach = btl_rng_below(r, 2) ? q->p.nvalues : 3; /* deep ones and wide ones */
         for (int k = 0; k < op->nin; k++) q->in[i][k] = q->p.nvalues - 1 - (int)btl_rng_below(r, (uint64_t)(reach < q->p.nvalues ? reach : q->p.nvalues));
         for (int k = 0; k < op->nout; k++) {
             int v = q->out[i][k] = q->p.nvalues++;
-            q->values[v] = (btl_live_value){ .bytes = random_size(r, kind), .shares = -1, .is_free = btl_rng_below(r, 20) == 0 };
+            q->values[v] = (btl_schedule_value){ .bytes = random_size(r, kind), .into = -1, .is_free = btl_rng_below(r, 20) == 0 };
         }
         oracle o = { .p = &q->p };
+        for (int v = 0; v < q->p.nvalues; v++) oracle_place(&o, v);
         for (int k = 0; k < op->nout && op->nin; k++) {
             if (btl_rng_below(r, 3) >= (uint64_t)sharing) continue;
-            int from = q->in[i][btl_rng_below(r, (uint64_t)op->nin)];
+            int from = (int)btl_rng_below(r, (uint64_t)op->nin);
+            btl_schedule_value *value = &q->values[q->out[i][k]];
             bool overwrites = btl_rng_below(r, 2);
-            if (overwrites && random_is_overwritten(q, &o, from)) continue;
-            q->values[q->out[i][k]].shares = from;
-            q->values[q->out[i][k]].overwrites = overwrites;
+            if (overwrites && random_is_overwritten(q, &o, q->in[i][from])) continue;
+            if (overwrites) value->into = q->in[i][from];
+            else value->views = q->in[i] + from, value->nviews = btl_rng_below(r, 4) ? 1 : op->nin - from;
+            oracle_place(&o, q->out[i][k]);
         }
     }
     oracle o = { .p = &q->p };
+    for (int v = 0; v < q->p.nvalues; v++) oracle_place(&o, v);
     for (int v = nleaves; v < q->p.nvalues; v++) q->values[v].is_output = btl_rng_below(r, 5) == 0 && !random_is_overwritten(q, &o, v);
     for (int i = 0; i < 3 && nops > 1; i++)
         if (btl_rng_below(r, 6) == 0)
-            q->edges[q->p.nedges++] = (btl_live_edge){ (int)btl_rng_below(r, (uint64_t)nops), (int)btl_rng_below(r, (uint64_t)nops) };
+            q->edges[q->p.nedges++] = (btl_schedule_edge){ (int)btl_rng_below(r, (uint64_t)nops), (int)btl_rng_below(r, (uint64_t)nops) };
 }
 
-static void random_print(const btl_live_problem *p) {
+static void random_print(const btl_schedule *p) {
     for (int v = 0; v < p->nvalues; v++)
         fprintf(stderr, "value %d: %lld bytes%s%s shares %d %s\n", v, (long long)p->values[v].bytes, p->values[v].is_output ? " output" : "", p->values[v].is_free ? " free" : "",
-                p->values[v].shares, p->values[v].overwrites ? "over" : "");
-    for (int i = 0; i < p->nops; i++) {
-        fprintf(stderr, "op %d (+%lld):", i, (long long)p->ops[i].workspace);
-        for (int k = 0; k < p->ops[i].nin; k++) fprintf(stderr, " %d", p->ops[i].in[k]);
+                p->values[v].into >= 0 ? p->values[v].into : p->values[v].nviews ? p->values[v].views[0] : -1, p->values[v].into >= 0 ? "over" : "");
+    for (int i = 0; i < p->nsteps; i++) {
+        fprintf(stderr, "op %d (+%lld):", i, (long long)p->steps[i].workspace);
+        for (int k = 0; k < p->steps[i].nin; k++) fprintf(stderr, " %d", p->steps[i].in[k]);
         fprintf(stderr, " ->");
-        for (int k = 0; k < p->ops[i].nout; k++) fprintf(stderr, " %d", p->ops[i].out[k]);
+        for (int k = 0; k < p->steps[i].nout; k++) fprintf(stderr, " %d", p->steps[i].out[k]);
         fprintf(stderr, "\n");
     }
     for (int i = 0; i < p->nedges; i++) fprintf(stderr, "edge %d -> %d\n", p->edges[i].before, p->edges[i].after);
 }
 
-static void compare_with_all_orders(const btl_live_problem *problem, const btl_order_budget *budget, int *ncycles, int *nproven) {
+static void compare_with_all_orders(const btl_schedule *problem, const btl_order_budget *budget, int *ncycles, int *nproven) {
     oracle o;
     oracle_begin(&o, problem);
     oracle_orders(&o, 0, 0);
@@ -294,14 +299,14 @@ BTL_TEST(a_bound_is_one_also_where_the_budget_ends) {
 
 /* ---- Theano's six mistakes (issue numbers are its profiler's) ------------------------------------- */
 
-#define OPS(...) (const btl_live_op[]){ __VA_ARGS__ }
-#define VALUES(...) (const btl_live_value[]){ __VA_ARGS__ }
+#define OPS(...) (const btl_schedule_step[]){ __VA_ARGS__ }
+#define VALUES(...) (const btl_schedule_value[]){ __VA_ARGS__ }
 #define LIST(...) (const int[]){ __VA_ARGS__ }
-#define PROBLEM(nvalues_, values_, nops_, ops_) (&(btl_live_problem){ .nvalues = nvalues_, .values = values_, .nops = nops_, .ops = ops_ })
-#define V(b) { .bytes = b, .shares = -1 }
-#define OUT(b) { .bytes = b, .shares = -1, .is_output = true }
-#define VIEW(b, of) { .bytes = b, .shares = of }
-#define OVER(b, of) { .bytes = b, .shares = of, .overwrites = true }
+#define PROBLEM(nvalues_, values_, nops_, ops_) (&(btl_schedule){ .nvalues = nvalues_, .values = values_, .nsteps = nops_, .steps = ops_ })
+#define V(b) { .bytes = b, .into = -1 }
+#define OUT(b) { .bytes = b, .into = -1, .is_output = true }
+#define VIEW(b, of) { .bytes = b, .into = -1, .nviews = 1, .views = LIST(of) }
+#define OVER(b, of) { .bytes = b, .into = of }
 #define OP(n, nin_, in_, nout_, out_) { .name = n, .nin = nin_, .nout = nout_, .in = in_, .out = out_ }
 #define OP_WITH(n, nin_, in_, nout_, out_, bytes) { .name = n, .nin = nin_, .nout = nout_, .in = in_, .out = out_, .workspace = bytes }
 enum { KB = 1024 };
@@ -334,7 +339,7 @@ BTL_TEST(what_is_viewed_and_an_output_stays) {
 
 /* g = dot(y, w) must run before w is overwritten: the update is only then ready, and the order is complete. */
 BTL_TEST(who_waits_for_a_reader_of_the_old_value_is_woken) {
-    assert_planned(PROBLEM(6, VALUES(V(1), V(8), V(64), V(16), { .bytes = 8, .shares = 1, .overwrites = true, .is_output = true }, OUT(32)), 4,
+    assert_planned(PROBLEM(6, VALUES(V(1), V(8), V(64), V(16), { .bytes = 8, .into = 1, .is_output = true }, OUT(32)), 4,
                            OPS(OP("y", 1, LIST(0), 1, LIST(2)), OP("dw", 1, LIST(2), 1, LIST(3)), OP("update", 2, LIST(1, 3), 1, LIST(4)), OP("dot", 2, LIST(2, 1), 1, LIST(5)))),
                    112, 112); /* listed: the dot runs before the update all the same; at its step y 64, dw 16, dot 32 */
 }
@@ -346,7 +351,7 @@ BTL_TEST(what_nobody_reads_is_released_at_once) {
 }
 
 BTL_TEST(a_workspace_is_a_line_of_its_own) {
-    const btl_live_problem *problem = PROBLEM(3, VALUES(V(1), V(100), OUT(10)), 2,
+    const btl_schedule *problem = PROBLEM(3, VALUES(V(1), V(100), OUT(10)), 2,
                                               OPS(OP("a", 1, LIST(0), 1, LIST(1)), OP_WITH("b", 1, LIST(1), 1, LIST(2), 1000)));
     planned p;
     BTL_ASSERT_OK(planned_begin(&p, problem, &btl_order_usual_budget));
@@ -358,7 +363,7 @@ BTL_TEST(a_workspace_is_a_line_of_its_own) {
 }
 
 BTL_TEST(lives_begin_and_end_where_the_ops_stand) {
-    const btl_live_problem *problem = PROBLEM(5, VALUES(V(1), V(100), VIEW(7, 1), V(10), OUT(5)), 4,
+    const btl_schedule *problem = PROBLEM(5, VALUES(V(1), V(100), VIEW(7, 1), V(10), OUT(5)), 4,
                                               OPS(OP("a", 1, LIST(0), 1, LIST(1)), OP("view", 1, LIST(1), 1, LIST(2)), OP("b", 1, LIST(0), 1, LIST(3)), OP("c", 2, LIST(2, 3), 1, LIST(4))));
     planned p;
     BTL_ASSERT_OK(planned_begin(&p, problem, &btl_order_usual_budget));
@@ -396,6 +401,13 @@ static int reader_name(reader *r, const char *name, int64_t bytes) {
     BTL_FAIL("no %s", name);
 }
 
+/* Where v stands in the list. */
+static const int *reader_find(const int *list, int n, int v) {
+    for (int i = 0; i < n; i++)
+        if (list[i] == v) return list + i;
+    BTL_FAIL("value %d is not read", v);
+}
+
 /* One line of the notation, as far as these programs use it. */
 static void reader_line(reader *r, char *line) {
     char name[32], *call = strstr(line, " = opaque(");
@@ -416,9 +428,9 @@ static void reader_line(reader *r, char *line) {
         rows = malloc((size_t)(nin + nout) * sizeof *rows);
         memcpy(rows, in, (size_t)nin * sizeof *in);
         for (int k = 0; k < nout; k++) rows[nin + k] = first + k;
-        *FAMILY_PUSH(r->f.ops, r->f.nops, r->f.ops_capacity) = (btl_live_op){ .nin = nin, .nout = nout, .in = rows, .out = rows + nin };
-        if (sscanf(end, ") view %31s", name) == 1) r->f.values[first].shares = reader_name(r, name, -1);
-        if (sscanf(end, ") into %31s", name) == 1) r->f.values[first].shares = reader_name(r, name, -1), r->f.values[first].overwrites = true;
+        *FAMILY_PUSH(r->f.ops, r->f.nops, r->f.ops_capacity) = (btl_schedule_step){ .nin = nin, .nout = nout, .in = rows, .out = rows + nin };
+        if (sscanf(end, ") view %31s", name) == 1) r->f.values[first].nviews = 1, r->f.values[first].views = reader_find(rows, nin, reader_name(r, name, -1));
+        if (sscanf(end, ") into %31s", name) == 1) r->f.values[first].into = reader_name(r, name, -1);
     } else if (sscanf(line, "update %*s = %31s", name) == 1) {
         r->f.values[reader_name(r, name, -1)].is_output = true;
     } else if (strncmp(line, "output ", 7) == 0) {
@@ -531,7 +543,7 @@ BTL_TEST(one_budget_gives_one_order) {
 
 /* ---- what is refused --------------------------------------------------------------------------------- */
 
-static void assert_refused(const btl_live_problem *problem, const char *part) {
+static void assert_refused(const btl_schedule *problem, const char *part) {
     planned p;
     BTL_ASSERT_STATUS(planned_begin(&p, problem, &btl_order_usual_budget), BTL_EVALUE);
     BTL_ASSERT_CONTAINS(p.err.message, part);
@@ -539,7 +551,7 @@ static void assert_refused(const btl_live_problem *problem, const char *part) {
 }
 
 BTL_TEST(bad_problems_are_refused_with_the_place) {
-    const btl_live_value *plain = VALUES(V(4), V(4), V(4));
+    const btl_schedule_value *plain = VALUES(V(4), V(4), V(4));
     assert_refused(PROBLEM(3, plain, 1, OPS(OP("a", 1, LIST(5), 1, LIST(1)))), "op 0 a reads value 5; values are 0 to 2");
     assert_refused(PROBLEM(3, plain, 1, OPS(OP("a", 1, LIST(0), 1, LIST(-1)))), "op 0 a makes value -1");
     assert_refused(PROBLEM(3, plain, 2, OPS(OP("a", 1, LIST(0), 1, LIST(1)), OP("b", 1, LIST(0), 1, LIST(1)))), "value 1 is made twice: by op 0 a and by op 1 b");
@@ -554,8 +566,8 @@ BTL_TEST(bad_problems_are_refused_with_the_place) {
                    "value 0 is overwritten twice: by op 0 a and by op 1 b");
     assert_refused(PROBLEM(3, VALUES(V(4), OUT(4), OVER(4, 1)), 2, OPS(OP("a", 1, LIST(0), 1, LIST(1)), OP("b", 1, LIST(1), 1, LIST(2)))),
                    "value 1 is an output, and op 1 b overwrites its storage");
-    btl_live_problem edge = *PROBLEM(2, plain, 1, OPS(OP("a", 1, LIST(0), 1, LIST(1))));
-    edge.nedges = 1, edge.edges = (const btl_live_edge[]){ { 0, 3 } };
+    btl_schedule edge = *PROBLEM(2, plain, 1, OPS(OP("a", 1, LIST(0), 1, LIST(1))));
+    edge.nedges = 1, edge.edges = (const btl_schedule_edge[]){ { 0, 3 } };
     assert_refused(&edge, "edge 0 names op 3");
 }
 
