@@ -19,6 +19,7 @@ typedef struct btl_schedule_value {
     const int *views;        /* values, inputs of the step that makes it, in whose memory it lies */
     int into;                /* the value, an input of the step that makes it, that it is written over; -1: none */
     bool is_output;          /* read when all steps have run */
+    bool is_result;          /* an output that is handed to the caller: in memory of its own, whatever the policy */
     bool is_protected;       /* of a leaf: memory that must not be written over, a constant or an argument that is only lent */
     bool is_free;            /* in memory that is somebody else's and not charged; so is a leaf */
 } btl_schedule_value;
