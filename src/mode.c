@@ -33,6 +33,7 @@ enum { MODES = sizeof mode_table / sizeof *mode_table };
 static const char *const mode_linkers[] = { [LINK_C] = "c", [LINK_VM] = "vm", [LINK_STRIPS] = "strips", [LINK_EVAL] = "eval", NULL };
 static const char *const mode_checks[] = { [CHECKS_NONE] = "none", [CHECKS_DEBUG] = "debug", [CHECKS_NAN] = "nan", [CHECKS_MONITOR] = "monitor", NULL };
 static const char *const mode_tiers[] = { "immediate", "background", NULL };
+static const char *const mode_policies[] = { [BTL_POLICY_ARENA] = "arena", [BTL_POLICY_EACH] = "each", [BTL_POLICY_REUSE] = "reuse", [BTL_POLICY_REUSE_0D] = "reuse=0d", NULL };
 static const char *const mode_switches[] = { "off", "on", NULL };
 
 const char *btl_linker_name(vm_linker linker) { return mode_linkers[linker]; }
@@ -60,7 +61,9 @@ static int mode_choice(const char *what, const char *const *names, const char *w
     char list[200];
     for (int i = 0; names[i]; i++)
         if (mode_is(word, length, names[i])) return i;
-    btl_error_set(err, BTL_EUSAGE, "there is no %s %.*s; %s%s %s", what, length, word, what, strcmp(what, "checks") == 0 ? " are" : "s are", mode_list(names, list, sizeof list));
+    bool is_policy = strcmp(what, "policy") == 0;
+    btl_error_set(err, BTL_EUSAGE, "there is no %s %.*s; %s%s %s", what, length, word, is_policy ? "policies" : what, strcmp(what, "checks") == 0 || is_policy ? " are" : "s are",
+                  mode_list(names, list, sizeof list));
     return -1;
 }
 
@@ -79,6 +82,12 @@ static btl_status mode_set_checks(btl_mode *m, const char *word, int length, btl
 static btl_status mode_set_tier(btl_mode *m, const char *word, int length, btl_error *err) {
     int i = mode_choice("tier", mode_tiers, word, length, err);
     m->background = i == 1;
+    return i < 0 ? BTL_EUSAGE : BTL_OK;
+}
+
+static btl_status mode_set_policy(btl_mode *m, const char *word, int length, btl_error *err) {
+    int i = mode_choice("policy", mode_policies, word, length, err);
+    m->policy = i < 0 ? m->policy : (btl_policy)i;
     return i < 0 ? BTL_EUSAGE : BTL_OK;
 }
 
@@ -112,6 +121,8 @@ static btl_status mode_set_big(btl_mode *m, const char *word, int length, btl_er
     return BTL_OK;
 }
 
+static btl_status mode_set_gc(btl_mode *m, const char *word, int length, btl_error *err) { return mode_set_switch("gc", &m->gc, word, length, err); }
+
 /* The same word must not be asked for and switched off. */
 static btl_status mode_add_word(btl_mode *m, bool with, const char *word, int length, btl_error *err) {
     if (!length) return btl_error_set(err, BTL_EUSAGE, "%s= names no rewrite; `bitale rules` lists them", with ? "with" : "without");
@@ -129,7 +140,7 @@ static btl_status mode_add_without(btl_mode *m, const char *word, int length, bt
 typedef struct mode_setting { const char *name; btl_status (*set)(btl_mode *m, const char *word, int length, btl_error *err); } mode_setting;
 
 static const mode_setting mode_settings[] = {
-    { "linker", mode_set_linker }, { "checks", mode_set_checks }, { "tier", mode_set_tier }, { "with", mode_add_with }, { "without", mode_add_without },
+    { "linker", mode_set_linker }, { "checks", mode_set_checks }, { "tier", mode_set_tier }, { "policy", mode_set_policy }, { "gc", mode_set_gc }, { "with", mode_add_with }, { "without", mode_add_without },
     { "nan", mode_set_nan }, { "inf", mode_set_inf }, { "big", mode_set_big },
 };
 

@@ -18,6 +18,8 @@ typedef struct btl_mode {
     vm_checks checks;
     const char *doc;
     bool background;       /* tier=background */
+    btl_policy policy;     /* of storage */
+    bool gc;
     vm_nan_limits limits;
     bool linker_said, limits_said;
     int nwords;

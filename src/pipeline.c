@@ -307,6 +307,7 @@ static btl_status pipeline_layout(pipeline *l) {
 static btl_status pipeline_compile(pipeline *l) {
     l->p.linker = l->mode.linker;
     l->p.background = l->mode.background;
+    l->p.policy = l->mode.policy, l->p.gc = l->mode.gc;
     l->p.overwrites = l->in_place && l->mode.linker != LINK_EVAL;
     if (l->f->debug) l->f->debug->scheduled = pipeline_note_roots(l);
     l->p.err = l->err;

@@ -53,6 +53,10 @@ typedef struct btl_function_options {
  *     checks=none|nan|monitor|debug   what is done around each node; not with linker=c
  *     with=NAME, without=NAME     a rewrite's name or tag (`bitale rules`), or "fuse"; each may stand several times
  *     tier=immediate|background   background: calls run on strips until the compiler is done
+ *     policy=arena|each|reuse|reuse=0d   where intermediate values lie: offsets in one block; a storage for each; the storage of a dead value
+ *                                 handed to a later one of the same type, or for single numbers only
+ *     gc=off|on                   off: memory stays for the next call; on: given back after the call, or (each, reuse) behind the last node
+ *                                 that needs it, which rules out the one routine of linker=c
  *     nan=on|off, inf=on|off, big=NUMBER|off   what checks=nan takes for bad; NaN, infinities and what is beyond 1e10 unless said
  */
 
@@ -180,7 +184,7 @@ typedef struct btl_call_options {
 BTL_API btl_status btl_call(const btl_function *f, btl_state *s, const btl_array *in, btl_array *out,
                             const btl_call_options *options, btl_error *err);
 
-/** Bytes of the memory that intermediate values took in the last sized workspace (the arena). */
+/** Bytes of the memory that intermediate values take in the last sized workspace: of the arena, or of all storages together. */
 BTL_API size_t btl_function_arena_bytes(const btl_function *f);
 
 /** A state with the first values of all shared variables of the program. */

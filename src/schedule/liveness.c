@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-btl_rows btl_rows_new(btl_arena *a, int nrows, int nitems, int n, const int (*pairs)[2]) {
-    btl_rows r = { BTL_ARRAY(a, int, nrows + 1), BTL_ARRAY(a, int, n) };
+btl_lists btl_lists_new(btl_arena *a, int nrows, int nitems, int n, const int (*pairs)[2]) {
+    btl_lists r = { BTL_ARRAY(a, int, nrows + 1), BTL_ARRAY(a, int, n) };
     btl_mark mark = btl_arena_mark(a);
     int *row = BTL_ARRAY(a, int, n), *at = BTL_ARRAY(a, int, nrows + 1), *seen = BTL_ARRAY(a, int, nitems);
     for (int i = 0; i < n; i++) at[pairs[i][0] + 1]++;
@@ -28,8 +28,8 @@ btl_rows btl_rows_new(btl_arena *a, int nrows, int nitems, int n, const int (*pa
     return r;
 }
 
-static btl_rows liveness_transposed(btl_arena *a, btl_rows r, int nrows, int nitems) {
-    btl_rows t = { BTL_ARRAY(a, int, nitems + 1), BTL_ARRAY(a, int, r.first[nrows]) };
+static btl_lists liveness_transposed(btl_arena *a, btl_lists r, int nrows, int nitems) {
+    btl_lists t = { BTL_ARRAY(a, int, nitems + 1), BTL_ARRAY(a, int, r.first[nrows]) };
     for (int k = 0; k < r.first[nrows]; k++) t.first[r.item[k] + 1]++;
     for (int i = 0; i < nitems; i++) t.first[i + 1] += t.first[i];
     btl_mark mark = btl_arena_mark(a);
@@ -126,10 +126,10 @@ static btl_status liveness_check_shares(liveness_build *b) {
 }
 
 /* Kahn's order; what is left over contains a cycle, and has a predecessor that is left over. */
-static btl_status liveness_check_cycle(liveness_build *b, btl_rows before) {
+static btl_status liveness_check_cycle(liveness_build *b, btl_lists before) {
     int n = b->p->nsteps, head = 0, tail = 0;
     btl_mark mark = btl_arena_mark(b->scratch);
-    btl_rows after = liveness_transposed(b->scratch, before, n, n);
+    btl_lists after = liveness_transposed(b->scratch, before, n, n);
     int *waits = BTL_ARRAY(b->scratch, int, n + 1), *queue = BTL_ARRAY(b->scratch, int, n + 1);
     for (int i = 0; i < n; i++)
         if (!(waits[i] = before.first[i + 1] - before.first[i])) queue[tail++] = i;
@@ -236,13 +236,13 @@ static btl_status liveness_edges(liveness_build *b) {
         for (int k = 0; k < p->steps[i].nin; k++)
             if (b->producer[p->steps[i].in[k]] >= 0) liveness_pair(b->scratch, &b->edges, i, b->producer[p->steps[i].in[k]]);
     btl_mark mark = btl_arena_mark(b->scratch);
-    BTL_TRY(liveness_check_cycle(b, btl_rows_new(b->scratch, p->nsteps, p->nsteps, b->edges.n, (const int (*)[2])b->edges.pair)));
+    BTL_TRY(liveness_check_cycle(b, btl_lists_new(b->scratch, p->nsteps, p->nsteps, b->edges.n, (const int (*)[2])b->edges.pair)));
     btl_arena_reset(b->scratch, mark);
     BTL_TRY(liveness_overwriting(b)); /* shares follow the data's edges, so they end */
     int ndata = b->edges.n;
     for (int i = 0; i < p->nedges; i++) liveness_pair(b->scratch, &b->edges, p->edges[i].after, p->edges[i].before);
     liveness_overwriting_edges(b);
-    b->l->before = btl_rows_new(b->a, p->nsteps, p->nsteps, b->edges.n, (const int (*)[2])b->edges.pair);
+    b->l->before = btl_lists_new(b->a, p->nsteps, p->nsteps, b->edges.n, (const int (*)[2])b->edges.pair);
     if (b->edges.n > ndata) BTL_TRY(liveness_check_cycle(b, b->l->before));
     b->l->after = liveness_transposed(b->a, b->l->before, p->nsteps, p->nsteps);
     return BTL_OK;
@@ -282,7 +282,7 @@ static void liveness_storages(liveness_build *b) {
         l->workspace[i] = p->steps[i].workspace;
         l->need[i] = l->makes[i] + l->workspace[i];
     }
-    l->uses = btl_rows_new(b->a, p->nsteps, l->nstores, uses.n, (const int (*)[2])uses.pair);
+    l->uses = btl_lists_new(b->a, p->nsteps, l->nstores, uses.n, (const int (*)[2])uses.pair);
     l->users = liveness_transposed(b->a, l->uses, p->nsteps, l->nstores);
 }
 
@@ -361,7 +361,7 @@ static void liveness_part_storages(liveness_part *p, int n, const int *part) {
             if (p->store_of[s] == -1) liveness_part_store(p, s);
             if (p->store_of[s] >= 0) pairs[npairs][0] = i, pairs[npairs++][1] = p->store_of[s];
         }
-    q->uses = btl_rows_new(p->a, n, q->nstores, npairs, (const int (*)[2])pairs);
+    q->uses = btl_lists_new(p->a, n, q->nstores, npairs, (const int (*)[2])pairs);
     q->users = liveness_transposed(p->a, q->uses, n, q->nstores);
 }
 
@@ -396,7 +396,7 @@ btl_liveness *btl_liveness_part(btl_arena *a, const btl_liveness *l, const bool 
         for (BTL_EACH(k, l->before, part[i]))
             if (p.op_of[l->before.item[k]] >= 0) liveness_pair(p.scratch, &edges, i, p.op_of[l->before.item[k]]);
     }
-    q->before = btl_rows_new(a, n, n, edges.n, (const int (*)[2])edges.pair);
+    q->before = btl_lists_new(a, n, n, edges.n, (const int (*)[2])edges.pair);
     q->after = liveness_transposed(a, q->before, n, n);
     liveness_part_storages(&p, n, part);
     q->base = liveness_part_base(&p);

@@ -22,17 +22,17 @@
 /* ---- the model ---------------------------------------------------------------------------- */
 
 /* Rows of numbers: those of row i are item[first[i]] … item[first[i + 1] - 1], each once. */
-typedef struct btl_rows { int *first, *item; } btl_rows;
+typedef struct btl_lists { int *first, *item; } btl_lists;
 
 /* Of n pairs (row, item). Items keep the order in which they come. */
-btl_rows btl_rows_new(btl_arena *a, int nrows, int nitems, int n, const int (*pairs)[2]);
+btl_lists btl_lists_new(btl_arena *a, int nrows, int nitems, int n, const int (*pairs)[2]);
 #define BTL_EACH(i, rows, row) int i = (rows).first[row]; i < (rows).first[(row) + 1]; i++
 
 typedef struct btl_liveness {
     int nops, nstores;
-    btl_rows before, after;  /* of each op: ops that must run before, and after it */
-    btl_rows uses;           /* of each op: storages it touches, those it makes included */
-    btl_rows users;          /* of each storage: ops that touch it */
+    btl_lists before, after;  /* of each op: ops that must run before, and after it */
+    btl_lists uses;           /* of each op: storages it touches, those it makes included */
+    btl_lists users;          /* of each storage: ops that touch it */
     int *maker;              /* of each storage; -1: it lives when the first op begins */
     int64_t *bytes;
     bool *pinned;            /* lives to the end */

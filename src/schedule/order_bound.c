@@ -48,7 +48,7 @@ static void bound_arc_add(bound_net *b, int from, int to, int64_t room) {
 
 /* Decides the ops of the queue's first n, and all behind them (or before them); false if one of them is decided otherwise. */
 static bool bound_spread(const btl_liveness *l, bool behind, int n, char *side, int *queue, int64_t *steps) {
-    const btl_rows *rows = behind ? &l->after : &l->before;
+    const btl_lists *rows = behind ? &l->after : &l->before;
     char mine = behind ? BOUND_BEHIND : BOUND_BEFORE;
     for (int i = 0; i < n; i++)
         for (BTL_EACH(k, *rows, queue[i])) {
@@ -277,7 +277,7 @@ static void bound_set_untake(bound_set *b, int v) {
 /* The outer ops: as many as the order at hand can run without a member, up to where least lives. */
 static void bound_set_outer(bound_set *b, const int *order, int64_t *steps) {
     const btl_liveness *l = b->l;
-    const btl_rows *rows = b->last ? &l->after : &l->before;
+    const btl_lists *rows = b->last ? &l->after : &l->before;
     memset(b->outer, 0, (size_t)l->nops * sizeof *b->outer);
     memset(b->outer_use, 0, (size_t)l->nstores * sizeof *b->outer_use);
     b->live = l->base;
@@ -309,7 +309,7 @@ static void bound_set_begin(bound_set *b, btl_arena *a, int n, const int *ops) {
  * a member: v is not the first. */
 static int64_t bound_set_upper(bound_set *b, int v, int64_t *steps) {
     const btl_liveness *l = b->l;
-    const btl_rows *rows = b->last ? &l->after : &l->before;
+    const btl_lists *rows = b->last ? &l->after : &l->before;
     int n = 0, ntouched = 0;
     bool is_first = true;
     b->queue[n++] = v;

@@ -10,7 +10,7 @@
 
 typedef struct order_groups {
     btl_liveness *l;  /* its op i is the ops of row i, one right behind the other */
-    btl_rows ops;
+    btl_lists ops;
 } order_groups;
 
 /* `rough`: also reductions that are often right, but may cost the optimum; the groups' needs are then upper limits. */

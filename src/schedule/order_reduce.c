@@ -54,12 +54,12 @@ static void reduce_storages(btl_arena *a, btl_arena *scratch, const btl_liveness
         for (BTL_EACH(k, l->users, s)) pairs[npairs][0] = group[l->users.item[k]], pairs[npairs++][1] = store[s];
     }
     to->nstores = n, to->bytes = bytes, to->maker = maker, to->pinned = pinned;
-    to->uses = btl_rows_new(a, to->nops, n, npairs, (const int (*)[2])pairs);
+    to->uses = btl_lists_new(a, to->nops, n, npairs, (const int (*)[2])pairs);
     for (int i = 0; i < npairs; i++) {
         int op = pairs[i][0];
         pairs[i][0] = pairs[i][1], pairs[i][1] = op;
     }
-    to->users = btl_rows_new(a, n, to->nops, npairs, (const int (*)[2])pairs);
+    to->users = btl_lists_new(a, n, to->nops, npairs, (const int (*)[2])pairs);
 }
 
 /* ---- pairs ------------------------------------------------------------------------------------ */
@@ -206,12 +206,12 @@ static order_groups reduce_merge(reduce *r, const order_groups *from) {
             for (BTL_EACH(k, from->ops, r->with[i])) g.ops.item[nops++] = from->ops.item[k];
         g.ops.first[group[i] + 1] = nops;
     }
-    to->before = btl_rows_new(r->a, to->nops, to->nops, npairs, (const int (*)[2])pairs);
+    to->before = btl_lists_new(r->a, to->nops, to->nops, npairs, (const int (*)[2])pairs);
     for (int i = 0; i < npairs; i++) {
         int op = pairs[i][0];
         pairs[i][0] = pairs[i][1], pairs[i][1] = op;
     }
-    to->after = btl_rows_new(r->a, to->nops, to->nops, npairs, (const int (*)[2])pairs);
+    to->after = btl_lists_new(r->a, to->nops, to->nops, npairs, (const int (*)[2])pairs);
     reduce_storages(r->a, r->scratch, l, to, group);
     return g;
 }

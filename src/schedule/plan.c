@@ -2,7 +2,7 @@
 #include "schedule/plan.h"
 
 #include "base/error.h"
-#include "base/table.h"
+#include "base/hash.h"
 
 #include <string.h>
 
@@ -30,15 +30,15 @@ static plan_kind *plan_kind_of(btl_arena *a, btl_table *kinds, const btl_type *t
 }
 
 /* Buffers by the step at which they begin, or end. */
-static btl_rows plan_by_step(btl_arena *a, int n, const btl_buffer *buffers, int nsteps, bool ends) {
-    int(*pairs)[2] = BTL_ARRAY(a, int[2], n + 1);
-    for (int i = 0; i < n; i++) pairs[i][0] = ends ? buffers[i].last : buffers[i].first, pairs[i][1] = i;
-    return btl_rows_new(a, nsteps + 1, n, n, (const int(*)[2])pairs);
+static btl_lists plan_by_step(btl_arena *a, int n, const btl_buffer *buffers, int nsteps, bool ends) {
+    int *pairs = BTL_ARRAY(a, int, 2 * n + 1);
+    for (int i = 0; i < n; i++) pairs[2 * i] = ends ? buffers[i].last : buffers[i].first, pairs[2 * i + 1] = i;
+    return btl_lists_new(a, nsteps + 1, n, n, (const int (*)[2])(void *)pairs);
 }
 
 int btl_plan_stores(btl_arena *scratch, btl_policy policy, int n, const btl_buffer *buffers, const btl_type *const *types, int nsteps, int *store_of) {
     btl_mark mark = btl_arena_mark(scratch);
-    btl_rows begins = plan_by_step(scratch, n, buffers, nsteps, false), ends = plan_by_step(scratch, n, buffers, nsteps, true);
+    btl_lists begins = plan_by_step(scratch, n, buffers, nsteps, false), ends = plan_by_step(scratch, n, buffers, nsteps, true);
     plan_kind **kind = BTL_ARRAY(scratch, plan_kind *, n + 1);
     btl_table kinds = { 0 };
     int *next = BTL_ARRAY(scratch, int, n + 1), nstores = 0; /* of a dead storage: the one that died after it */

@@ -5,6 +5,7 @@
 #include "schedule/alias.h"
 #include "schedule/order.h"
 #include "target/c/kernel.h"
+#include "vm/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ typedef struct arrange {
     btl_function *f;
     btl_arena *a;
     btl_schedule p;
+    bool *refused;            /* by slot: its new value can't be made in place */
     bool *can_fail;           /* by instruction: it can, or something behind it can */
     int *update;              /* by slot: the shared variable's slot whose new value it is, or -1 */
     int n, capacity;
@@ -38,7 +40,7 @@ static void arrange_vars(arrange *w) {
     for (int i = 0; i < f->nasserts; i++) vars[f->asserts[i].slot].is_output = true;
     for (int i = 0; i < f->nupdates; i++) {
         int slot = f->updates[i].slot;
-        w->update[slot] = vars[slot].is_output ? -1 : f->shared[f->updates[i].shared].slot; /* once: a value that stands for two is copied */
+        w->update[slot] = vars[slot].is_output || w->refused[slot] ? -1 : f->shared[f->updates[i].shared].slot; /* once: a value that stands for two is copied */
         vars[slot].is_output = true;
     }
     for (int i = 0; i < f->ninstrs; i++)
@@ -46,7 +48,16 @@ static void arrange_vars(arrange *w) {
     w->p.nvalues = f->nslots, w->p.values = vars;
 }
 
-static bool arrange_fails(const vm_instr *q) {
+/* Memory that is taken step by step may be wanting. */
+static bool arrange_takes_memory(const arrange *w, const vm_instr *q) {
+    if (!btl_vm_is_stepwise(w->f) || q->kind == VM_VIEW) return false;
+    for (int k = 0; k < q->nout; k++)
+        if (w->update[q->out[k]] < 0) return true;
+    return false;
+}
+
+static bool arrange_fails(const arrange *w, const vm_instr *q) {
+    if (arrange_takes_memory(w, q)) return true;
     if (q->kind == VM_VIEW) return q->node->op->flags & OP_CAN_FAIL;
     if (q->kind != VM_STRIPS) return true; /* for want of memory, if for nothing else */
     const btl_op *op = btl_op_find(q->node->params[2].s, strlen(q->node->params[2].s));
@@ -60,7 +71,7 @@ static void arrange_find_failures(arrange *w) {
     w->can_fail = BTL_ARRAY(w->a, bool, f->ninstrs + 1);
     for (int i = f->ninstrs - 1; i >= 0; i--) {
         const vm_instr *q = &f->instrs[i];
-        w->can_fail[i] = arrange_fails(q);
+        w->can_fail[i] = arrange_fails(w, q);
         for (int k = 0; k < q->nout; k++) w->can_fail[i] |= behind[q->out[k]];
         for (int k = 0; k < q->nin; k++) behind[q->in[k]] |= w->can_fail[i];
     }
@@ -251,8 +262,23 @@ static void arrange_reorder(arrange *w, const int *order) {
         if (order[i] < n) w->f->instrs[at++] = old[order[i]];
 }
 
-void btl_vm_arrange(btl_function *f, btl_arena *a) {
-    arrange w = { .f = f, .a = btl_arena_begin(a) };
+/* Where memory is taken step by step, a new value for which memory must be taken may not be made behind one that is made in place. Notes such, and
+ * says whether there are any. */
+static bool arrange_must_retry(arrange *w) {
+    bool found = false;
+    if (!btl_vm_is_stepwise(w->f)) return false;
+    for (int i = 0; i < w->f->nslots; i++)
+        if (w->update[i] >= 0 && w->f->slots[i].into != w->update[i]) w->refused[i] = found = true;
+    return found;
+}
+
+static void arrange_forget(arrange *w) {
+    for (int i = 0; i < w->f->nslots; i++) w->f->slots[i].into = -1;
+}
+
+static bool arrange_once(btl_function *f, btl_arena *a, bool *refused) {
+    arrange w = { .f = f, .a = btl_arena_begin(a), .refused = refused };
+    bool again = false;
     arrange_vars(&w);
     arrange_find_failures(&w);
     arrange_nodes(&w);
@@ -262,9 +288,23 @@ void btl_vm_arrange(btl_function *f, btl_arena *a) {
     if (alias) {
         int *order = BTL_ARRAY(w.a, int, w.p.nsteps + 1);
         arrange_propose(&w, alias);
-        btl_alias_order(alias, order);
-        arrange_find_order(&w, order);
-        arrange_reorder(&w, order);
+        again = arrange_must_retry(&w);
+        if (again) {
+            arrange_forget(&w);
+        } else {
+            btl_alias_order(alias, order);
+            arrange_find_order(&w, order);
+            arrange_reorder(&w, order);
+        }
     }
     btl_arena_end(w.a);
+    return again;
+}
+
+/* Each time one new value more is not made in place, so that it ends. */
+void btl_vm_arrange(btl_function *f, btl_arena *a) {
+    btl_arena *scratch = btl_arena_begin(a);
+    bool *refused = BTL_ARRAY(scratch, bool, f->nslots + 1);
+    while (arrange_once(f, scratch, refused)) {}
+    btl_arena_end(scratch);
 }

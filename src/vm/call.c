@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/context.h"
 #include "vm/checks.h"
+#include "vm/memory.h"
 #include "vm/size.h"
 #include "vm/state.h"
 
@@ -171,36 +172,39 @@ static bool call_must_be_aside(const call *c, int at) {
     return false;
 }
 
-/* Where the results that an instruction writes straight are to lie. */
+/* Where the results that an instruction writes straight are to lie. Those that the call makes come with their instruction where memory is taken
+ * step by step. */
 static btl_status call_place_outputs(call *c) {
+    bool later = btl_vm_is_stepwise(c->f);
     for (int i = 0; i < c->f->noutputs; i++) {
         const vm_output *output = &c->f->outputs[i];
         btl_operand *o = &c->w->operands[output->slot];
         bool wanted = call_wants(c, i), callers = wanted && c->out[i].data;
         if (callers && !c->f->slots[output->slot].late) BTL_TRY(call_check_buffer(c, i, &c->out[i]));
         if (output->copy) {
-            if (wanted && !callers && !c->f->slots[output->slot].late) BTL_TRY(call_make(c, i));
+            if (wanted && !callers && !c->f->slots[output->slot].late && !later) BTL_TRY(call_make(c, i));
             continue;
         }
         if (callers && !call_must_be_aside(c, i)) {
             o->data = btl_array_first(&c->out[i]);
             continue;
         }
+        o->data = NULL;
+        if (later) continue;
         BTL_TRY(call_make(c, i));
         o->data = btl_array_first(&c->w->made[i]);
     }
     return BTL_OK;
 }
 
-/* Results whose sizes only the run has told. */
+/* Memory for results that are copied: those whose sizes only the run has told, and those that could wait. */
 static btl_status call_copy_outputs(call *c) {
     for (int i = 0; i < c->f->noutputs; i++) {
         const vm_output *output = &c->f->outputs[i];
         if (!call_wants(c, i) || !output->copy) continue;
         bool late = c->f->slots[output->slot].late;
-        if (!late) continue;
-        if (!c->out[i].data) BTL_TRY(call_make(c, i));
-        else BTL_TRY(call_check_buffer(c, i, &c->out[i]));
+        if (!c->out[i].data && !c->w->made[i].data) BTL_TRY(call_make(c, i));
+        else if (late && c->out[i].data) BTL_TRY(call_check_buffer(c, i, &c->out[i]));
     }
     return BTL_OK;
 }
@@ -224,38 +228,6 @@ static void call_deliver(call *c) {
 
 /* ---- the run ----------------------------------------------------------------------------- */
 
-static btl_status call_own_memory(call *c, int slot) {
-    vm_workspace *w = c->w;
-    int own = c->f->slots[slot].index;
-    btl_operand *o = &w->operands[slot];
-    size_t bytes = (size_t)btl_operand_elems(o) * btl_dtype_bytes(o->dtype) + 1;
-    if (bytes > w->own_bytes[own]) {
-        btl_free(w->ctx, w->own[own], w->own_bytes[own]);
-        w->own_bytes[own] = 0;
-        w->own[own] = btl_alloc(w->ctx, bytes);
-        if (!w->own[own]) return btl_error_set(c->err, BTL_ENOMEM, "no memory for %zu bytes", bytes);
-        w->own_bytes[own] = bytes;
-    }
-    o->data = w->own[own];
-    return BTL_OK;
-}
-
-static btl_status call_scratch(call *c, size_t bytes) {
-    vm_workspace *w = c->w;
-    if (bytes <= SIZE_MAX - VM_ALIGN && bytes + VM_ALIGN <= w->scratch_bytes) return BTL_OK;
-    btl_free(w->ctx, w->scratch, w->scratch_bytes);
-    w->scratch = NULL, w->scratch_bytes = 0;
-    if (bytes > SIZE_MAX - VM_ALIGN) return btl_error_set(c->err, BTL_ENOMEM, "no memory for %zu bytes of scratch", bytes);
-    w->scratch = btl_alloc(w->ctx, bytes + VM_ALIGN);
-    if (!w->scratch) return btl_error_set(c->err, BTL_ENOMEM, "no memory for %zu bytes of scratch", bytes);
-    w->scratch_bytes = bytes + VM_ALIGN;
-    return BTL_OK;
-}
-
-static void *call_scratch_at(const vm_workspace *w) {
-    return (void *)(((uintptr_t)w->scratch + VM_ALIGN - 1) & ~(uintptr_t)(VM_ALIGN - 1));
-}
-
 static btl_status call_late(call *c, const vm_instr *instr, btl_exec *x) {
     if (instr->node->op->measure) {
         BTL_TRY(btl_exec_measure(x, c->f->graph));
@@ -264,7 +236,7 @@ static btl_status call_late(call *c, const vm_instr *instr, btl_exec *x) {
     for (int k = 0; k < instr->nout; k++) {
         if (!c->f->slots[instr->out[k]].late) continue;
         BTL_TRY(btl_vm_size_slot(c->w, instr->out[k], c->err));
-        if (c->f->slots[instr->out[k]].storage == STORE_OWN) BTL_TRY(call_own_memory(c, instr->out[k]));
+        if (c->f->slots[instr->out[k]].storage == STORE_OWN) BTL_TRY(btl_vm_memory_own(c->w, instr->out[k], c->err));
         x->out[k] = c->w->operands[instr->out[k]];
     }
     return btl_vm_size_values(c->w, true, c->err);
@@ -275,7 +247,7 @@ static btl_status call_strips(call *c, const vm_instr *instr, btl_exec *x) {
     int64_t dims[BTL_MAX_RANK];
     for (int k = 0; k < shape->shape.n; k++)
         if (!btl_dim_eval(shape->shape.v[k], c->w->symbols, &dims[k])) return btl_error_set(c->err, BTL_ESHAPE, "a size is not known");
-    return btl_strips_run(instr->strips, x->nin, x->in, x->nout, x->out, dims, shape->shape.n, call_scratch_at(c->w), c->err);
+    return btl_strips_run(instr->strips, x->nin, x->in, x->nout, x->out, dims, shape->shape.n, btl_vm_aligned(c->w->scratch), c->err);
 }
 
 static btl_status call_instr(call *c, const vm_instr *instr) {
@@ -289,9 +261,9 @@ static btl_status call_instr(call *c, const vm_instr *instr) {
         if (instr->work && instr->work->late) {
             int64_t bytes;
             if (!btl_dim_eval(instr->work, w->symbols, &bytes)) return btl_error_set(c->err, BTL_ENOMEM, "the scratch of a kernel would be too large");
-            BTL_TRY(call_scratch(c, (size_t)bytes));
+            BTL_TRY(btl_vm_memory_scratch(w, (size_t)bytes, c->err));
         }
-        if (!c->code->steps[instr->kernel](w->operands, w->sizes, instr->o, call_scratch_at(w), &c->f->services)) return BTL_OK;
+        if (!c->code->steps[instr->kernel](w->operands, w->sizes, instr->o, btl_vm_aligned(w->scratch), &c->f->services)) return BTL_OK;
     } /* it failed: the library's own says why */
     if (instr->kind == VM_STRIPS) return call_strips(c, instr, &x);
     if (instr->kind == VM_VIEW) {
@@ -300,8 +272,8 @@ static btl_status call_instr(call *c, const vm_instr *instr) {
         return BTL_OK;
     }
     if (instr->node->op->workspace) {
-        BTL_TRY(call_scratch(c, instr->node->op->workspace(&x)));
-        x.work = call_scratch_at(w);
+        BTL_TRY(btl_vm_memory_scratch(w, instr->node->op->workspace(&x), c->err));
+        x.work = btl_vm_aligned(w->scratch);
     }
     return btl_exec_run(&x);
 }
@@ -316,33 +288,67 @@ static btl_status call_step(call *c, const vm_instr *instr, bool failed) {
 
 static btl_status call_watched_step(void *c, const vm_instr *instr) { return call_step(c, instr, false); }
 
+/* Where memory is taken step by step: what the instruction writes to; from the first one on that changes a state, all that is still to come. */
+static btl_status call_before(call *c, int i) {
+    const vm_instr *q = &c->f->instrs[i];
+    if (i == c->f->first_update) BTL_TRY(call_copy_outputs(c));
+    BTL_TRY(btl_vm_memory_before(c->w, i, c->err));
+    for (int k = 0; k < q->nout; k++) {
+        const vm_slot *s = &c->f->slots[q->out[k]];
+        if (s->storage != STORE_OUTPUT || c->w->operands[q->out[k]].data) continue;
+        BTL_TRY(call_make(c, s->index));
+        c->w->operands[q->out[k]].data = btl_array_first(&c->w->made[s->index]);
+    }
+    return BTL_OK;
+}
+
+/* All instructions that the call needs, by `step`; memory around them where that is taken step by step. */
+static btl_status call_steps(call *c, btl_status (*step)(void *user, int i), void *user) {
+    const btl_function *f = c->f;
+    bool stepwise = btl_vm_is_stepwise(f);
+    for (int i = 0; i < f->ninstrs; i++) {
+        if (f->instrs[i].needed_by & c->need) {
+            if (stepwise) BTL_TRY(call_before(c, i));
+            BTL_TRY(step(user, i));
+        }
+        if (stepwise) btl_vm_memory_after(c->w, i);
+    }
+    return BTL_OK;
+}
+
 static const btl_check *const call_checks[] = { [CHECKS_NONE] = NULL, [CHECKS_DEBUG] = &btl_check_debug, [CHECKS_NAN] = &btl_check_nan, [CHECKS_MONITOR] = &btl_check_monitor };
 
 static const btl_monitor *call_monitor(const call *c) { return c->options && BTL_HAS(c->options, monitor) ? c->options->monitor : NULL; }
 
-static btl_status call_run_watched(call *c, const btl_check *check) {
-    const btl_function *f = c->f;
-    vm_watch v = { .f = f, .w = c->w, .code = c->code, .monitor = call_monitor(c), .need = c->need, .err = c->err, .run = call_watched_step, .call = c };
-    btl_status status = check->begin ? check->begin(&v) : BTL_OK;
-    for (int i = 0; i < f->ninstrs && status == BTL_OK; i++)
-        if (f->instrs[i].needed_by & c->need) status = check->step(&v, i);
-    return check->end ? check->end(&v, status) : status;
+typedef struct call_watch { vm_watch v; const btl_check *check; } call_watch;
+
+static btl_status call_watch_step(void *user, int i) {
+    call_watch *w = user;
+    return w->check->step(&w->v, i);
 }
+
+static btl_status call_run_watched(call *c, const btl_check *check) {
+    call_watch w = { { .f = c->f, .w = c->w, .code = c->code, .monitor = call_monitor(c), .need = c->need, .err = c->err, .run = call_watched_step, .call = c }, check };
+    btl_status status = check->begin ? check->begin(&w.v) : BTL_OK;
+    if (status == BTL_OK) status = call_steps(c, call_watch_step, &w);
+    return check->end ? check->end(&w.v, status) : status;
+}
+
+static btl_status call_plain_step(void *c, int i) { return call_step(c, &((call *)c)->f->instrs[i], false); }
 
 static btl_status call_run(call *c) {
     const btl_function *f = c->f;
     if (f->any_late)
         for (int k = 0; k < f->graph->dims.nsymbols; k++)
             if (f->graph->dims.symbols[k]->late) c->w->symbols[k] = -1;
-    BTL_TRY(call_scratch(c, c->w->work_bytes));
+    BTL_TRY(btl_vm_memory_scratch(c->w, c->w->work_bytes, c->err));
+    BTL_TRY(btl_vm_memory_take(c->w, c->err));
     if (call_checks[f->watch]) return call_run_watched(c, call_checks[f->watch]);
     if (c->code && c->code->routine) {
-        int failed = c->code->routine(c->w->operands, c->w->sizes, c->need, call_scratch_at(c->w), &f->services);
+        int failed = c->code->routine(c->w->operands, c->w->sizes, c->need, btl_vm_aligned(c->w->scratch), &f->services);
         return failed ? call_step(c, &f->instrs[failed - 1], true) : BTL_OK;
     }
-    for (int i = 0; i < f->ninstrs; i++)
-        if (f->instrs[i].needed_by & c->need) BTL_TRY(call_step(c, &f->instrs[i], false));
-    return BTL_OK;
+    return call_steps(c, call_plain_step, c);
 }
 
 /* ---- the end ----------------------------------------------------------------------------- */
@@ -410,6 +416,7 @@ btl_status btl_call(const btl_function *f, btl_state *s, const btl_array *in, bt
     if (status == BTL_OK) status = call_with_state(&c);
     if (status != BTL_OK && err->status == BTL_OK) btl_error_set(err, status, "%s: %s", f->name, btl_status_text(status));
     call_clean(&c);
+    btl_vm_memory_give(c.w);
     btl_vm_workspace_give(f, c.w);
     return status;
 }

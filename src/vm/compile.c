@@ -9,6 +9,7 @@
 #include "expr/body.h"
 #include "vm/generated.h"
 #include "vm/arrange.h"
+#include "vm/storage.h"
 
 #include <string.h>
 
@@ -19,9 +20,6 @@ typedef struct compile_state {
     const vm_program *p;
     btl_bits needed;
     int **slot_of;       /* by node id: slots of its outputs */
-    int *last_use;       /* by slot: last instruction that touches its memory */
-    int *first_use;      /* by slot: the instruction that makes it */
-    btl_bits pinned;     /* slots whose memory must not be reused before the end */
     btl_table kernels;
     int slot_capacity, instr_capacity;
 } compile_state;
@@ -152,63 +150,7 @@ static void compile_outputs(compile_state *c) {
         bool direct = s->storage == STORE_ARENA && !s->late;
         f->outputs[i] = (vm_output){ .name = c->p->output_names[i], .slot = slot, .copy = !direct };
         if (direct) s->storage = STORE_OUTPUT, s->index = i;
-        else btl_bits_set(c->pinned, s->root);
     }
-    for (int i = 0; i < f->nupdates; i++) btl_bits_set(c->pinned, f->slots[f->updates[i].slot].root);
-    for (int i = 0; i < f->nasserts; i++) btl_bits_set(c->pinned, f->slots[f->asserts[i].slot].root);
-}
-
-/* A late size that has a bound lives in the plan at its bound; without one, in memory of its own. */
-static bool compile_bounded(const btl_graph *g, const btl_dim *d, int depth) {
-    if (!d->late) return true;
-    return depth < 8 && d->kind == DIM_SYMBOL && g->dims.symbols[d->symbol]->bound && compile_bounded(g, g->dims.symbols[d->symbol]->bound, depth + 1);
-}
-
-/* The first and the last instruction that touch each memory. */
-static void compile_lives(compile_state *c) {
-    btl_function *f = c->f;
-    for (int i = 0; i < f->ninstrs; i++) {
-        const vm_instr *q = &f->instrs[i];
-        for (int k = 0; k < q->nout; k++) c->first_use[q->out[k]] = i, c->last_use[f->slots[q->out[k]].root] = i;
-        for (int k = 0; k < q->nin; k++) c->last_use[f->slots[q->in[k]].root] = i;
-    }
-}
-
-/* A value in the place of another is in its buffer, which lives on; in that of a shared variable, it is that variable's. */
-static void compile_share(compile_state *c, btl_buffer *lives) {
-    btl_function *f = c->f;
-    for (int i = 0; i < f->nslots; i++) {
-        int first = f->slots[i].into;
-        if (first < 0) continue;
-        while (f->slots[first].into >= 0) first = f->slots[first].into;
-        f->slots[i].storage = f->slots[first].storage, f->slots[i].index = f->slots[first].index;
-        if (f->slots[i].storage != STORE_ARENA) continue;
-        btl_buffer *b = &lives[f->slots[i].index];
-        int last = btl_bits_get(c->pinned, i) ? f->ninstrs : c->last_use[i];
-        if (b->last < last) b->last = last;
-    }
-}
-
-static void compile_storage(compile_state *c) {
-    btl_function *f = c->f;
-    btl_buffer *lives = BTL_ARRAY(c->a, btl_buffer, f->nslots);
-    int *slots = BTL_ARRAY(c->a, int, f->nslots);
-    for (int i = 0; i < f->nslots; i++) {
-        vm_slot *s = &f->slots[i];
-        if (s->storage != STORE_ARENA || s->into >= 0) continue;
-        bool bounded = true;
-        for (int k = 0; k < s->var->type.rank; k++) bounded &= compile_bounded(c->g, s->var->type.dims[k], 0);
-        if (!bounded) {
-            s->storage = STORE_OWN, s->index = f->nown++;
-            continue;
-        }
-        s->index = f->nbuffers;
-        slots[f->nbuffers] = i;
-        lives[f->nbuffers++] = (btl_buffer){ .first = c->first_use[i], .last = btl_bits_get(c->pinned, i) ? f->ninstrs : c->last_use[i] };
-    }
-    compile_share(c, lives);
-    f->lives = lives;
-    f->buffer_slot = slots;
 }
 
 /* Walking back from the results: which of them does each instruction serve? */
@@ -237,11 +179,9 @@ static btl_status compile_tables(compile_state *c) {
     for (int i = 0; i < f->nupdates; i++) f->updates[i] = (vm_update){ c->p->update_shared[i], compile_slot(c, c->p->update_values[i]) };
     for (int i = 0; i < f->nasserts; i++)
         f->asserts[i] = (vm_assert){ compile_slot(c, c->p->asserts[i].condition), c->p->asserts[i].text, c->p->asserts[i].places };
-    c->pinned = btl_bits_new(c->a, f->nslots);
     compile_outputs(c);
     if (!f->any_late && c->p->overwrites) btl_vm_arrange(f, c->a);
-    compile_lives(c);
-    compile_storage(c);
+    btl_vm_storage(f, c->a);
     compile_needs(c);
     return BTL_OK;
 }
@@ -279,12 +219,9 @@ btl_status btl_vm_compile(btl_function *f, vm_program *p) {
     for (int i = 0; i < p->nasserts; i++) roots[k++] = p->asserts[i].condition;
     c.needed = btl_graph_reach(g, nroots, roots);
     c.slot_of = BTL_ARRAY(c.a, int *, g->nnodes + 1);
-    int most = 0;
-    for (int id = 0; id < g->nnodes; id++) most += g->nodes[id]->nout;
-    c.first_use = BTL_ARRAY(c.a, int, most + 1);
-    c.last_use = BTL_ARRAY(c.a, int, most + 1);
     f->linker = p->linker;
     f->tier_background = p->background;
+    f->policy = p->policy, f->gc = p->gc;
     BTL_TRY(compile_tables(&c));
     return btl_vm_code_make(f, p->err);
 }

@@ -19,6 +19,8 @@ typedef struct vm_program {
     btl_entry_assert *asserts;
     vm_linker linker;
     bool background;              /* calls run on strips until the compiler is done */
+    btl_policy policy;
+    bool gc;
     bool overwrites;              /* results may lie in the place of operands */
     btl_error *err;               /* of the compiler */
 } vm_program;

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "expr/precise.h"
 #include "vm/checks.h"
+#include "vm/memory.h"
 #include "vm/size.h"
 
 #include <math.h>

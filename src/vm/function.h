@@ -9,7 +9,7 @@
 
 #include "bitale/vm.h"
 #include "expr/operand.h"
-#include "schedule/offsets.h"
+#include "schedule/plan.h"
 #include "target/c/services.h"
 #include "target/c/unit.h"
 #include "target/code.h"
@@ -103,6 +103,13 @@ struct btl_function {
     vm_size_check *checks;
     const btl_buffer *lives; /* of the buffers: first, last (bytes depend on the sizes) */
     const int *buffer_slot;  /* whose memory a buffer is */
+    btl_policy policy;
+    bool gc;                 /* memory is given back: `arena` after the call, others after the last instruction that needs it */
+    int nstores;             /* of the policies other than `arena` */
+    const int *store_of;     /* of each buffer */
+    btl_lists tenants;        /* of each buffer: the slots that lie in it */
+    int first_update;        /* the first instruction that writes into a shared variable's own memory; ninstrs: none does */
+    btl_lists begins, ends;   /* of each instruction: buffers whose life it begins; storages that nobody needs behind it */
     size_t strips_scratch;
     uint64_t always;         /* need bits of updates and assertions */
     bool any_late;
@@ -144,7 +151,10 @@ struct vm_workspace {
     size_t work_bytes;       /* scratch of the kernel that needs most */
     btl_buffer *buffers;
     char *arena;
-    size_t arena_bytes;
+    size_t arena_bytes, arena_need; /* that it has; that the plan wants (of all storages where there is no arena) */
+    char **stores;           /* of the policies other than `arena`; NULL: not allocated now */
+    size_t *store_bytes, *store_need;
+    bool is_placed;          /* what is not taken step by step is there, and operands point into it */
     char *scratch;
     size_t scratch_bytes;
     char **own;              /* STORE_OWN memory */

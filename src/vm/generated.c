@@ -8,6 +8,7 @@
  * A function's code is published by one atomic pointer, so a call sees strips or code, never half of each.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "vm/generated.h"
+#include "vm/memory.h"
 
 #include "base/os.h"
 #include "vm/fold_steps.h"
@@ -255,7 +256,7 @@ static btl_status code_run(code_maker *m, btl_arena *a, btl_error *err) {
     btl_function *f = m->f;
     int most = btl_os_cores();
     btl_text *texts = BTL_ARRAY(a, btl_text, 64);
-    f->code_routine = m->all && !f->any_late && f->linker == LINK_C;
+    f->code_routine = m->all && !f->any_late && f->linker == LINK_C && !btl_vm_is_stepwise(f);
     code_job *j = BTL_NEW(a, code_job);
     j->f = f;
     j->unit = &m->unit;

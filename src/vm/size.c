@@ -1,6 +1,8 @@
 /* size.c - see size.h. SPDX-License-Identifier: BSD-3-Clause */
 #include "vm/size.h"
 
+#include "vm/memory.h"
+
 #include "base/context.h"
 
 #include <stdio.h>
@@ -192,51 +194,7 @@ static btl_status size_at_bounds(vm_workspace *w, btl_error *err) {
     return status;
 }
 
-/* ---- memory ------------------------------------------------------------------------------ */
-
-typedef struct size_plan_args { vm_workspace *w; btl_arena *scratch; size_t bytes; btl_error *err; } size_plan_args;
-
-static btl_status size_plan(void *arg) {
-    size_plan_args *a = arg;
-    vm_workspace *w = a->w;
-    size_t sum = 0;
-    for (int i = 0; i < w->f->nbuffers; i++) {
-        w->buffers[i] = w->f->lives[i];
-        w->buffers[i].bytes = w->slot_bytes[w->f->buffer_slot[i]];
-        if (w->buffers[i].bytes > SIZE_MAX / 2 - VM_ALIGN - sum) {
-            a->bytes = SIZE_MAX / 2;
-            return BTL_ENOMEM;
-        }
-        sum += (w->buffers[i].bytes + VM_ALIGN - 1) / VM_ALIGN * VM_ALIGN;
-    }
-    a->bytes = btl_plan_offsets(a->scratch, w->f->nbuffers, w->buffers, VM_ALIGN);
-#ifndef NDEBUG
-    BTL_TRY(btl_plan_check(a->scratch, w->f->nbuffers, w->buffers, VM_ALIGN, a->bytes, a->err));
-#endif
-    return BTL_OK;
-}
-
-static btl_status size_memory(vm_workspace *w, btl_error *err) {
-    const btl_function *f = w->f;
-    btl_arena scratch;
-    btl_arena_init(&scratch, w->ctx);
-    size_plan_args a = { w, &scratch, 0, err };
-    btl_status status = btl_arena_protect(&scratch, size_plan, &a);
-    btl_arena_deinit(&scratch);
-    if (status == BTL_OK && a.bytes + VM_ALIGN > w->arena_bytes) {
-        btl_free(w->ctx, w->arena, w->arena_bytes);
-        w->arena_bytes = 0;
-        w->arena = btl_alloc(w->ctx, a.bytes + VM_ALIGN);
-        if (w->arena) w->arena_bytes = a.bytes + VM_ALIGN;
-        else status = BTL_ENOMEM;
-    }
-    if (status != BTL_OK) return btl_error_set(err, status, "%s: no memory for intermediate values: %zu bytes", f->name, a.bytes);
-    atomic_store_explicit(&((btl_function *)f)->arena_bytes, a.bytes, memory_order_relaxed);
-    char *base = (char *)(((uintptr_t)w->arena + VM_ALIGN - 1) & ~(uintptr_t)(VM_ALIGN - 1));
-    for (int i = 0; i < f->nslots; i++)
-        if (f->slots[i].storage == STORE_ARENA) w->operands[i].data = base + w->buffers[f->slots[i].index].offset;
-    return BTL_OK;
-}
+/* ---- all of it ----------------------------------------------------------------------------- */
 
 static void size_constants(vm_workspace *w) {
     for (int i = 0; i < w->f->nslots; i++)
@@ -256,7 +214,7 @@ btl_status btl_vm_size(vm_workspace *w, const btl_call_options *options, btl_err
     BTL_TRY(btl_vm_size_values(w, false, err));
     BTL_TRY(size_work(w, err));
     if (f->any_late) BTL_TRY(size_at_bounds(w, err));
-    BTL_TRY(size_memory(w, err));
+    BTL_TRY(btl_vm_memory_plan(w, err));
     size_constants(w);
     w->sized = true;
     return BTL_OK;

@@ -5,10 +5,8 @@
 
 #include "vm/function.h"
 
-enum { VM_ALIGN = 64 };
-
 /* Binds the size symbols by w->given and the call's named sizes, evaluates every size that is known
- * before the run, tests what must be equal, plans and allocates the arena. */
+ * before the run, tests what must be equal, plans memory. */
 btl_status btl_vm_size(vm_workspace *w, const btl_call_options *options, btl_error *err);
 /* Evaluates the sizes of a slot now (late ones). */
 btl_status btl_vm_size_slot(vm_workspace *w, int slot, btl_error *err);

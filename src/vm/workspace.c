@@ -2,7 +2,7 @@
  * the sizes of the arguments change.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/context.h"
-#include "vm/function.h"
+#include "vm/memory.h"
 
 #include <string.h>
 
@@ -31,6 +31,9 @@ static void workspace_lay_out(const btl_function *f, vm_workspace *w, workspace_
     w->slot_bytes = workspace_cut(b, (size_t)f->nslots + 1, sizeof *w->slot_bytes);
     w->sizes = workspace_cut(b, (size_t)f->nsizes + 1, sizeof *w->sizes);
     w->buffers = workspace_cut(b, (size_t)f->nbuffers + 1, sizeof *w->buffers);
+    w->stores = workspace_cut(b, (size_t)f->nstores + 1, sizeof *w->stores);
+    w->store_bytes = workspace_cut(b, (size_t)f->nstores + 1, sizeof *w->store_bytes);
+    w->store_need = workspace_cut(b, (size_t)f->nstores + 1, sizeof *w->store_need);
     w->own = workspace_cut(b, (size_t)f->nown + 1, sizeof *w->own);
     w->own_bytes = workspace_cut(b, (size_t)f->nown + 1, sizeof *w->own_bytes);
     w->shared_index = workspace_cut(b, (size_t)f->nshared + 1, sizeof *w->shared_index);
@@ -63,9 +66,7 @@ static btl_status workspace_new(const btl_function *f, vm_workspace **out) {
 
 void btl_vm_workspace_free(vm_workspace *w) {
     if (!w) return;
-    btl_free(w->ctx, w->arena, w->arena_bytes);
-    btl_free(w->ctx, w->scratch, w->scratch_bytes);
-    for (int i = 0; i < w->f->nown; i++) btl_free(w->ctx, w->own[i], w->own_bytes[i]);
+    btl_vm_memory_drop(w);
     btl_free(w->ctx, w, w->block_bytes);
 }
 

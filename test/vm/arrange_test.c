@@ -4,6 +4,7 @@
 #include "support.h"
 
 #include "bitale/bitale.h"
+#include "random_step.h"
 #include "vm/function.h"
 
 #include <stdio.h>
@@ -96,30 +97,6 @@ BTL_TEST(a_failed_call_changes_nothing) {
 
 /* ---- random steps of training ------------------------------------------------------------------ */
 
-static const char *const names[] = { "a", "b", "c", "x", "m", "n" };
-static int pick(btl_rng *r, int n) { return (int)btl_rng_below(r, (uint64_t)n); }
-
-static void random_text(btl_rng *r, char *text, size_t bytes) {
-    static const char *const forms[] = { "$ + $", "$ * $ - 0.5 * $", "tanh($)", "sin($) + $", "$ @ $", "$.T + $", "$ - sum($, axis=0)", "$[::-1] * 0.5", "where($ > $, $, 0.0)",
-                                         "exp(-$ * $)", "set_subtensor($[1], $[0])", "$ / (1 + abs($))", "concatenate([$[2:], $[:2]])", "max($, axis=1, keepdims=true) - $" };
-    size_t at = (size_t)snprintf(text, bytes, "input x: f64[4, 4]\nshared a: f64[4, 4] = eye(4)\nshared b: f64[4, 4] = full([4, 4], 0.25)\nshared c: f64[4, 4] = zeros([4, 4])\n");
-    int known = 4;
-    for (int line = 0; line < 6; line++) {
-        const char *f = forms[pick(r, (int)(sizeof forms / sizeof *forms))];
-        at += (size_t)snprintf(text + at, bytes - at, "t%d = ", line);
-        for (; *f; f++) {
-            int which = pick(r, known + line);
-            if (*f != '$') at += (size_t)snprintf(text + at, bytes - at, "%c", *f);
-            else if (which < known) at += (size_t)snprintf(text + at, bytes - at, "%s", names[which]);
-            else at += (size_t)snprintf(text + at, bytes - at, "t%d", which - known);
-        }
-        at += (size_t)snprintf(text + at, bytes - at, "\n");
-    }
-    at += (size_t)snprintf(text + at, bytes - at, "output y = t%d, z = t%d + %s\n", pick(r, 6), pick(r, 6), names[pick(r, 4)]);
-    for (int i = 0; i < 3; i++)
-        if (pick(r, 4)) at += (size_t)snprintf(text + at, bytes - at, "update %s = t%d * 0.5 + %s * 0.25\n", names[i], pick(r, 6), names[pick(r, 2) ? i : pick(r, 4)]);
-}
-
 static void run_steps(made *m, double results[3][32], double states[3][16]) {
     double x[16];
     int64_t shape[2] = { 4, 4 };
@@ -132,7 +109,7 @@ static void run_steps(made *m, double results[3][32], double states[3][16]) {
     }
     for (int i = 0; i < btl_state_nshared(m->state) && i < 3; i++) {
         btl_array a = { 0 };
-        BTL_ASSERT_OK(btl_state_get(m->state, names[i], &a, &err));
+        BTL_ASSERT_OK(btl_state_get(m->state, random_step_states[i], &a, &err));
         memcpy(states[i], btl_array_data(&a), sizeof states[i]);
         btl_array_free(&a);
     }
@@ -154,7 +131,7 @@ BTL_TEST(the_bits_are_those_without) {
     char text[4000];
     int overwrites = 0;
     for (int i = 0; i < 400; i++) {
-        random_text(&r, text, sizeof text);
+        random_step(&r, text, sizeof text);
         compare(text, "fast_run,linker=strips", &overwrites);
         compare(text, "fast_compile", &overwrites);
         if (i % 40 == 0) compare(text, "fast_run,linker=c", &overwrites);

@@ -1,0 +1,125 @@
+/* outline.c - see outline.h. SPDX-License-Identifier: BSD-3-Clause */
+#include "vm/outline.h"
+
+#include "base/context.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct outline {
+    btl_arena *a;
+    const btl_function *f;
+    int64_t *symbols;
+    btl_schedule *s;
+    btl_schedule_value *values;
+    btl_schedule_step *steps;
+    btl_error *err;
+} outline;
+
+/* Late sizes stand at their bounds, as where memory is planned. */
+static void outline_bounds(outline *o) {
+    const btl_graph *g = o->f->graph;
+    for (int k = 0; k < g->dims.nsymbols; k++) {
+        const btl_symbol *s = g->dims.symbols[k];
+        if (s->late && (!s->bound || !btl_dim_eval(s->bound, o->symbols, &o->symbols[k]))) o->symbols[k] = -1;
+    }
+}
+
+static btl_status outline_bytes(const outline *o, const vm_slot *slot, int64_t *bytes) {
+    const btl_type *t = &slot->var->type;
+    int64_t size;
+    *bytes = (int64_t)btl_dtype_bytes(t->dtype);
+    for (int k = 0; k < t->rank; k++) {
+        if (btl_dim_eval(t->dims[k], o->symbols, &size) && size >= 0 && btl_mul_i64(*bytes, size, bytes)) continue;
+        if (slot->late) {
+            *bytes = 0;
+            return BTL_OK;
+        }
+        btl_status status = btl_error_set(o->err, BTL_ESHAPE, "the size of %s is unknown or too large: axis %d of %s", slot->var->name ? slot->var->name : slot->var->node->op->name, k,
+                                          btl_type_text(o->f->graph, t));
+        return btl_vm_place_error(slot->var->node->places, slot->var->node->op->name, status, o->err);
+    }
+    return BTL_OK;
+}
+
+static btl_status outline_value(outline *o, int i) {
+    const vm_slot *slot = &o->f->slots[i];
+    btl_schedule_value *v = &o->values[i];
+    *v = (btl_schedule_value){ .name = slot->var->name, .places = slot->var->node->places, .type = &slot->var->type, .into = slot->into,
+                               .is_protected = slot->storage == STORE_INPUT || slot->storage == STORE_CONSTANT, .is_result = slot->storage == STORE_OUTPUT };
+    return outline_bytes(o, slot, &v->bytes);
+}
+
+/* What is read at the end. */
+static void outline_ends(outline *o) {
+    const btl_function *f = o->f;
+    for (int i = 0; i < f->noutputs; i++)
+        if (!f->outputs[i].copy) o->values[f->outputs[i].slot].is_output = true;
+    for (int i = 0; i < f->nupdates; i++) o->values[f->updates[i].slot].is_output = true;
+    for (int i = 0; i < f->nasserts; i++) o->values[f->asserts[i].slot].is_output = true;
+}
+
+/* About a nanosecond for each 10 bytes that an instruction reads and writes, for each op of a kernel that computes more than it moves. */
+static double outline_cost(const outline *o, const vm_instr *q) {
+    double bytes = 0;
+    for (int k = 0; k < q->nin; k++) bytes += (double)o->values[q->in[k]].bytes;
+    for (int k = 0; k < q->nout; k++) {
+        bytes += (double)o->values[q->out[k]].bytes;
+        int into = o->values[q->out[k]].into;
+        if (into >= 0 && o->f->slots[into].storage == STORE_SHARED) return (double)INFINITY; /* the state has changed by then */
+    }
+    return q->kind == VM_VIEW ? 1 : 20 + bytes / 10;
+}
+
+static btl_status outline_step(outline *o, int i) {
+    const vm_instr *q = &o->f->instrs[i];
+    btl_schedule_step *step = &o->steps[o->s->nsteps++];
+    int64_t work = 0;
+    if (q->work && !q->work->late && !btl_dim_eval(q->work, o->symbols, &work)) return btl_error_set(o->err, BTL_ENOMEM, "%s: the scratch of a kernel would be too large", o->f->name);
+    *step = (btl_schedule_step){ .name = q->label ? q->label : q->node->op->name, .places = q->node->places, .nin = q->nin, .nout = q->nout, .in = q->in, .out = q->out, .workspace = work };
+    if (q->kind == VM_VIEW) o->values[q->out[0]].nviews = 1, o->values[q->out[0]].views = q->in;
+    step->cost = outline_cost(o, q);
+    return BTL_OK;
+}
+
+/* A result that is copied: from a value that has its place elsewhere. */
+static void outline_copy(outline *o, const vm_output *output) {
+    int *io = BTL_ARRAY(o->a, int, 2);
+    const btl_schedule_value *from = &o->values[output->slot];
+    io[0] = output->slot, io[1] = o->s->nvalues;
+    o->values[o->s->nvalues++] = (btl_schedule_value){ .name = output->name, .places = from->places, .type = from->type, .bytes = from->bytes, .into = -1, .is_output = true, .is_result = true };
+    o->steps[o->s->nsteps++] = (btl_schedule_step){ .name = "copy", .places = from->places, .nin = 1, .in = io, .nout = 1, .out = io + 1, .cost = 20 + (double)from->bytes / 5 };
+}
+
+/* Memory for these is taken before a state is changed. */
+static void outline_copies(outline *o) {
+    for (int i = 0; i < o->f->noutputs; i++)
+        if (o->f->outputs[i].copy) outline_copy(o, &o->f->outputs[i]);
+}
+
+/* New values go into a state's own memory behind all that reads its old ones and all that can fail: behind all that stands before them. */
+static void outline_edges(outline *o, int first_update) {
+    int n = o->s->nsteps;
+    btl_schedule_edge *edges = BTL_ARRAY(o->a, btl_schedule_edge, n + 1);
+    for (int k = 0; k < first_update && first_update < n; k++) edges[o->s->nedges++] = (btl_schedule_edge){ k, first_update };
+    for (int k = first_update + 1; k < n; k++) edges[o->s->nedges++] = (btl_schedule_edge){ k - 1, k };
+    o->s->edges = edges;
+}
+
+btl_status btl_vm_outline(btl_arena *a, const btl_function *f, const int64_t *symbols, btl_schedule **out, btl_error *err) {
+    outline o = { .a = a, .f = f, .err = err, .s = BTL_NEW(a, btl_schedule) };
+    o.symbols = btl_arena_copy(a, symbols, (size_t)(f->graph->dims.nsymbols + 1) * sizeof *symbols);
+    o.values = BTL_ARRAY(a, btl_schedule_value, f->nslots + f->noutputs + 1);
+    o.steps = BTL_ARRAY(a, btl_schedule_step, f->ninstrs + f->noutputs + 1);
+    *o.s = (btl_schedule){ .nvalues = f->nslots, .values = o.values, .steps = o.steps };
+    outline_bounds(&o);
+    for (int i = 0; i < f->nslots; i++) BTL_TRY(outline_value(&o, i));
+    outline_ends(&o);
+    for (int i = 0; i < f->first_update; i++) BTL_TRY(outline_step(&o, i));
+    outline_copies(&o);
+    int first_update = o.s->nsteps;
+    for (int i = f->first_update; i < f->ninstrs; i++) BTL_TRY(outline_step(&o, i));
+    outline_edges(&o, first_update);
+    *out = o.s;
+    return BTL_OK;
+}

@@ -1,0 +1,131 @@
+/* storage.c - see storage.h. SPDX-License-Identifier: BSD-3-Clause */
+#include "vm/storage.h"
+
+#include <string.h>
+
+typedef struct storage {
+    btl_function *f;
+    btl_arena *a;
+    int *first_use;      /* by slot: the instruction that makes it */
+    int *last_use;       /* by slot: the last instruction that touches its memory */
+    btl_bits pinned;     /* slots whose memory must not be used again before the end */
+} storage;
+
+/* ---- buffers and their lives ---------------------------------------------------------------- */
+
+static void storage_pin(storage *s) {
+    btl_function *f = s->f;
+    for (int i = 0; i < f->noutputs; i++)
+        if (f->outputs[i].copy) btl_bits_set(s->pinned, f->slots[f->outputs[i].slot].root);
+    for (int i = 0; i < f->nupdates; i++) btl_bits_set(s->pinned, f->slots[f->updates[i].slot].root);
+    for (int i = 0; i < f->nasserts; i++) btl_bits_set(s->pinned, f->slots[f->asserts[i].slot].root);
+}
+
+/* The first and the last instruction that touch each memory. */
+static void storage_lives(storage *s) {
+    btl_function *f = s->f;
+    for (int i = 0; i < f->ninstrs; i++) {
+        const vm_instr *q = &f->instrs[i];
+        for (int k = 0; k < q->nout; k++) s->first_use[q->out[k]] = i, s->last_use[f->slots[q->out[k]].root] = i;
+        for (int k = 0; k < q->nin; k++) s->last_use[f->slots[q->in[k]].root] = i;
+    }
+}
+
+/* A late size that has a bound lives in the plan at its bound; without one, in memory of its own. */
+static bool storage_bounded(const btl_graph *g, const btl_dim *d, int depth) {
+    if (!d->late) return true;
+    return depth < 8 && d->kind == DIM_SYMBOL && g->dims.symbols[d->symbol]->bound && storage_bounded(g, g->dims.symbols[d->symbol]->bound, depth + 1);
+}
+
+/* A value in the place of another is in its buffer, which lives on; in that of a shared variable, it is that variable's. */
+static void storage_share(storage *s, btl_buffer *lives) {
+    btl_function *f = s->f;
+    for (int i = 0; i < f->nslots; i++) {
+        int first = f->slots[i].into;
+        if (first < 0) continue;
+        while (f->slots[first].into >= 0) first = f->slots[first].into;
+        f->slots[i].storage = f->slots[first].storage, f->slots[i].index = f->slots[first].index;
+        if (f->slots[i].storage != STORE_ARENA) continue;
+        btl_buffer *b = &lives[f->slots[i].index];
+        int last = btl_bits_get(s->pinned, i) ? f->ninstrs : s->last_use[i];
+        if (b->last < last) b->last = last;
+    }
+}
+
+static void storage_buffers(storage *s) {
+    btl_function *f = s->f;
+    btl_buffer *lives = BTL_ARRAY(s->a, btl_buffer, f->nslots);
+    int *slots = BTL_ARRAY(s->a, int, f->nslots);
+    for (int i = 0; i < f->nslots; i++) {
+        vm_slot *slot = &f->slots[i];
+        if (slot->storage != STORE_ARENA || slot->into >= 0) continue;
+        bool bounded = true;
+        for (int k = 0; k < slot->var->type.rank; k++) bounded &= storage_bounded(f->graph, slot->var->type.dims[k], 0);
+        if (!bounded) {
+            slot->storage = STORE_OWN, slot->index = f->nown++;
+            continue;
+        }
+        slot->index = f->nbuffers;
+        slots[f->nbuffers] = i;
+        lives[f->nbuffers++] = (btl_buffer){ .first = s->first_use[i], .last = btl_bits_get(s->pinned, i) ? f->ninstrs : s->last_use[i] };
+    }
+    storage_share(s, lives);
+    f->lives = lives;
+    f->buffer_slot = slots;
+}
+
+/* ---- what a policy makes of them ------------------------------------------------------------ */
+
+static btl_lists storage_rows(storage *s, int nrows, int nitems, int n, const int *pairs) {
+    return btl_lists_new(s->a, nrows, nitems, n, (const int (*)[2])(const void *)pairs);
+}
+
+static void storage_tenants(storage *s) {
+    btl_function *f = s->f;
+    int n = 0, *pairs = BTL_ARRAY(s->a, int, 2 * f->nslots + 1);
+    for (int i = 0; i < f->nslots; i++)
+        if (f->slots[i].storage == STORE_ARENA) pairs[2 * n] = f->slots[i].index, pairs[2 * n++ + 1] = i;
+    f->tenants = storage_rows(s, f->nbuffers, f->nslots, n, pairs);
+}
+
+/* When a storage begins and ends; one that is needed at the end is not given back by an instruction. */
+static void storage_steps(storage *s) {
+    btl_function *f = s->f;
+    int *pairs = BTL_ARRAY(s->a, int, 2 * f->nbuffers + 1), *last = BTL_ARRAY(s->a, int, f->nstores + 1), n = 0;
+    for (int b = 0; b < f->nbuffers; b++) {
+        pairs[2 * b] = f->lives[b].first, pairs[2 * b + 1] = b;
+        if (f->lives[b].last > last[f->store_of[b]]) last[f->store_of[b]] = f->lives[b].last;
+    }
+    f->begins = storage_rows(s, f->ninstrs, f->nbuffers, f->nbuffers, pairs);
+    for (int k = 0; k < f->nstores; k++)
+        if (last[k] < f->ninstrs) pairs[2 * n] = last[k], pairs[2 * n++ + 1] = k;
+    f->ends = storage_rows(s, f->ninstrs, f->nstores, n, pairs);
+}
+
+static void storage_policy(storage *s) {
+    btl_function *f = s->f;
+    if (f->policy == BTL_POLICY_ARENA) return;
+    const btl_type **types = BTL_ARRAY(s->a, const btl_type *, f->nbuffers + 1);
+    int *store_of = BTL_ARRAY(s->a, int, f->nbuffers + 1);
+    for (int b = 0; b < f->nbuffers; b++) types[b] = f->slots[f->buffer_slot[b]].late ? NULL : &f->slots[f->buffer_slot[b]].var->type;
+    f->nstores = btl_plan_stores(s->a, f->policy, f->nbuffers, f->lives, types, f->ninstrs, store_of);
+    f->store_of = store_of;
+    storage_steps(s);
+}
+
+static int storage_first_update(const btl_function *f) {
+    for (int i = 0; i < f->ninstrs; i++)
+        for (int k = 0; k < f->instrs[i].nout; k++)
+            if (f->slots[f->instrs[i].out[k]].storage == STORE_SHARED) return i;
+    return f->ninstrs;
+}
+
+void btl_vm_storage(btl_function *f, btl_arena *a) {
+    storage s = { .f = f, .a = a, .first_use = BTL_ARRAY(a, int, f->nslots + 1), .last_use = BTL_ARRAY(a, int, f->nslots + 1), .pinned = btl_bits_new(a, f->nslots) };
+    storage_pin(&s);
+    storage_lives(&s);
+    storage_buffers(&s);
+    storage_tenants(&s);
+    storage_policy(&s);
+    f->first_update = storage_first_update(f);
+}
