@@ -6,7 +6,7 @@
 #include "random_step.h"
 #include "schedule/plan.h"
 #include "vm/memory.h"
-#include "vm/outline.h"
+#include "vm/running_order.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +55,7 @@ typedef struct planned { btl_arena arena; const btl_function *f; const int64_t *
 
 static btl_status planned_run(void *arg) {
     planned *p = arg;
-    BTL_TRY(btl_vm_outline(&p->arena, p->f, p->symbols, &p->s, &p->err));
+    BTL_TRY(btl_vm_schedule(&p->arena, p->f, p->symbols, &p->s, &p->err));
     BTL_TRY(btl_liveness_new(&p->arena, p->s, &p->l, &p->err));
     p->order = BTL_ARRAY(&p->arena, int, p->s->nsteps + 1);
     for (int i = 0; i < p->s->nsteps; i++) p->order[i] = i;

@@ -1,12 +1,12 @@
-/* outline.c - see outline.h. SPDX-License-Identifier: BSD-3-Clause */
-#include "vm/outline.h"
+/* running_order.c - see running_order.h. SPDX-License-Identifier: BSD-3-Clause */
+#include "vm/running_order.h"
 
 #include "base/context.h"
 
 #include <math.h>
 #include <string.h>
 
-typedef struct outline {
+typedef struct running {
     btl_arena *a;
     const btl_function *f;
     int64_t *symbols;
@@ -14,10 +14,10 @@ typedef struct outline {
     btl_schedule_value *values;
     btl_schedule_step *steps;
     btl_error *err;
-} outline;
+} running;
 
 /* Late sizes stand at their bounds, as where memory is planned. */
-static void outline_bounds(outline *o) {
+static void running_bounds(running *o) {
     const btl_graph *g = o->f->graph;
     for (int k = 0; k < g->dims.nsymbols; k++) {
         const btl_symbol *s = g->dims.symbols[k];
@@ -25,7 +25,7 @@ static void outline_bounds(outline *o) {
     }
 }
 
-static btl_status outline_bytes(const outline *o, const vm_slot *slot, int64_t *bytes) {
+static btl_status running_bytes(const running *o, const vm_slot *slot, int64_t *bytes) {
     const btl_type *t = &slot->var->type;
     int64_t size;
     *bytes = (int64_t)btl_dtype_bytes(t->dtype);
@@ -42,16 +42,16 @@ static btl_status outline_bytes(const outline *o, const vm_slot *slot, int64_t *
     return BTL_OK;
 }
 
-static btl_status outline_value(outline *o, int i) {
+static btl_status running_value(running *o, int i) {
     const vm_slot *slot = &o->f->slots[i];
     btl_schedule_value *v = &o->values[i];
     *v = (btl_schedule_value){ .name = slot->var->name, .places = slot->var->node->places, .type = &slot->var->type, .into = slot->into,
                                .is_protected = slot->storage == STORE_INPUT || slot->storage == STORE_CONSTANT, .is_result = slot->storage == STORE_OUTPUT };
-    return outline_bytes(o, slot, &v->bytes);
+    return running_bytes(o, slot, &v->bytes);
 }
 
 /* What is read at the end. */
-static void outline_ends(outline *o) {
+static void running_ends(running *o) {
     const btl_function *f = o->f;
     for (int i = 0; i < f->noutputs; i++)
         if (!f->outputs[i].copy) o->values[f->outputs[i].slot].is_output = true;
@@ -60,7 +60,7 @@ static void outline_ends(outline *o) {
 }
 
 /* About a nanosecond for each 10 bytes that an instruction reads and writes, for each op of a kernel that computes more than it moves. */
-static double outline_cost(const outline *o, const vm_instr *q) {
+static double running_cost(const running *o, const vm_instr *q) {
     double bytes = 0;
     for (int k = 0; k < q->nin; k++) bytes += (double)o->values[q->in[k]].bytes;
     for (int k = 0; k < q->nout; k++) {
@@ -71,19 +71,19 @@ static double outline_cost(const outline *o, const vm_instr *q) {
     return q->kind == VM_VIEW ? 1 : 20 + bytes / 10;
 }
 
-static btl_status outline_step(outline *o, int i) {
+static btl_status running_step(running *o, int i) {
     const vm_instr *q = &o->f->instrs[i];
     btl_schedule_step *step = &o->steps[o->s->nsteps++];
     int64_t work = 0;
     if (q->work && !q->work->late && !btl_dim_eval(q->work, o->symbols, &work)) return btl_error_set(o->err, BTL_ENOMEM, "%s: the scratch of a kernel would be too large", o->f->name);
     *step = (btl_schedule_step){ .name = q->label ? q->label : q->node->op->name, .places = q->node->places, .nin = q->nin, .nout = q->nout, .in = q->in, .out = q->out, .workspace = work };
     if (q->kind == VM_VIEW) o->values[q->out[0]].nviews = 1, o->values[q->out[0]].views = q->in;
-    step->cost = outline_cost(o, q);
+    step->cost = running_cost(o, q);
     return BTL_OK;
 }
 
 /* A result that is copied: from a value that has its place elsewhere. */
-static void outline_copy(outline *o, const vm_output *output) {
+static void running_copy(running *o, const vm_output *output) {
     int *io = BTL_ARRAY(o->a, int, 2);
     const btl_schedule_value *from = &o->values[output->slot];
     io[0] = output->slot, io[1] = o->s->nvalues;
@@ -92,13 +92,13 @@ static void outline_copy(outline *o, const vm_output *output) {
 }
 
 /* Memory for these is taken before a state is changed. */
-static void outline_copies(outline *o) {
+static void running_copies(running *o) {
     for (int i = 0; i < o->f->noutputs; i++)
-        if (o->f->outputs[i].copy) outline_copy(o, &o->f->outputs[i]);
+        if (o->f->outputs[i].copy) running_copy(o, &o->f->outputs[i]);
 }
 
 /* New values go into a state's own memory behind all that reads its old ones and all that can fail: behind all that stands before them. */
-static void outline_edges(outline *o, int first_update) {
+static void running_edges(running *o, int first_update) {
     int n = o->s->nsteps;
     btl_schedule_edge *edges = BTL_ARRAY(o->a, btl_schedule_edge, n + 1);
     for (int k = 0; k < first_update && first_update < n; k++) edges[o->s->nedges++] = (btl_schedule_edge){ k, first_update };
@@ -106,20 +106,20 @@ static void outline_edges(outline *o, int first_update) {
     o->s->edges = edges;
 }
 
-btl_status btl_vm_outline(btl_arena *a, const btl_function *f, const int64_t *symbols, btl_schedule **out, btl_error *err) {
-    outline o = { .a = a, .f = f, .err = err, .s = BTL_NEW(a, btl_schedule) };
+btl_status btl_vm_schedule(btl_arena *a, const btl_function *f, const int64_t *symbols, btl_schedule **out, btl_error *err) {
+    running o = { .a = a, .f = f, .err = err, .s = BTL_NEW(a, btl_schedule) };
     o.symbols = btl_arena_copy(a, symbols, (size_t)(f->graph->dims.nsymbols + 1) * sizeof *symbols);
     o.values = BTL_ARRAY(a, btl_schedule_value, f->nslots + f->noutputs + 1);
     o.steps = BTL_ARRAY(a, btl_schedule_step, f->ninstrs + f->noutputs + 1);
     *o.s = (btl_schedule){ .nvalues = f->nslots, .values = o.values, .steps = o.steps };
-    outline_bounds(&o);
-    for (int i = 0; i < f->nslots; i++) BTL_TRY(outline_value(&o, i));
-    outline_ends(&o);
-    for (int i = 0; i < f->first_update; i++) BTL_TRY(outline_step(&o, i));
-    outline_copies(&o);
+    running_bounds(&o);
+    for (int i = 0; i < f->nslots; i++) BTL_TRY(running_value(&o, i));
+    running_ends(&o);
+    for (int i = 0; i < f->first_update; i++) BTL_TRY(running_step(&o, i));
+    running_copies(&o);
     int first_update = o.s->nsteps;
-    for (int i = f->first_update; i < f->ninstrs; i++) BTL_TRY(outline_step(&o, i));
-    outline_edges(&o, first_update);
+    for (int i = f->first_update; i < f->ninstrs; i++) BTL_TRY(running_step(&o, i));
+    running_edges(&o, first_update);
     *out = o.s;
     return BTL_OK;
 }

@@ -1,7 +1,7 @@
-/* outline.h - a compiled function as a schedule: what its plan, its reports and recomputation are made from.
+/* running_order.h - a compiled function as a schedule: what its plan, its reports and recomputation are made from.
  * SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BTL_VM_OUTLINE_H
-#define BTL_VM_OUTLINE_H
+#ifndef BTL_VM_RUNNING_ORDER_H
+#define BTL_VM_RUNNING_ORDER_H
 
 #include "schedule/schedule.h"
 #include "vm/function.h"
@@ -9,6 +9,6 @@
 /* The values are the function's slots, then one for each result that is copied at the end; the steps its instructions, in the order
  * in which they run, those copies behind them (before those that change a state). `symbols`: the values of the function's size symbols; sizes that only a run tells count at
  * their bounds, and not at all where they have none. ESHAPE: a size is unknown, or too large. In the arena, under its protection. */
-btl_status btl_vm_outline(btl_arena *a, const btl_function *f, const int64_t *symbols, btl_schedule **out, btl_error *err);
+btl_status btl_vm_schedule(btl_arena *a, const btl_function *f, const int64_t *symbols, btl_schedule **out, btl_error *err);
 
 #endif
