@@ -10,6 +10,7 @@
 #include "bitale/vm.h"
 #include "expr/operand.h"
 #include "schedule/plan.h"
+#include "schedule/rests.h"
 #include "target/c/services.h"
 #include "target/c/unit.h"
 #include "target/code.h"
@@ -103,6 +104,7 @@ struct btl_function {
     vm_size_check *checks;
     const btl_buffer *lives; /* of the buffers: first, last (bytes depend on the sizes) */
     const int *buffer_slot;  /* whose memory a buffer is */
+    btl_rests rests;         /* of the buffers in the arena: for any sizes, which lie above which; n = 0: there is none */
     btl_policy policy;
     bool gc;                 /* memory is given back: `arena` after the call, others after the last instruction that needs it */
     int nstores;             /* of the policies other than `arena` */

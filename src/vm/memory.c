@@ -3,6 +3,7 @@
 
 #include "base/context.h"
 #include "expr/operand.h"
+#include "vm/storage.h"
 
 #include <string.h>
 
@@ -61,7 +62,7 @@ static btl_status memory_plan(void *arg) {
         sum += (w->buffers[i].bytes + VM_ALIGN - 1) / VM_ALIGN * VM_ALIGN;
     }
     if (w->f->policy != BTL_POLICY_ARENA) return BTL_OK;
-    w->arena_need = btl_plan_offsets(a->scratch, w->f->nbuffers, w->buffers, VM_ALIGN);
+    w->arena_need = btl_vm_offsets(w->f, a->scratch, w->buffers);
 #ifndef NDEBUG
     BTL_TRY(btl_plan_check(a->scratch, w->f->nbuffers, w->buffers, VM_ALIGN, w->arena_need, a->err));
 #endif

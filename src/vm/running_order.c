@@ -2,6 +2,8 @@
 #include "vm/running_order.h"
 
 #include "base/context.h"
+#include "vm/memory.h"
+#include "vm/storage.h"
 
 #include <math.h>
 #include <string.h>
@@ -122,4 +124,25 @@ btl_status btl_vm_schedule(btl_arena *a, const btl_function *f, const int64_t *s
     running_edges(&o, first_update);
     *out = o.s;
     return BTL_OK;
+}
+
+/* The block as the function lays it out: its buffers are the storages made for its slots. */
+static void running_offsets(btl_arena *scratch, const btl_function *f, const btl_schedule *s, btl_plan *p) {
+    btl_buffer *buffers = btl_arena_copy(scratch, f->lives, (size_t)(f->nbuffers + 1) * sizeof *buffers);
+    for (int b = 0; b < f->nbuffers; b++) buffers[b].bytes = (size_t)s->values[f->buffer_slot[b]].bytes;
+    p->taken = p->taken_gc = (int64_t)btl_vm_offsets(f, scratch, buffers) + p->results;
+    for (int b = 0; b < f->nbuffers; b++) {
+        int store = p->store_of[f->buffer_slot[b]];
+        if (store >= 0) p->stores[store].offset = (int64_t)buffers[b].offset;
+    }
+}
+
+btl_status btl_vm_plan(btl_arena *a, const btl_function *f, const btl_schedule *s, const btl_liveness *l, btl_policy policy, btl_plan *out, btl_error *err) {
+    btl_arena *scratch = btl_arena_begin(a);
+    int *order = BTL_ARRAY(scratch, int, s->nsteps + 1);
+    for (int i = 0; i < s->nsteps; i++) order[i] = i;
+    btl_status status = btl_plan_make(a, s, l, order, policy, VM_ALIGN, out, err);
+    if (status == BTL_OK && policy == BTL_POLICY_ARENA && f->policy == policy) running_offsets(scratch, f, s, out);
+    btl_arena_end(scratch);
+    return status;
 }

@@ -1,6 +1,9 @@
 /* storage.c - see storage.h. SPDX-License-Identifier: BSD-3-Clause */
 #include "vm/storage.h"
 
+#include "schedule/pack.h"
+#include "vm/memory.h"
+
 #include <string.h>
 
 typedef struct storage {
@@ -113,6 +116,59 @@ static void storage_policy(storage *s) {
     storage_steps(s);
 }
 
+/* ---- the arena ------------------------------------------------------------------------------- */
+
+/* A size that only a call tells is taken to be its bound, or this. A search pays where much memory is in question. */
+enum { STORAGE_SIZE = 96, STORAGE_MUCH = 1 << 20 /* bytes */, STORAGE_STEPS = 1000, STORAGE_MOST = 2000 /* buffers */ };
+
+/* Bytes of the buffers at such sizes. */
+static bool storage_nominal(const btl_function *f, btl_arena *scratch, btl_buffer *buffers) {
+    const btl_graph *g = f->graph;
+    int64_t *symbols = BTL_ARRAY(scratch, int64_t, g->dims.nsymbols + 1), sum = 0;
+    for (int k = 0; k < g->dims.nsymbols; k++) {
+        const btl_dim *bound = g->dims.symbols[k]->bound;
+        if (!bound || !btl_dim_eval(bound, symbols, &symbols[k])) symbols[k] = STORAGE_SIZE;
+    }
+    for (int b = 0; b < f->nbuffers; b++) {
+        const btl_type *t = &f->slots[f->buffer_slot[b]].var->type;
+        int64_t bytes = (int64_t)btl_dtype_bytes(t->dtype), size;
+        for (int k = 0; k < t->rank; k++)
+            if (!btl_dim_eval(t->dims[k], symbols, &size) || size < 0 || !btl_mul_i64(bytes, size, &bytes)) return false;
+        if (!btl_add_i64(sum, bytes, &sum) || sum > INT64_C(1) << 60) return false;
+        buffers[b].bytes = (size_t)bytes;
+    }
+    return true;
+}
+
+/* Planned once, as well as a moment's search allows; for other sizes the relation of that plan holds. */
+static void storage_rests(storage *s) {
+    btl_function *f = s->f;
+    if (f->policy != BTL_POLICY_ARENA || !f->nbuffers) return;
+    btl_arena *scratch = btl_arena_begin(s->a);
+    btl_buffer *buffers = btl_arena_copy(scratch, f->lives, (size_t)f->nbuffers * sizeof *buffers);
+    btl_pack_plan plan;
+    btl_error ignored = { 0 };
+    bool much = storage_nominal(f, scratch, buffers) && btl_plan_live_peak(scratch, f->nbuffers, buffers, VM_ALIGN) > STORAGE_MUCH;
+    btl_pack_request request = { .align = VM_ALIGN, .steps = much && f->nbuffers < STORAGE_MOST ? STORAGE_STEPS : 0 };
+    if (btl_plan_pack(scratch, f->nbuffers, buffers, request, &plan, &ignored) == BTL_OK) f->rests = btl_plan_rests(s->a, f->nbuffers, buffers);
+    btl_arena_end(scratch);
+}
+
+/* What the relation gives may not lie by more than a sixteenth above what lives at one time, unless a plan made anew is no better. */
+size_t btl_vm_offsets(const btl_function *f, btl_arena *scratch, btl_buffer *buffers) {
+    int n = f->nbuffers;
+    if (!f->rests.n) return btl_plan_offsets(scratch, n, buffers, VM_ALIGN);
+    size_t bytes = btl_rests_offsets(&f->rests, buffers, VM_ALIGN), peak = btl_plan_live_peak(scratch, n, buffers, VM_ALIGN);
+    if (bytes - peak <= peak / 16) return bytes;
+    btl_buffer *anew = btl_arena_copy(scratch, buffers, (size_t)n * sizeof *buffers);
+    size_t other = btl_plan_offsets(scratch, n, anew, VM_ALIGN);
+    if (other >= bytes) return bytes;
+    memcpy(buffers, anew, (size_t)n * sizeof *buffers);
+    return other;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
 static int storage_first_update(const btl_function *f) {
     for (int i = 0; i < f->ninstrs; i++)
         for (int k = 0; k < f->instrs[i].nout; k++)
@@ -127,5 +183,6 @@ void btl_vm_storage(btl_function *f, btl_arena *a) {
     storage_buffers(&s);
     storage_tenants(&s);
     storage_policy(&s);
+    storage_rests(&s);
     f->first_update = storage_first_update(f);
 }

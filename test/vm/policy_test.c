@@ -60,7 +60,7 @@ static btl_status planned_run(void *arg) {
     p->order = BTL_ARRAY(&p->arena, int, p->s->nsteps + 1);
     for (int i = 0; i < p->s->nsteps; i++) p->order[i] = i;
     BTL_TRY(btl_liveness_check_order(p->l, p->order, &p->arena, &p->err));
-    return btl_plan_make(&p->arena, p->s, p->l, p->order, p->f->policy, VM_ALIGN, &p->plan, &p->err);
+    return btl_vm_plan(&p->arena, p->f, p->s, p->l, p->f->policy, &p->plan, &p->err);
 }
 
 static void plan(planned *p, const btl_function *f, const int64_t *symbols) {
