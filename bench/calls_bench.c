@@ -45,6 +45,37 @@ static void calls_chain(int n, const char *first, const char *step, const char *
     free(text);
 }
 
+/* A network of `layers` whose batch is of 2 rows, then of 3, then of 2 again: what a call takes more than one of 2 rows only. */
+static void calls_resized(void *arg) {
+    bench_program *p = arg;
+    p->in[0].shape[0] = 5 - p->in[0].shape[0];
+    bench_call(p);
+}
+
+static void calls_batches(int layers) {
+    size_t room = 200 + (size_t)layers * 200;
+    char *text = malloc(room), *at = text, name[80];
+    if (!text) return;
+    at += sprintf(at, "input x: f32[n, 8]\n");
+    for (int i = 0; i < layers; i++) at += sprintf(at, "shared w%d: f32[8, 8] = full([8, 8], 0.1)\n", i);
+    at += sprintf(at, "h0 = x\n");
+    for (int i = 0; i < layers; i++) at += sprintf(at, "h%d = tanh(h%d @ w%d)\n", i + 1, i, i);
+    at += sprintf(at, "loss = sum(h%d ** 2)\n", layers);
+    for (int i = 0; i < layers; i++) at += sprintf(at, "update w%d = w%d - 0.01 * grad(loss, w%d)\n", i, i, i);
+    sprintf(at, "output loss\n");
+    bench_program p = bench_compile(text, NULL);
+    p.in[0] = bench_array(BTL_F32, 2, (const int64_t[]){ 3, 8 }, 1);
+    p.in[0].shape[0] = 2;
+    p.fresh = true;
+    bench_time same = bench_measure(bench_call, &p), other = bench_measure(calls_resized, &p);
+    sprintf(name, "a step of %d layers, 2 rows", layers);
+    bench_row(name, same, 0, NULL);
+    sprintf(name, "a step of %d layers, another number of rows each time: more", layers);
+    bench_row(name, (bench_time){ other.median - same.median, other.least - same.most, other.most - same.least }, 0, NULL);
+    bench_free(&p);
+    free(text);
+}
+
 int main(void) {
     bench_title("a call");
     bench_time empty = bench_measure(calls_empty_work, NULL);
@@ -66,5 +97,10 @@ int main(void) {
     calls_chain(300, "input x: f32[4, 4]\nv0 = x\n", "$ @ x", "product of 4 x 4 matrices", limit);
     calls_chain(300, "input x: f32[8]\nv0 = x\n", "x * sum($)", "sum of 8 elements and a product with it", limit);
     calls_chain(300, "input x: f32[3, 5]\nv0 = x\n", "reshape($, [5, 3]).T + x", "reshape, transpose and an addition of 15 elements", limit);
+
+    bench_title("a batch of another size");
+    calls_batches(4);
+    calls_batches(30);
+    calls_batches(150);
     return 0;
 }
