@@ -144,6 +144,11 @@ BTL_API btl_var *btl_outer(btl_graph *g, btl_var *a, btl_var *b);
 /** Summed over n pairs of axes (a_axes[i] with b_axes[i]); the axes left of a, then of b. BTL_ESHAPE. */
 BTL_API btl_var *btl_tensordot(btl_graph *g, btl_var *a, btl_var *b, int n, const int *a_axes, const int *b_axes);
 
+/** alpha (a @ b) + beta c of matrices and 0-d numbers, f32 or f64. Each element of the product is rounded, multiplied by alpha and added to beta
+ * times that of c; what is multiplied by 0 counts, too (NaN, inf). Rules make it of sums, and the result may then lie in the place of c.
+ * BTL_EDTYPE, BTL_ESHAPE.   Cost: 2·m·n·k. */
+BTL_API btl_var *btl_gemm(btl_graph *g, btl_var *c, btl_var *a, btl_var *b, btl_var *alpha, btl_var *beta);
+
 /** Which CBLAS multiplies matrices in this context, or why it is none: one line. Loads it if that
  * was not done yet. Borrowed from the context. */
 BTL_API const char *btl_blas_describe(btl_context *ctx);
@@ -240,6 +245,7 @@ BTL_API btl_var *btl_stop_gradient(btl_graph *g, btl_var *x);
 #define btl_linspace(g, ...) (btl_linspace)(btl_at((g), BTL_SITE), __VA_ARGS__)
 #define btl_slice(g, ...) (btl_slice)(btl_at((g), BTL_SITE), __VA_ARGS__)
 #define btl_take(g, ...) (btl_take)(btl_at((g), BTL_SITE), __VA_ARGS__)
+#define btl_gemm(g, ...) (btl_gemm)(btl_at((g), BTL_SITE), __VA_ARGS__)
 #define btl_matmul(g, ...) (btl_matmul)(btl_at((g), BTL_SITE), __VA_ARGS__)
 #define btl_dot(g, ...) (btl_dot)(btl_at((g), BTL_SITE), __VA_ARGS__)
 #define btl_outer(g, ...) (btl_outer)(btl_at((g), BTL_SITE), __VA_ARGS__)

@@ -42,9 +42,9 @@ static bool check_elementwise(btl_graph *g, const btl_node *n) {
 }
 
 static bool check_aliases(btl_graph *g, const btl_node *n) {
-    const btl_alias *lists[2] = { n->op->views, n->op->destroys };
+    const btl_op_alias *lists[2] = { n->op->views, n->op->overwrites };
     for (int k = 0; k < 2; k++)
-        for (const btl_alias *a = lists[k]; a && a->out >= 0; a++)
+        for (const btl_op_alias *a = lists[k]; a && a->out >= 0; a++)
             if (a->out >= n->nout || a->in >= n->nin) return check_fail(g, n, "an alias names a missing operand or result");
     return true;
 }

@@ -154,7 +154,7 @@ typedef struct btl_param_spec {
     const char *doc;
 } btl_param_spec;
 
-typedef struct btl_alias { signed char out, in; } btl_alias; /* lists end with out = -1 */
+typedef struct btl_op_alias { signed char out, in; } btl_op_alias; /* lists end with out = -1 */
 
 /* Inputs that test the op; see test/sweep. Text of the notation, one case a string:
  * "x: f32[3, 0]" declares operands and their types, settings follow behind "|": "x: f32[2, 3] | axis=1",
@@ -209,8 +209,8 @@ struct btl_op {
     /* The op said in other ops (output 0 only); vjp, eval and sizes follow from it. */
     btl_var *(*body)(btl_graph *g, const btl_node *n, btl_var *const *in);
 
-    const btl_alias *views;    /* NULL: none */
-    const btl_alias *destroys;
+    const btl_op_alias *views;    /* NULL: none */
+    const btl_op_alias *overwrites; /* results that its kernel and its C may be told to compute in the memory of an operand, laid out alike */
     const btl_elem *elem;
     const btl_reduction *reduction;
     btl_samples samples;       /* NULL-terminated, NULL: the family's */

@@ -30,7 +30,7 @@ static bool barrier_connected(const btl_node *n, int out, int in) {
     return false;
 }
 
-static const btl_alias barrier_views[] = { { 0, 0 }, { -1, -1 } };
+static const btl_op_alias barrier_views[] = { { 0, 0 }, { -1, -1 } };
 static const char *const barrier_samples[] = { "x: f32[2, 3]", "x: i32", "x: f64[0]", NULL };
 
 const btl_op btl_op_stop_gradient = {

@@ -14,6 +14,7 @@
 #include "base/context.h"
 #include "base/os.h"
 #include "ops/gemm.h"
+#include "ops/move.h"
 #include "ops/support.h"
 
 #include <dlfcn.h>
@@ -215,7 +216,7 @@ static bool blas_fits_int(int64_t a, int64_t b, int64_t c) {
 
 /* c = beta c + alpha a b by the library; false where it cannot. */
 static bool blas_product(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a,
-                         const btl_matrix *b, void *c, int64_t ldc, int alpha, int beta) {
+                         const btl_matrix *b, void *c, int64_t ldc, double alpha, double beta) {
     const blas *lib = blas_of(ctx);
     bool ta = false, tb = false;
     int64_t lda = 1, ldb = 1;
@@ -229,7 +230,7 @@ static bool blas_product(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n
     return true;
 }
 
-void btl_gemm(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
+void btl_blas_gemm(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
               void *c, int64_t ldc) {
     if (m == 0 || n == 0) return;
     if (k > 0 && !btl_gemm_is_own(m, n, k) && blas_product(ctx, dtype, m, n, k, a, b, c, ldc, 1, 0)) return;
@@ -238,26 +239,37 @@ void btl_gemm(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k
     else own->gemm_f64(m, n, k, a->data, a->row, a->column, b->data, b->row, b->column, c, ldc);
 }
 
-/* Our own loops overwrite: a tile of the product on the stack, then subtracted. */
-enum { MINUS_TILE = 64 };
-#define BLAS_MINUS(name, type, product)                                                           \
-    static void name(int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b, type *c, int64_t ldc) { \
-        type tile[MINUS_TILE * MINUS_TILE];                                                       \
-        const type *pa = a->data, *pb = b->data;                                                  \
-        for (int64_t i = 0; i < m; i += MINUS_TILE)                                               \
-            for (int64_t j = 0; j < n; j += MINUS_TILE) {                                         \
-                int64_t rows = m - i < MINUS_TILE ? m - i : MINUS_TILE, columns = n - j < MINUS_TILE ? n - j : MINUS_TILE; \
-                btl_gemm_own()->product(rows, columns, k, pa + i * a->row, a->row, a->column, pb + j * b->column, b->row, b->column, tile, columns); \
-                for (int64_t r = 0; r < rows; r++)                                                \
-                    for (int64_t q = 0; q < columns; q++) c[(i + r) * ldc + j + q] -= tile[r * columns + q]; \
-            }                                                                                     \
-    }
-BLAS_MINUS(minus_sgemm, float, gemm_f32)
-BLAS_MINUS(minus_dgemm, double, gemm_f64)
+static void blas_own_onto(btl_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, const btl_matrix *a, const btl_matrix *b, double beta,
+                          const btl_matrix *c, void *y, int64_t ldy) {
+    const btl_gemm_table *own = btl_gemm_own();
+    if (dtype == BTL_F32)
+        own->onto_f32(m, n, k, (float)alpha, a->data, a->row, a->column, b->data, b->row, b->column, (float)beta, c->data, c->row, c->column, y, ldy);
+    else
+        own->onto_f64(m, n, k, alpha, a->data, a->row, a->column, b->data, b->row, b->column, beta, c->data, c->row, c->column, y, ldy);
+}
 
-void btl_gemm_minus(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
+static void blas_copy(btl_dtype dtype, int64_t m, int64_t n, const btl_matrix *from, void *to, int64_t ld) {
+    int64_t dims[2] = { m, n }, strides[2] = { from->row, from->column }, rows[2] = { ld, 1 };
+    btl_move(btl_move_copy(dtype), btl_dtype_bytes(dtype), 2, dims, to, rows, from->data, strides);
+}
+
+/* A library does not read what is multiplied by 0. */
+void btl_blas_gemm_onto(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, const btl_matrix *a, const btl_matrix *b, double beta,
+                   const btl_matrix *c, void *y, int64_t ldy) {
+    const blas *lib = blas_of(ctx);
+    const btl_matrix there = { y, ldy, 1 };
+    if (m == 0 || n == 0) return;
+    bool library = lib && lib->sgemm && k > 0 && alpha != 0 && beta != 0 && !btl_gemm_is_own(m, n, k) && btl_matrix_is_dense(a, m, k) && btl_matrix_is_dense(b, k, n);
+    if (library && (c->data != y || c->row != ldy || c->column != 1)) {
+        blas_copy(dtype, m, n, c, y, ldy);
+        c = &there;
+    }
+    if (!library || !blas_product(ctx, dtype, m, n, k, a, b, y, ldy, alpha, beta)) blas_own_onto(dtype, m, n, k, alpha, a, b, beta, c, y, ldy);
+}
+
+void btl_blas_gemm_minus(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
                     void *c, int64_t ldc) {
+    const btl_matrix same = { c, ldc, 1 };
     if (m == 0 || n == 0 || k == 0 || blas_product(ctx, dtype, m, n, k, a, b, c, ldc, -1, 1)) return;
-    if (dtype == BTL_F32) minus_sgemm(m, n, k, a, b, c, ldc);
-    else minus_dgemm(m, n, k, a, b, c, ldc);
+    blas_own_onto(dtype, m, n, k, -1, a, b, 1, &same, c, ldc);
 }

@@ -19,10 +19,14 @@ bool btl_matrix_is_dense(const btl_matrix *a, int64_t m, int64_t n);
 
 /* c (m × n, rows ldc apart) = a (m × k) times b (k × n). Small ones, vectors, and matrices that are not dense go
  * through our own loops. dtype is BTL_F32 or BTL_F64; ctx may be NULL (our own loops). */
-void btl_gemm(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
+void btl_blas_gemm(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
               void *c, int64_t ldc);
+/* y = beta c + alpha a b, with c (m × n) in any strides; y may be c (then c's rows lie as y's). Of numbers in f32 alpha and beta are rounded to it.
+ * What is multiplied by 0 is read, too: NaN and inf stay. */
+void btl_blas_gemm_onto(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, double alpha, const btl_matrix *a, const btl_matrix *b, double beta,
+                   const btl_matrix *c, void *y, int64_t ldy);
 /* c = c - a b. */
-void btl_gemm_minus(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
+void btl_blas_gemm_minus(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
                     void *c, int64_t ldc);
 
 /* ---- for what else such a library has (lapack.c) ------------------------------------------ */

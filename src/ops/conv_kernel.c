@@ -172,7 +172,7 @@ void btl_conv_products(btl_context *ctx, const btl_conv *c, char *work) {
         n = conv_chunk_at(c, &p, b);
         btl_matrix columns = conv_columns(c, &p, b, n, work);
         char *to = p.pack_y ? work + p.y : conv_element(c->y, b * c->y->strides[0]);
-        btl_gemm(ctx, p.type->computed, c->maps, n * p.area, p.depth, &k, &columns, to, n * p.area);
+        btl_blas_gemm(ctx, p.type->computed, c->maps, n * p.area, p.depth, &k, &columns, to, n * p.area);
         if (p.pack_y) conv_take_products(c, &p, b, n, to);
     }
 }
@@ -186,7 +186,7 @@ void btl_conv_images(btl_context *ctx, const btl_conv *c, char *work) {
         n = conv_chunk_at(c, &p, b);
         btl_matrix y = conv_given_products(c, &p, b, n, work);
         char *to = p.direct ? conv_element(c->x, b * pixels) : work + p.columns;
-        btl_gemm(ctx, p.type->computed, p.depth, n * p.area, c->maps, &across, &y, to, n * p.area);
+        btl_blas_gemm(ctx, p.type->computed, p.depth, n * p.area, c->maps, &across, &y, to, n * p.area);
         for (int64_t i = 0; i < n && !p.direct; i++) {
             char *image = p.type->half ? work + p.image : conv_element(c->x, (b + i) * pixels);
             memset(image, 0, (size_t)(pixels * p.size));
@@ -210,7 +210,7 @@ void btl_conv_kernels(btl_context *ctx, const btl_conv *c, char *work) {
         n = conv_chunk_at(c, &p, b);
         btl_matrix y = conv_given_products(c, &p, b, n, work), columns = conv_columns(c, &p, b, n, work);
         const btl_matrix across = { columns.data, columns.column, columns.row };
-        btl_gemm(ctx, p.type->computed, c->maps, p.depth, n * p.area, &y, &across, b ? one : sum, p.depth);
+        btl_blas_gemm(ctx, p.type->computed, c->maps, p.depth, n * p.area, &y, &across, b ? one : sum, p.depth);
         if (b) conv_accumulate(p.type->computed, sum, one, weights);
     }
     if (p.type->half) conv_narrow(c->k->dtype, sum, weights, c->k->data);

@@ -1,7 +1,7 @@
 /* gemm.h - the library's own products of matrices: the text of support.inc and gemm.inc, compiled into it once
  * for each level of x86-64.
  *
- * Which way a product goes depends on its sizes alone: btl_gemm (blas.h), generated code and standalone code
+ * Which way a product goes depends on its sizes alone: btl_blas_gemm (blas.h), generated code and standalone code
  * decide alike, and where no CBLAS takes part give the same bits.
  *
  *     m, n, k <= BTL_GEMM_FEW   small
@@ -22,6 +22,11 @@ typedef struct btl_gemm_table {
                      int64_t b_column, float *y, int64_t y_row);
     void (*gemm_f64)(int64_t m, int64_t n, int64_t k, const double *a, int64_t a_row, int64_t a_column, const double *b, int64_t b_row,
                      int64_t b_column, double *y, int64_t y_row);
+    /* y = beta c + alpha a b; y may be c. */
+    void (*onto_f32)(int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t a_row, int64_t a_column, const float *b, int64_t b_row,
+                     int64_t b_column, float beta, const float *c, int64_t c_row, int64_t c_column, float *y, int64_t y_row);
+    void (*onto_f64)(int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t a_row, int64_t a_column, const double *b, int64_t b_row,
+                     int64_t b_column, double beta, const double *c, int64_t c_row, int64_t c_column, double *y, int64_t y_row);
 } btl_gemm_table;
 
 /* That of this processor (BITALE_ISA lowers it). */

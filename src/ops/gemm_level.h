@@ -9,4 +9,4 @@
 
 #include "ops/gemm.inc"
 
-const btl_gemm_table BTL_GEMM_LEVEL = { btl_gemm_f32, btl_gemm_f64 };
+const btl_gemm_table BTL_GEMM_LEVEL = { btl_gemm_f32, btl_gemm_f64, btl_gemm_onto_f32, btl_gemm_onto_f64 };

@@ -245,7 +245,7 @@ static btl_status subtensor_batch(btl_batch *b) {
     return index_batch_items(b, 1, &p) ? btl_batch_apply(b, b->in, &p) : BTL_OK;
 }
 
-static const btl_alias subtensor_views[] = { { 0, 0 }, { -1, -1 } };
+static const btl_op_alias subtensor_views[] = { { 0, 0 }, { -1, -1 } };
 
 static const char *const subtensor_samples[] = {
     "x: f32[5, 4] | = x[1:, ::-2]", "x: i32[6] | = x[-2]", "x: f64[3, 4, 2] | = x[..., newaxis, 0]", "x: f32[0, 3] | = x[::-1]",
@@ -794,11 +794,13 @@ static const char *const set_subtensor_samples[] = {
     "x: f32[5, 4], y: f32, i: i64[3] | = set_subtensor(x[1:, i], y)", "x: f32[5], y: f32, i: i64 | = set_subtensor(x[i], y)", NULL,
 };
 
+static const btl_op_alias index_write_overwrites[] = { { 0, 0 }, { -1, -1 } };
+
 const btl_op btl_op_set_subtensor = {
     .name = "set_subtensor", .doc = "x with a part replaced; of repeated indices the last wins",
     .signature = "set_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = set_subtensor_eval,
-    .kernel = set_subtensor_kernel, .workspace = index_workspace, .emit = btl_set_subtensor_emit,
+    .overwrites = index_write_overwrites, .kernel = set_subtensor_kernel, .workspace = index_workspace, .emit = btl_set_subtensor_emit,
     .fails = "an index is out of range, or what is set has other sizes",
     .vjp = set_subtensor_vjp, .connected = index_write_connected, .jvp = btl_jvp_linear, .batch = index_write_batch,
     .samples = set_subtensor_samples,
@@ -814,7 +816,7 @@ const btl_op btl_op_inc_subtensor = {
     .name = "inc_subtensor", .doc = "x with y added to a part; repeated indices add up",
     .signature = "inc_subtensor(x[...], y)", .version = 1, .min_in = 2, .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL,
     .nparams = 1, .params = index_params, .infer = index_write_infer, .eval = inc_subtensor_eval,
-    .kernel = inc_subtensor_kernel, .workspace = index_workspace, .emit = btl_inc_subtensor_emit,
+    .overwrites = index_write_overwrites, .kernel = inc_subtensor_kernel, .workspace = index_workspace, .emit = btl_inc_subtensor_emit,
     .fails = "an index is out of range, or what is added has other sizes",
     .vjp = inc_subtensor_vjp, .connected = index_write_connected, .part = inc_subtensor_part, .jvp = btl_jvp_linear, .batch = index_write_batch,
     .samples = inc_subtensor_samples,

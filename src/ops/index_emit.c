@@ -267,12 +267,15 @@ btl_status btl_advanced_subtensor_emit(btl_emit *e) {
 
 /* ---- writes ------------------------------------------------------------------------------- */
 
+/* x into the result, unless it lies there already. */
 static void index_emit_copy(btl_emit *e) {
     const btl_type *t = btl_emit_type(e, 0);
+    btl_emit_text(e, "if (y0 != x0) {\n");
     btl_loops l = btl_loops_begin(e, 2, 'i');
     for (int k = 0; k < t->rank; k++)
         btl_loops_add(&l, btl_extent_dim(e, 0, k), btl_extent_stride(e, btl_emit_out(e, 0), k), btl_extent_stride(e, 0, k));
     btl_loops_move(&l, t->dtype, "y0", "x0", false);
+    btl_emit_text(e, "}\n");
 }
 
 /* The distance along the part's axis of what is written there; one whose size only a run tells is compared by it. */

@@ -144,10 +144,10 @@ static int64_t la_least(int64_t a, int64_t b) { return a < b ? a : b; }
 static void la_minus(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n, int64_t k, const btl_matrix *a, const btl_matrix *b,
                      const la_matrix *c) {
     if (la_by_rows(c)) {
-        btl_gemm_minus(ctx, dtype, m, n, k, a, b, c->data, c->row);
+        btl_blas_gemm_minus(ctx, dtype, m, n, k, a, b, c->data, c->row);
     } else {
         const btl_matrix at = { a->data, a->column, a->row }, bt = { b->data, b->column, b->row };
-        btl_gemm_minus(ctx, dtype, n, m, k, &bt, &at, c->data, c->column);
+        btl_blas_gemm_minus(ctx, dtype, n, m, k, &bt, &at, c->data, c->column);
     }
 }
 

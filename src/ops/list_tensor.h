@@ -16,7 +16,7 @@
     X(subtensor) X(advanced_subtensor) X(set_subtensor) X(inc_subtensor)                          \
     X(take)                                                                                       \
     /* matmul.c */                                                                                \
-    X(matmul) X(dot) X(outer) X(tensordot)                                                        \
+    X(matmul) X(dot) X(outer) X(tensordot) X(gemm)                                                \
     /* conv.c */                                                                                  \
     X(conv2d) X(conv2d_dx) X(conv2d_dk)                                                           \
     /* pool.c */                                                                                  \

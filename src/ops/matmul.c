@@ -236,7 +236,7 @@ static void matmul_float(btl_exec *x, const matmul_shape *s, const char *a, cons
     char *work = x->work;
     if (work && w.pack_a) ma = matmul_pack(dtype, &ma, s->m, s->k, work + w.a);
     if (work && w.pack_b) mb = matmul_pack(dtype, &mb, s->k, s->n, work + w.b);
-    btl_gemm(x->ctx, half ? BTL_F32 : dtype, s->m, s->n, s->k, &ma, &mb, half ? work + w.y : y, s->n);
+    btl_blas_gemm(x->ctx, half ? BTL_F32 : dtype, s->m, s->n, s->k, &ma, &mb, half ? work + w.y : y, s->n);
     if (half) matmul_narrow(dtype, (const void *)(work + w.y), s->m * s->n, y);
 }
 

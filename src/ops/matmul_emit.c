@@ -5,7 +5,7 @@
  *     a vector             btl_gemv_f32: the library's own, or in standalone code that of gemm.inc
  *     anything else        btl_gemm_f32: the library's CBLAS, or in standalone code the product of gemm.inc
  *
- * The first two give the bits that btl_gemm gives for these sizes (gemm.h), whatever the strides: nothing is packed for them.
+ * The first two give the bits that btl_blas_gemm gives for these sizes (gemm.h), whatever the strides: nothing is packed for them.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "ops/gemm.h"
 #include "ops/loops.h"

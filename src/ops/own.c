@@ -202,7 +202,7 @@ static btl_status own_check_settings(btl_context *ctx, const btl_op_def *d, btl_
 /* ---- from a definition to an op --------------------------------------------------------------- */
 
 static void own_fill(own_op *o) {
-    static const btl_alias views[] = { { 0, 0 }, { -1, -1 } };
+    static const btl_op_alias views[] = { { 0, 0 }, { -1, -1 } };
     const btl_op_def *d = &o->def;
     o->code = (btl_op_code){ d->support, d->headers, d->compile_flags, d->libraries };
     o->op = (btl_op){

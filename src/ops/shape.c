@@ -59,7 +59,7 @@ static const char *shape_text(btl_graph *g, int n, const btl_dim *const *dims) {
     return t.data;
 }
 
-static const btl_alias shape_views[] = { { 0, 0 }, { -1, -1 } };
+static const btl_op_alias shape_views[] = { { 0, 0 }, { -1, -1 } };
 
 static void shape_emit_stride(btl_emit *e, int axis, btl_extent stride) { btl_emit_view_stride(e, axis, stride.known, stride.text); }
 

@@ -59,7 +59,8 @@ static bool arrange_takes_memory(const arrange *w, const vm_instr *q) {
 static bool arrange_fails(const arrange *w, const vm_instr *q) {
     if (arrange_takes_memory(w, q)) return true;
     if (q->kind == VM_VIEW) return q->node->op->flags & OP_CAN_FAIL;
-    if (q->kind != VM_STRIPS) return true; /* for want of memory, if for nothing else */
+    if (q->kind == VM_RUN) /* for want of memory, if for nothing else, unless it needs none and is written to write over its operand */
+        return !q->node->op->overwrites || q->node->op->workspace || (q->node->op->flags & OP_CAN_FAIL);
     const btl_op *op = btl_op_find(q->node->params[2].s, strlen(q->node->params[2].s));
     return op && op->reduction && op->reduction->empty_is_error;
 }
@@ -80,7 +81,7 @@ static void arrange_find_failures(arrange *w) {
 /* Into a shared variable's memory: nothing behind the instruction fails, and it waits for everything that can. */
 static bool arrange_updates(const arrange *w, int instr) {
     const vm_instr *q = &w->f->instrs[instr];
-    if (q->kind != VM_STRIPS || w->can_fail[instr] || w->f->nasserts) return false;
+    if (q->kind == VM_VIEW || w->can_fail[instr] || w->f->nasserts) return false;
     for (int k = 0; k < q->nout; k++)
         if (w->update[q->out[k]] >= 0 && w->f->slots[q->out[k]].storage == STORE_ARENA) return true;
     return false;
@@ -137,7 +138,7 @@ static void arrange_collect(arrange *w) {
     btl_function *f = w->f;
     for (int i = 0; i < f->ninstrs; i++) {
         const vm_instr *q = &f->instrs[i];
-        if (q->kind != VM_STRIPS) continue;
+        if (q->kind == VM_VIEW || (q->kind == VM_RUN && !q->node->op->overwrites)) continue;
         for (int o = 0; o < q->nout; o++)
             for (int in = 0; in < q->nin; in++) {
                 const vm_slot *to = &f->slots[q->out[o]], *from = &f->slots[q->in[in]];
@@ -166,9 +167,16 @@ static bool arrange_ability_equal(const void *key, const void *thing) {
     return a->strips == b->strips && a->output == b->output && a->input == b->input;
 }
 
+static bool arrange_op_can(const btl_op *op, int output, int input) {
+    for (const btl_op_alias *a = op->overwrites; a && a->out >= 0; a++)
+        if (a->out == output && a->in == input) return true;
+    return false;
+}
+
 /* Can the kernel do it, by the strips and as generated text? */
 static bool arrange_can(arrange *w, const arrange_proposal *p) {
     const vm_instr *q = &w->f->instrs[p->instr];
+    if (q->kind == VM_RUN) return arrange_op_can(q->node->op, p->output, p->input);
     arrange_ability key = { q->strips, p->output, p->input, false };
     uint64_t hash = btl_hash_mix(btl_hash_mix((uint64_t)(uintptr_t)q->strips, (uint64_t)p->output), (uint64_t)p->input);
     const arrange_ability *known = btl_table_find(&w->abilities, hash, arrange_ability_equal, &key);

@@ -95,7 +95,7 @@ static void products_by(btl_context *ctx, btl_dtype dtype, int64_t m, int64_t n,
         for (int64_t p = 0; p < k; p++)
             for (int64_t j = 0; j < n; j++) PUT(b, origin + p * lb.row + j * lb.column, element(p, j + 1));
         btl_matrix ma = { a, la.row, la.column }, mb = { b + (size_t)origin * size, lb.row, lb.column };
-        btl_gemm(ctx, dtype, m, n, k, &ma, &mb, y, n);
+        btl_blas_gemm(ctx, dtype, m, n, k, &ma, &mb, y, n);
         for (int64_t i = 0; i < m; i++)
             for (int64_t j = 0; j < n; j++) {
                 long double sum = 0, scale = 0;

@@ -6,13 +6,25 @@
 static void services_gemm_f32(void *ctx, int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
                               const float *b, int64_t b_row, int64_t b_column, float *y, int64_t ldy) {
     btl_matrix p = { a, a_row, a_column }, q = { b, b_row, b_column };
-    btl_gemm(ctx, BTL_F32, m, n, k, &p, &q, y, ldy);
+    btl_blas_gemm(ctx, BTL_F32, m, n, k, &p, &q, y, ldy);
 }
 
 static void services_gemm_f64(void *ctx, int64_t m, int64_t n, int64_t k, const double *a, int64_t a_row, int64_t a_column,
                               const double *b, int64_t b_row, int64_t b_column, double *y, int64_t ldy) {
     btl_matrix p = { a, a_row, a_column }, q = { b, b_row, b_column };
-    btl_gemm(ctx, BTL_F64, m, n, k, &p, &q, y, ldy);
+    btl_blas_gemm(ctx, BTL_F64, m, n, k, &p, &q, y, ldy);
+}
+
+static void services_gemm_onto_f32(void *ctx, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t a_row, int64_t a_column, const float *b,
+                                   int64_t b_row, int64_t b_column, float beta, const float *c, int64_t c_row, int64_t c_column, float *y, int64_t ldy) {
+    btl_matrix p = { a, a_row, a_column }, q = { b, b_row, b_column }, r = { c, c_row, c_column };
+    btl_blas_gemm_onto(ctx, BTL_F32, m, n, k, alpha, &p, &q, beta, &r, y, ldy);
+}
+
+static void services_gemm_onto_f64(void *ctx, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t a_row, int64_t a_column, const double *b,
+                                   int64_t b_row, int64_t b_column, double beta, const double *c, int64_t c_row, int64_t c_column, double *y, int64_t ldy) {
+    btl_matrix p = { a, a_row, a_column }, q = { b, b_row, b_column }, r = { c, c_row, c_column };
+    btl_blas_gemm_onto(ctx, BTL_F64, m, n, k, alpha, &p, &q, beta, &r, y, ldy);
 }
 
 static int64_t services_potrf_f32(void *ctx, int64_t n, float *a, int64_t row, int64_t column) {
@@ -60,7 +72,7 @@ int btl_fold_number(const btl_op *combine, btl_dtype dtype) {
 }
 
 btl_services btl_services_of(btl_context *ctx, const btl_fold_services *folds) {
-    return (btl_services){ ctx, folds, services_gemm_f32, services_gemm_f64,
+    return (btl_services){ ctx, folds, services_gemm_f32, services_gemm_f64, services_gemm_onto_f32, services_gemm_onto_f64,
                            services_potrf_f32, services_trsm_f32, services_potrf_vjp_f32,
                            services_potrf_f64, services_trsm_f64, services_potrf_vjp_f64 };
 }

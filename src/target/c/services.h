@@ -30,6 +30,11 @@ typedef struct btl_services {
                      const float *b, int64_t b_row, int64_t b_column, float *y, int64_t ldy);
     void (*gemm_f64)(void *ctx, int64_t m, int64_t n, int64_t k, const double *a, int64_t a_row, int64_t a_column,
                      const double *b, int64_t b_row, int64_t b_column, double *y, int64_t ldy);
+    /* y = beta c + alpha a b; y may be c. */
+    void (*gemm_onto_f32)(void *ctx, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t a_row, int64_t a_column, const float *b, int64_t b_row,
+                          int64_t b_column, float beta, const float *c, int64_t c_row, int64_t c_column, float *y, int64_t ldy);
+    void (*gemm_onto_f64)(void *ctx, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t a_row, int64_t a_column, const double *b, int64_t b_row,
+                          int64_t b_column, double beta, const double *c, int64_t c_row, int64_t c_column, double *y, int64_t ldy);
     /* Factors and triangular solves, as in ops/lapack.h. */
     int64_t (*potrf_f32)(void *ctx, int64_t n, float *a, int64_t row, int64_t column);
     void (*trsm_f32)(void *ctx, int lower, int trans, int unit, int64_t n, int64_t k, const float *t, int64_t row, int64_t column, float *x, int64_t ldx);
