@@ -210,7 +210,7 @@ struct btl_op {
     btl_var *(*body)(btl_graph *g, const btl_node *n, btl_var *const *in);
 
     const btl_op_alias *views;    /* NULL: none */
-    const btl_op_alias *overwrites; /* results that its kernel and its C may be told to compute in the memory of an operand, laid out alike */
+    const btl_op_alias *overwrites; /* results that its kernel and its C may be told to compute in the memory of an operand, laid out alike; if they fail, then before they write */
     const btl_elem *elem;
     const btl_reduction *reduction;
     btl_samples samples;       /* NULL-terminated, NULL: the family's */

@@ -145,6 +145,97 @@ static btl_status product_sum_all(btl_pass *p) {
     return BTL_OK;
 }
 
+/* ---- gemm (a pass) ----------------------------------------------------------------------------------- */
+
+enum { PRODUCT_FEW = 16 };
+
+/* sign * scalar * v; scalar: 0-d, or NULL. Nothing is multiplied out, so that infinities come where they came. */
+typedef struct product_term { btl_var *v, *scalar; int sign; const btl_node *nodes[2]; int nnodes; } product_term;
+
+static bool product_is_negated(const btl_node *n) { return strcmp(n->op->name, "neg") == 0; }
+
+/* A matrix times a single number: which operand is that? -1: it is none. */
+static int product_scalar_of(const btl_node *n) {
+    if (strcmp(n->op->name, "mul") != 0) return -1;
+    for (int k = 0; k < 2; k++)
+        if (n->in[k]->type.rank == 0 && btl_type_equal(&n->in[1 - k]->type, &n->out->type)) return k;
+    return -1;
+}
+
+static product_term product_term_of(btl_pass *p, btl_var *v, int sign) {
+    product_term t = { .v = v, .sign = sign };
+    for (int k = 0; k < 2 && product_is_inner(p, t.v->node); k++) {
+        const btl_node *n = t.v->node;
+        int scalar = product_scalar_of(n);
+        if (scalar < 0 && !product_is_negated(n)) break;
+        if (scalar >= 0 && t.scalar) break;
+        if (scalar >= 0) t.scalar = n->in[scalar], t.v = n->in[1 - scalar];
+        else t.sign = -t.sign, t.v = n->in[0];
+        t.nodes[t.nnodes++] = n;
+    }
+    return t;
+}
+
+static btl_var *product_number(btl_pass *p, btl_dtype dtype, const product_term *t) {
+    if (!t->scalar) return btl_graph_scalar(p->g, dtype, t->sign);
+    return t->sign < 0 ? btl_neg(p->g, t->scalar) : t->scalar;
+}
+
+/* A product of which nobody else reads, not of a vector, and not so small that its loops are part of the kernel's text. */
+static bool product_is_general(btl_pass *p, const btl_var *v) {
+    const btl_node *n = v->node;
+    int64_t size, few = 0;
+    if (n->op != product_op() || n->in[0]->type.rank != 2 || n->in[1]->type.rank != 2 || !product_is_inner(p, n)) return false;
+    const btl_dim *dims[3] = { n->out->type.dims[0], n->out->type.dims[1], n->in[0]->type.dims[1] };
+    for (int i = 0; i < 3; i++) {
+        bool known = btl_dim_is_const(dims[i], &size);
+        if (i < 2 && known && size <= 1) return false;
+        few += known && size <= PRODUCT_FEW;
+    }
+    return few < 3;
+}
+
+/* Stored anyway, or read by nobody whose kernel could have taken the sum along. */
+static bool product_stands_alone(btl_pass *p, const btl_node *n) {
+    btl_node *const *users;
+    int nusers = btl_pass_users(p, n, &users);
+    if (btl_pass_is_root(p, n)) return true;
+    for (int i = 0; i < nusers; i++)
+        if (users[i]->op->elem || users[i]->op->reduction) return false;
+    return true;
+}
+
+static bool product_is_sum_of_two(const btl_node *n) {
+    btl_dtype dtype = n->out->type.dtype;
+    if (n->out->type.rank != 2 || (dtype != BTL_F32 && dtype != BTL_F64) || (strcmp(n->op->name, "add") != 0 && strcmp(n->op->name, "sub") != 0)) return false;
+    return btl_type_equal(&n->in[0]->type, &n->out->type) && btl_type_equal(&n->in[1]->type, &n->out->type);
+}
+
+static btl_var *product_onto(btl_pass *p, const btl_node *n) {
+    btl_dtype dtype = n->out->type.dtype;
+    product_term t[2] = { product_term_of(p, n->in[0], 1), product_term_of(p, n->in[1], strcmp(n->op->name, "sub") == 0 ? -1 : 1) };
+    int product = product_is_general(p, t[1].v) ? 1 : product_is_general(p, t[0].v) ? 0 : -1, nnodes = 0;
+    const btl_node *nodes[6] = { n };
+    if (product < 0 || t[0].v == t[1].v) return NULL;
+    nnodes++;
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < t[i].nnodes; k++) nodes[nnodes++] = t[i].nodes[k];
+    const btl_node *m = nodes[nnodes++] = t[product].v->node;
+    btl_pass_at(p, nnodes, nodes);
+    return btl_gemm(p->g, t[1 - product].v, m->in[0], m->in[1], product_number(p, dtype, &t[product]), product_number(p, dtype, &t[1 - product]));
+}
+
+static btl_status product_gemm(btl_pass *p) {
+    for (int i = 0; i < p->nnodes; i++) {
+        btl_node *n = p->nodes[i];
+        if (!btl_pass_may_look(p, n) || !product_is_sum_of_two(n) || !product_stands_alone(p, n)) continue;
+        btl_var *y = product_onto(p, n);
+        if (p->g->status != BTL_OK) return p->g->status;
+        if (y) btl_pass_replace(p, n->out, y);
+    }
+    return BTL_OK;
+}
+
 const btl_rule btl_rules_product[] = {
     { .name = "outer_product", .ops = "matmul", .apply = product_outer, .why = "no sum is in it: an elementwise product, which becomes part of its neighbours",
       .phase = BTL_SPECIALIZE, .tags = "products", .needs = BTL_NO_SIGNED_ZERO,
@@ -160,5 +251,9 @@ const btl_rule btl_rules_product[] = {
       .why = "a weight that is used at many time steps gets a product from each: their sum is one product of the operands put behind one another",
       .phase = BTL_CANONICALIZE, .tags = "products pass reassociate", .exactness = BTL_REASSOCIATES, .ulp = 64,
       .example = "x: f64[3, 1], y: f64[1, 4] | = x @ y + 2 * x @ (y + 1) + tanh(x) @ y + x @ exp(y) + x * y" },
+    { .name = "gemm", .pass = product_gemm,
+      .why = "a product that is added to one matrix, as a weight's step is, adds to it as it is computed: it is not stored, and the sum may lie in that matrix's place",
+      .source = "Theano's GemmOptimizer", .phase = BTL_SPECIALIZE, .tags = "products pass reassociate", .exactness = BTL_REASSOCIATES, .ulp = 64,
+      .example = "x: f64[20, 3], y: f64[3, 4], z: f64[20, 4] | = 0.9 * z - 0.1 * (x @ y)" },
     { .name = NULL },
 };

@@ -18,6 +18,7 @@ typedef struct arrange {
     btl_schedule p;
     bool *refused;            /* by slot: its new value can't be made in place */
     bool *can_fail;           /* by instruction: it can, or something behind it can */
+    int clean;                /* the one instruction that may fail and write into a state: it tests everything first, and the others wait for it; or -1 */
     int *update;              /* by slot: the shared variable's slot whose new value it is, or -1 */
     int n, capacity;
     arrange_proposal *proposals;
@@ -65,27 +66,32 @@ static bool arrange_fails(const arrange *w, const vm_instr *q) {
     return op && op->reduction && op->reduction->empty_is_error;
 }
 
+/* Does it make a new value of a shared variable? */
+static bool arrange_makes_update(const arrange *w, const vm_instr *q) {
+    if (q->kind == VM_VIEW || w->f->nasserts) return false;
+    for (int k = 0; k < q->nout; k++)
+        if (w->update[q->out[k]] >= 0 && w->f->slots[q->out[k]].storage == STORE_ARENA) return true;
+    return false;
+}
+
 /* Is something that can fail at or behind the instruction? A state must not have been touched by then. */
 static void arrange_find_failures(arrange *w) {
     btl_function *f = w->f;
     bool *behind = BTL_ARRAY(w->a, bool, f->nslots + 1); /* by slot: a reader of it, or one behind that */
     w->can_fail = BTL_ARRAY(w->a, bool, f->ninstrs + 1);
+    w->clean = -1;
     for (int i = f->ninstrs - 1; i >= 0; i--) {
         const vm_instr *q = &f->instrs[i];
-        w->can_fail[i] = arrange_fails(w, q);
-        for (int k = 0; k < q->nout; k++) w->can_fail[i] |= behind[q->out[k]];
-        for (int k = 0; k < q->nin; k++) behind[q->in[k]] |= w->can_fail[i];
+        bool others = false;
+        for (int k = 0; k < q->nout; k++) others |= behind[q->out[k]];
+        if (!others && q->kind == VM_RUN && q->node->op->overwrites && w->clean < 0 && arrange_makes_update(w, q) && arrange_fails(w, q)) w->clean = i;
+        else w->can_fail[i] = others || arrange_fails(w, q);
+        for (int k = 0; k < q->nin; k++) behind[q->in[k]] |= w->can_fail[i] || w->clean == i;
     }
 }
 
 /* Into a shared variable's memory: nothing behind the instruction fails, and it waits for everything that can. */
-static bool arrange_updates(const arrange *w, int instr) {
-    const vm_instr *q = &w->f->instrs[instr];
-    if (q->kind == VM_VIEW || w->can_fail[instr] || w->f->nasserts) return false;
-    for (int k = 0; k < q->nout; k++)
-        if (w->update[q->out[k]] >= 0 && w->f->slots[q->out[k]].storage == STORE_ARENA) return true;
-    return false;
-}
+static bool arrange_updates(const arrange *w, int instr) { return !w->can_fail[instr] && arrange_makes_update(w, &w->f->instrs[instr]); }
 
 /* list, and one variable more. */
 static const int *arrange_append(arrange *w, const int *list, int n, int more) {
@@ -107,21 +113,23 @@ static void arrange_nodes(arrange *w) {
         nupdates += arrange_updates(w, i), nfailing += w->can_fail[i];
     }
     w->p.nsteps = n, w->p.steps = nodes;
-    if (!nupdates || !nfailing) return;
-    int *failing = BTL_ARRAY(w->a, int, nfailing), checked = w->p.nvalues + nfailing, at = 0;
-    btl_schedule_value *vars = BTL_ARRAY(w->a, btl_schedule_value, checked + 1);
+    if (!nupdates || (!nfailing && w->clean < 0)) return;
+    int *failing = BTL_ARRAY(w->a, int, nfailing + 1), checked = w->p.nvalues + nfailing, tested = checked + 1, at = 0;
+    btl_schedule_value *vars = BTL_ARRAY(w->a, btl_schedule_value, tested + 1);
     memcpy(vars, w->p.values, (size_t)w->p.nvalues * sizeof *vars);
-    for (int v = w->p.nvalues; v <= checked; v++) vars[v].into = -1;
+    for (int v = w->p.nvalues; v <= tested; v++) vars[v].into = -1;
     for (int i = 0; i < n; i++) {
         if (w->can_fail[i]) {
             failing[at] = w->p.nvalues + at;
             nodes[i].out = arrange_append(w, nodes[i].out, nodes[i].nout++, failing[at++]);
         } else if (arrange_updates(w, i)) {
             nodes[i].in = arrange_append(w, nodes[i].in, nodes[i].nin++, checked);
+            if (i == w->clean) nodes[i].out = arrange_append(w, nodes[i].out, nodes[i].nout++, tested);
+            else if (w->clean >= 0) nodes[i].in = arrange_append(w, nodes[i].in, nodes[i].nin++, tested);
         }
     }
     nodes[n] = (btl_schedule_step){ .nin = nfailing, .in = failing, .nout = 1, .out = arrange_append(w, NULL, 0, checked) };
-    w->p.nsteps++, w->p.nvalues = checked + 1, w->p.values = vars;
+    w->p.nsteps++, w->p.nvalues = tested + 1, w->p.values = vars;
 }
 
 /* ---- proposals ----------------------------------------------------------------------------- */

@@ -61,6 +61,17 @@ BTL_TEST(decisions) {
     expect("shared w: f64[9] = zeros([9])\nshared v: f64[9] = zeros([9])\nupdate w = w + v\nupdate v = v * 2\n", 0, 2); /* w first */
     expect("shared w: f64[9] = zeros([9])\ninput i: i64\noutput w[i] + 1\nupdate w = w + 1\n", 0, 1);     /* behind what can fail */
     expect("shared w: f64[9] = zeros([9])\ninput i: i64\nnew = w + 1\noutput new[i]\nupdate w = new\n", 0, 0); /* before it: not */
+    expect("shared w: f64[20, 30] = zeros([20, 30])\ninput x: f64[20, 9]\ninput y: f64[9, 30]\nupdate w = w - 0.1 * (x @ y)\n", 0, 1);          /* gemm */
+    expect("shared w: f64[20, 30] = zeros([20, 30])\ninput x: f64[20, 9]\ninput y: f64[9, 30]\noutput w\nupdate w = w - 0.1 * (x @ y)\n", 0, 0);
+    expect("shared w: f64[20, 20] = zeros([20, 20])\ninput x: f64[20, 20]\nupdate w = w - 0.1 * (x @ w)\n", 0, 0);                       /* it reads w itself */
+    expect("input x: f64[20, 20]\na = x @ x\noutput (a + exp(x) @ x) @ x\n", 1, 0);
+    expect("input x: f64[20, 20]\na = x @ x\noutput (a + exp(x) @ x) @ a\n", 0, 0);
+    expect("input x: f64[9, 9]\na = x @ x\nb = set_subtensor(a[1], x[0])\noutput b @ b\n", 1, 0);
+    expect("input x: f64[9, 9]\na = x @ x\nb = inc_subtensor(a[1], x[0])\noutput b @ a\n", 0, 0);
+    expect("input x: f64[9, 9]\na = x @ x\nb = inc_subtensor(a[1], a[0])\noutput b @ b\n", 0, 0);                                      /* it reads what it writes over */
+    expect("shared w: f64[9] = zeros([9])\ninput i: i64\ninput x: f64\nupdate w = set_subtensor(w[i], x)\n", 0, 1);                      /* tests its index first */
+    expect("shared w: f64[9] = zeros([9])\nshared v: f64[9] = zeros([9])\ninput i: i64\ninput x: f64\nupdate w = set_subtensor(w[i], x)\nupdate v = v + 1\n", 0, 2);
+    expect("shared w: f64[9] = zeros([9])\nshared v: f64[9] = zeros([9])\ninput i: i64\ninput x: f64\nupdate w = set_subtensor(w[i], x)\nupdate v = set_subtensor(v[i], x)\n", 0, 1); /* one of two */
 }
 
 /* ---- failure ----------------------------------------------------------------------------------- */
@@ -91,6 +102,27 @@ BTL_TEST(a_failed_call_changes_nothing) {
         BTL_ASSERT_OK(btl_call(m.f, m.state, &in, &out, NULL, &err));
         read_w(&m, w);
         assert_true(y == 3 && w[0] == 2 && w[1] == 4 && w[2] == 6);
+        drop(&m);
+    }
+}
+
+/* Two states, of which one has a part written at an index: out of range, both stay. */
+BTL_TEST(a_part_that_can_t_be_written_changes_nothing) {
+    static const char *const modes[] = { "fast_run,linker=strips", "fast_run,linker=c", "fast_run,linker=vm", "fast_run,linker=strips,policy=each,gc=on", "fast_compile" };
+    for (size_t k = 0; k < sizeof modes / sizeof *modes; k++) {
+        made m = make("shared w: f64[3] = [1, 2, 3]\nshared v: f64[3] = [1, 1, 1]\ninput i: i64[2]\noutput y = sum(v)\nupdate w = inc_subtensor(w[i], [10.0, 20.0])\nupdate v = v + 1\n", modes[k]);
+        int64_t index[2] = { 1, 3 }, shape[1] = { 2 };
+        double w[3], y = 0;
+        btl_array in = btl_array_wrap(BTL_I64, 1, shape, index), out = btl_array_wrap(BTL_F64, 0, NULL, &y);
+        btl_error err = { 0 };
+        assert_int_equal(in_place(&m, STORE_SHARED), 2);
+        BTL_ASSERT_STATUS(btl_call(m.f, m.state, &in, &out, NULL, &err), BTL_EINDEX);
+        read_w(&m, w);
+        assert_true(w[0] == 1 && w[1] == 2 && w[2] == 3);
+        index[1] = 1;
+        for (int step = 0; step < 2; step++) BTL_ASSERT_OK(btl_call(m.f, m.state, &in, &out, NULL, &err));
+        read_w(&m, w);
+        assert_true(y == 6 && w[0] == 1 && w[1] == 62 && w[2] == 3);
         drop(&m);
     }
 }
@@ -140,4 +172,4 @@ BTL_TEST(the_bits_are_those_without) {
     assert_true(overwrites > 400);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(a_failed_call_changes_nothing), cmocka_unit_test(the_bits_are_those_without))
+BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(a_failed_call_changes_nothing), cmocka_unit_test(a_part_that_can_t_be_written_changes_nothing), cmocka_unit_test(the_bits_are_those_without))
