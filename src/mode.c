@@ -34,6 +34,7 @@ static const char *const mode_linkers[] = { [LINK_C] = "c", [LINK_VM] = "vm", [L
 static const char *const mode_checks[] = { [CHECKS_NONE] = "none", [CHECKS_DEBUG] = "debug", [CHECKS_NAN] = "nan", [CHECKS_MONITOR] = "monitor", NULL };
 static const char *const mode_tiers[] = { "immediate", "background", NULL };
 static const char *const mode_policies[] = { [BTL_POLICY_ARENA] = "arena", [BTL_POLICY_EACH] = "each", [BTL_POLICY_REUSE] = "reuse", [BTL_POLICY_REUSE_0D] = "reuse=0d", NULL };
+static const char *const mode_orders[] = { [BTL_ORDERING_FAST] = "fast", [BTL_ORDERING_EXACT] = "exact", [BTL_ORDERING_GIVEN] = "given", NULL };
 static const char *const mode_switches[] = { "off", "on", NULL };
 
 const char *btl_linker_name(vm_linker linker) { return mode_linkers[linker]; }
@@ -91,6 +92,12 @@ static btl_status mode_set_policy(btl_mode *m, const char *word, int length, btl
     return i < 0 ? BTL_EUSAGE : BTL_OK;
 }
 
+static btl_status mode_set_order(btl_mode *m, const char *word, int length, btl_error *err) {
+    int i = mode_choice("order", mode_orders, word, length, err);
+    m->ordering = i < 0 ? m->ordering : (btl_ordering)i;
+    return i < 0 ? BTL_EUSAGE : BTL_OK;
+}
+
 static btl_status mode_set_switch(const char *what, bool *out, const char *word, int length, btl_error *err) {
     for (int i = 0; mode_switches[i]; i++)
         if (mode_is(word, length, mode_switches[i])) {
@@ -140,7 +147,7 @@ static btl_status mode_add_without(btl_mode *m, const char *word, int length, bt
 typedef struct mode_setting { const char *name; btl_status (*set)(btl_mode *m, const char *word, int length, btl_error *err); } mode_setting;
 
 static const mode_setting mode_settings[] = {
-    { "linker", mode_set_linker }, { "checks", mode_set_checks }, { "tier", mode_set_tier }, { "policy", mode_set_policy }, { "gc", mode_set_gc }, { "with", mode_add_with }, { "without", mode_add_without },
+    { "linker", mode_set_linker }, { "checks", mode_set_checks }, { "tier", mode_set_tier }, { "policy", mode_set_policy }, { "gc", mode_set_gc }, { "order", mode_set_order }, { "with", mode_add_with }, { "without", mode_add_without },
     { "nan", mode_set_nan }, { "inf", mode_set_inf }, { "big", mode_set_big },
 };
 

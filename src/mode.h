@@ -20,6 +20,7 @@ typedef struct btl_mode {
     bool background;       /* tier=background */
     btl_policy policy;     /* of storage */
     bool gc;
+    btl_ordering ordering;
     vm_nan_limits limits;
     bool linker_said, limits_said;
     int nwords;

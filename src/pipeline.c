@@ -2,6 +2,7 @@
  * The one file above all folders.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/context.h"
+#include "expr/opaque.h"
 #include "expr/outline.h"
 #include "mode.h"
 #include "rewrite/driver.h"
@@ -143,6 +144,17 @@ static btl_status pipeline_debug(pipeline *l) {
     return BTL_OK;
 }
 
+/* What stands in a plan alone. */
+static btl_status pipeline_refuse_opaque(pipeline *l) {
+    for (int id = 0; id < l->g->nnodes; id++) {
+        const btl_node *n = l->g->nodes[id];
+        if (n->op != &btl_op_opaque) continue;
+        btl_status status = btl_error_set(l->err, BTL_EUNSUPPORTED, "opaque(\"%s\", …) is of unknown meaning: it can be checked, ordered and planned, but not run", n->params[0].s);
+        return btl_places_error(n->places, NULL, status, l->err);
+    }
+    return BTL_OK;
+}
+
 static btl_status pipeline_import(pipeline *l) {
     BTL_TRY(pipeline_switches(l));
     const btl_entry *e = l->entry;
@@ -155,6 +167,7 @@ static btl_status pipeline_import(pipeline *l) {
     btl_var_map m = btl_var_map_new(a, l->from);
     BTL_TRY(pipeline_import_givens(l, &m));
     pipeline_import_all(l, &m);
+    BTL_TRY(pipeline_refuse_opaque(l));
     vm_program *p = &l->p;
     p->ninputs = e->ninputs, p->noutputs = e->noutputs, p->nupdates = e->nupdates, p->nasserts = e->nasserts;
     p->inputs = BTL_ARRAY(a, btl_var *, e->ninputs);
@@ -225,7 +238,7 @@ static btl_status pipeline_checks(pipeline *l) {
             bool argument = false;
             for (int i = 0; i < l->p.ninputs; i++) argument |= l->p.inputs[i] == n->out;
             if (!argument)
-                return btl_vm_place_error(n->places, NULL,
+                return btl_places_error(n->places, NULL,
                                       btl_error_set(l->err, BTL_EVALUE, "function %s depends on the input %s, which is not among its arguments",
                                                     l->entry->name, n->out->name), l->err);
         }
@@ -307,7 +320,7 @@ static btl_status pipeline_layout(pipeline *l) {
 static btl_status pipeline_compile(pipeline *l) {
     l->p.linker = l->mode.linker;
     l->p.background = l->mode.background;
-    l->p.policy = l->mode.policy, l->p.gc = l->mode.gc;
+    l->p.policy = l->mode.policy, l->p.gc = l->mode.gc, l->p.ordering = l->mode.ordering;
     l->p.overwrites = l->in_place && l->mode.linker != LINK_EVAL;
     if (l->f->debug) l->f->debug->scheduled = pipeline_note_roots(l);
     l->p.err = l->err;

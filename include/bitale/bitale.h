@@ -25,6 +25,7 @@
 #include "bitale/extend.h"
 #include "bitale/grad.h"
 #include "bitale/io.h"
+#include "bitale/memory.h"
 #include "bitale/ops.h"
 #include "bitale/rules.h"
 #include "bitale/vm.h"

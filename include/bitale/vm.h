@@ -57,6 +57,8 @@ typedef struct btl_function_options {
  *                                 handed to a later one of the same type, or for single numbers only
  *     gc=off|on                   off: memory stays for the next call; on: given back after the call, or (each, reuse) behind the last node
  *                                 that needs it, which rules out the one routine of linker=c
+ *     order=fast|exact|given      how far to look for an order of the nodes that takes less memory: for milliseconds; for some seconds, and till it is
+ *                                 proven that there is none; not at all
  *     nan=on|off, inf=on|off, big=NUMBER|off   what checks=nan takes for bad; NaN, infinities and what is beyond 1e10 unless said
  */
 

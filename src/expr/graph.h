@@ -100,6 +100,13 @@ struct btl_size_check {
     const btl_size_check *next;
 };
 
+/* What a program in the schedule stage says of where a result lies (expr/opaque.h). */
+typedef struct btl_lies {
+    int input;                    /* the operand in whose memory; -1: in memory of its own */
+    bool is_view;                 /* a view of it; else it is written over it */
+    const char *place;            /* where that memory is, for the printer: "arena+4096 40960B"; or NULL */
+} btl_lies;
+
 struct btl_node {
     const btl_op *op;
     int id;                       /* index in g->nodes */
@@ -109,6 +116,7 @@ struct btl_node {
     const btl_param *params;      /* op->nparams of them */
     const btl_places *places;
     const btl_size_check *checks;
+    btl_lies *lies;               /* of each result; NULL: nothing is said. No pass reads it, and no copy of a node has it */
 };
 
 /* ---- entries: what is compiled ----------------------------------------------------------- */
@@ -128,6 +136,7 @@ struct btl_entry {
     btl_entry_assert *asserts;
     const btl_places *places;
     bool is_explicit;             /* written with `function` */
+    int nodes_begin, nodes_end;   /* in the schedule stage: of the ids that stand in it; end 0: all that there are */
 };
 
 typedef struct btl_shared_def { const char *name; btl_var *var; btl_var *init; } btl_shared_def; /* name first: a table's key */
@@ -201,6 +210,9 @@ void btl_diagnostic_print(btl_text *t, const btl_diagnostic *d);
 /* The source line of a place (long ones cut) with a caret below, without a newline at the end; returns its
  * length. For messages at run time, which have no arena. */
 size_t btl_place_print_source(char *to, size_t most, const btl_place *p);
+
+/* err's message gets the place of the node in front and its source line behind. */
+btl_status btl_places_error(const btl_places *places, const char *op, btl_status status, btl_error *err);
 
 /* "x: f32[n, 784]", or "an operand: f32[n]" if it has no name. Arena text. */
 const char *btl_var_text(btl_graph *g, const btl_var *v);

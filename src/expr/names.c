@@ -87,7 +87,7 @@ typedef struct name_list { const char **names; int n, capacity; } name_list;
 
 static const char *name_candidate(void *arg, int i) { return ((name_list *)arg)->names[i]; }
 
-static const char *const name_builtins[] = { "grad", "jacobian", "hessian", "lop", "rop", "len", "newaxis" };
+static const char *const name_builtins[] = { "grad", "jacobian", "hessian", "lop", "rop", "len", "newaxis", "opaque" };
 enum { NBUILTINS = sizeof name_builtins / sizeof *name_builtins };
 
 bool btl_name_is_builtin(const char *name) {

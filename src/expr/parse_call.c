@@ -421,7 +421,7 @@ static value call_min_max(parser *p, const call *c, bool is_min) {
 }
 
 static const struct { const char *name, *hint; } call_later[] = {
-    { "scan", NULL }, { "opaque", NULL }, { "c64", "complex numbers come later" }, { "c128", "complex numbers come later" },
+    { "scan", NULL }, { "c64", "complex numbers come later" }, { "c128", "complex numbers come later" },
 };
 
 bool btl_call_is_later(const char *name) {
@@ -440,8 +440,15 @@ static bool call_is_later(parser *p, const call *c) {
     return false;
 }
 
+static value call_opaque(parser *p, const call *c) {
+    btl_parse_here_range(p, c->callee, c->end);
+    btl_parse_fail(p, c->callee, BTL_ESYNTAX, "NAME: TYPE = opaque(\"name\", …), in a text that begins with stage schedule", "opaque stands alone on the right of a binding with a type");
+    return value_poison();
+}
+
 static value call_builtin(parser *p, const call *c) {
     btl_dtype dtype;
+    if (call_is(c, "opaque")) return call_opaque(p, c);
     if (call_is_later(p, c)) return value_poison();
     if (btl_dtype_find(c->s, c->length, &dtype)) return call_cast(p, c, dtype);
     if (call_find_derivative(c) != CALL_NO_DERIVATIVE) return call_a_derivative(p, c, call_find_derivative(c));

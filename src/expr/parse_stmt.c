@@ -2,6 +2,7 @@
  * line recovers for itself, and a name whose value is wrong is bound to poison, so that one mistake
  * gives one message.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "expr/opaque.h"
 #include "expr/parse.h"
 
 #include <limits.h>
@@ -20,7 +21,7 @@ static bool stmt_is_storage_clause(parser *p) {
     if (!into && !btl_parse_is_word(p, p->pos, "view")) return false;
     const char *word = into ? "into" : "view";
     if (p->g->scheduled)
-        btl_parse_fail(p, p->pos, BTL_EUNSUPPORTED, NULL, "reading %s back is not there yet", word);
+        btl_parse_fail(p, p->pos, BTL_ESYNTAX, NULL, "%s stands behind the node that a line binds to a name", word);
     else
         btl_parse_fail(p, p->pos, BTL_ESYNTAX, "write the expression alone: where it is stored is decided by the planner",
                    "%s is allowed only in a text that begins with stage schedule", word);
@@ -169,13 +170,116 @@ static void stmt_take_apart(parser *p, uint32_t token, int n, const target *targ
     for (int i = 0; i < n; i++) stmt_bind(p, &targets[i], fits ? v->list->v[i] : value_poison(), nodes_before);
 }
 
+/* ---- the schedule stage ------------------------------------------------------------------ */
+
+static bool stmt_is_opaque(const parser *p) { return btl_parse_is_word(p, p->pos, "opaque") && parse_kind_at(p, 1) == TOKEN_LPAREN; }
+
+static bool stmt_opaque_types(parser *p, int n, const target *targets, btl_type *types) {
+    for (int i = 0; i < n; i++) {
+        types[i] = targets[i].type;
+        bool open = false;
+        for (int k = 0; targets[i].typed && k < types[i].rank; k++) open |= !types[i].dims[k];
+        if (targets[i].typed && !open) continue;
+        btl_parse_fail(p, targets[i].token, BTL_EVALUE, "write NAME: TYPE = opaque(…)", "the type of %s must be stated: nothing else tells what opaque makes", targets[i].name);
+        return false;
+    }
+    return true;
+}
+
+static btl_node *stmt_opaque_node(parser *p, uint32_t token, const char *name, int nin, btl_var **in, int n, const target *targets) {
+    btl_type *types = BTL_ARRAY(&p->g->arena, btl_type, n);
+    if (!p->g->scheduled || (p->scope && p->scope->is_fn)) {
+        btl_parse_fail(p, token, BTL_ESYNTAX, p->g->scheduled ? NULL : "its first line, behind bitale 1, is: stage schedule",
+                       p->g->scheduled ? "opaque stands in no fn" : "opaque is allowed only in a text that begins with stage schedule");
+        return NULL;
+    }
+    if (!stmt_opaque_types(p, n, targets, types)) return NULL;
+    btl_parse_here_range(p, token, p->pos - 1);
+    return btl_opaque(p->g, name, nin, in, n, types);
+}
+
+/* opaque("name", a, b), for the results on the left. */
+static value stmt_read_opaque(parser *p, int n, const target *targets) {
+    uint32_t token = p->pos, text = p->pos += 2;
+    btl_var **in = NULL;
+    int nin = 0, capacity = 0;
+    bool good = true;
+    if (!btl_parse_expect(p, TOKEN_TEXT, "that names the node, in quotes")) return value_poison();
+    const char *name = btl_value_string(p, text);
+    while (btl_parse_accept(p, TOKEN_COMMA)) {
+        value v = btl_parse_expr(p);
+        if (p->panic) return value_poison();
+        btl_var *var = v.kind == VALUE_POISON ? NULL : btl_value_to_var(p, &v);
+        *BTL_PUSH(p->scratch, in, nin, capacity) = var;
+        good &= var != NULL;
+    }
+    if (!btl_parse_expect(p, TOKEN_RPAREN, "behind the operands") || p->checking) return value_poison();
+    btl_node *node = good && name ? stmt_opaque_node(p, token, name, nin, in, n, targets) : NULL;
+    if (!node) return value_poison();
+    if (n == 1) return value_var(node->out);
+    value_list *list = BTL_NEW(p->scratch, value_list);
+    int room = 0;
+    for (int i = 0; i < n; i++) *BTL_PUSH(p->scratch, list->v, list->n, room) = value_var(&node->out[i]);
+    return (value){ .kind = VALUE_LIST, .list = list };
+}
+
+/* The node whose results the line binds, all of them. */
+static btl_node *stmt_made_node(parser *p, uint32_t token, int n, const value *v, int nodes_before) {
+    const value *first = v->kind == VALUE_LIST && v->list->n ? &v->list->v[0] : v;
+    btl_node *node = first->kind == VALUE_VAR ? first->var->node : NULL;
+    if (node && node->id >= nodes_before && !btl_var_is_leaf(node->out) && node->nout >= n) return node;
+    btl_parse_fail(p, token, BTL_EVALUE, NULL, "this line makes no node whose results could lie anywhere");
+    return NULL;
+}
+
+/* One name of a clause: result `out` lies in the memory of the operand of that name. */
+static void stmt_lies(parser *p, btl_node *node, int out, bool is_view, uint32_t token) {
+    size_t length;
+    const char *name = parse_token_text(p, token, &length);
+    value v = btl_name_value(p, token);
+    if (v.kind == VALUE_POISON) return;
+    int input = -1;
+    for (int i = node->nin - 1; i >= 0 && v.kind == VALUE_VAR; i--)
+        if (node->in[i] == v.var) input = i;
+    if (out >= node->nout)
+        btl_parse_fail(p, token, BTL_EVALUE, NULL, "%s has %d result%s: there is none for %.*s", node->op->name, node->nout, node->nout == 1 ? "" : "s", (int)length, name);
+    else if (input < 0)
+        btl_parse_fail(p, token, BTL_EVALUE, NULL, "%.*s is no operand of %s on this line", (int)length, name, node->op->name);
+    else if (btl_parse_here(p, token), btl_node_lies(p->g, node, out, input, is_view) != BTL_OK)
+        btl_parse_fail_done(p);
+}
+
+/* `into a` or `view _, a`, one after the other. node NULL: they are read and say nothing. */
+static void stmt_read_clauses(parser *p, btl_node *node) {
+    bool seen[2] = { false, false };
+    for (;;) {
+        bool is_view = btl_parse_is_word(p, p->pos, "view"), into = btl_parse_is_word(p, p->pos, "into");
+        if (!is_view && !into) return;
+        if (seen[is_view]) btl_parse_fail(p, p->pos, BTL_ESYNTAX, "write _ for a result that it does not speak of: into _, y", "%s stands here already", is_view ? "view" : "into");
+        seen[is_view] = true;
+        p->pos++;
+        int out = 0;
+        do {
+            uint32_t token = p->pos;
+            if (!btl_parse_expect(p, TOKEN_NAME, "of an operand, or _")) return;
+            if (node && !btl_parse_is_word(p, token, "_")) stmt_lies(p, node, out, is_view, token);
+            out++;
+        } while (btl_parse_accept(p, TOKEN_COMMA));
+    }
+}
+
+static bool stmt_has_clauses(const parser *p) {
+    return p->g->scheduled && !p->panic && !(p->scope && p->scope->is_fn) && (btl_parse_is_word(p, p->pos, "into") || btl_parse_is_word(p, p->pos, "view"));
+}
+
 static void stmt_read_binding(parser *p) {
     target *targets = NULL;
     int n = 0, nodes_before = p->g->nnodes;
     bool good = stmt_targets(p, &targets, &n);
     uint32_t token = p->pos;
-    value v = good ? btl_parse_expr(p) : value_poison();
+    value v = !good ? value_poison() : stmt_is_opaque(p) ? stmt_read_opaque(p, n, targets) : btl_parse_expr(p);
     if (p->panic) v = value_poison();
+    if (stmt_has_clauses(p)) stmt_read_clauses(p, v.kind == VALUE_POISON ? NULL : stmt_made_node(p, p->pos, n, &v, nodes_before));
     if (n == 1) stmt_bind(p, &targets[0], v, nodes_before);
     else stmt_take_apart(p, token, n, targets, &v, nodes_before);
 }
@@ -540,7 +644,7 @@ static void stmt_function_header(parser *p) {
     if (btl_entry_find(p->g, name)) btl_parse_fail(p, token, BTL_ENAME, NULL, "a function named %s is already there", name);
     btl_parse_here(p, token);
     p->entry = btl_entry_new(p->g, name);
-    if (p->entry) p->entry->is_explicit = true;
+    if (p->entry) p->entry->is_explicit = true, p->entry->nodes_begin = p->g->nnodes;
     stmt_arguments(p);
     if (!p->panic) stmt_opens_block(p);
 }
@@ -571,6 +675,7 @@ static void stmt_function(parser *p) {
         }
     }
     btl_parse_accept(p, TOKEN_DEDENT);
+    if (p->entry) p->entry->nodes_end = p->g->nnodes;
 out:
     p->scope = top;
     p->entry = outer;

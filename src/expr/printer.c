@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "expr/lexer.h"
 #include "expr/op.h"
+#include "expr/opaque.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -372,7 +373,7 @@ static void printer_indexing(printer *p, const btl_node *n, const btl_param *ind
         btl_text_add(&p->t, "], ");
         printer_operand(p, n->in[1]);
     }
-    btl_text_add(&p->t, ")\n");
+    btl_text_add(&p->t, ")");
 }
 
 static void printer_call(printer *p, const btl_node *n, const char *body) {
@@ -381,17 +382,38 @@ static void printer_call(printer *p, const btl_node *n, const char *body) {
         printer_indexing(p, n, index);
         return;
     }
-    bool first = true;
+    bool opaque = n->op == &btl_op_opaque, first = !opaque;
     btl_text_printf(&p->t, "%s(", n->op->name);
+    if (opaque) btl_text_add_quoted(&p->t, n->params[0].s);
     for (int i = 0; i < n->nin; i++, first = false) {
         if (!first) btl_text_add(&p->t, ", ");
         printer_operand(p, n->in[i]);
     }
-    for (int i = 0; i < n->op->nparams; i++, first = false) {
+    for (int i = 0; i < n->op->nparams && !opaque; i++, first = false) {
         btl_text_printf(&p->t, first ? "%s=" : ", %s=", n->op->params[i].name);
         printer_setting(p, n->op->params[i].kind, &n->params[i], body);
     }
-    btl_text_add(&p->t, ")\n");
+    btl_text_add(&p->t, ")");
+}
+
+/* "into _, x": which results lie in the memory of which operands. */
+static void printer_clause(printer *p, const btl_node *n, const char *word, bool is_view) {
+    int last = -1;
+    for (int i = 0; i < n->nout; i++)
+        if (n->lies[i].input >= 0 && n->lies[i].is_view == is_view) last = i;
+    for (int i = 0; i <= last; i++) {
+        bool mine = n->lies[i].input >= 0 && n->lies[i].is_view == is_view;
+        btl_text_add(&p->t, i ? ", " : word);
+        if (mine) printer_operand(p, n->in[n->lies[i].input]);
+        else btl_text_add(&p->t, "_");
+    }
+}
+
+static void printer_lies(printer *p, const btl_node *n) {
+    printer_clause(p, n, " into ", false);
+    printer_clause(p, n, " view ", true);
+    for (int i = 0, some = 0; i < n->nout; i++)
+        if (n->lies[i].place) btl_text_printf(&p->t, some++ ? ", @%s" : "  # @%s", n->lies[i].place);
 }
 
 static const char *printer_body(printer *p, const btl_body *body);
@@ -403,6 +425,8 @@ static void printer_node(printer *p, btl_node *n) {
     btl_text_add(&p->t, p->indent);
     printer_results(p, n);
     printer_call(p, n, body);
+    if (n->lies && p->g->scheduled) printer_lies(p, n);
+    btl_text_add(&p->t, "\n");
 }
 
 /* Those nodes of the set that are no leaves and not yet printed, in the order of construction. */
@@ -415,6 +439,12 @@ static void printer_nodes(printer *p, btl_bits reached) {
         btl_node *n = p->g->nodes[i];
         if (btl_bits_get(reached, i) && !btl_var_is_leaf(n->out)) printer_node(p, n);
     }
+}
+
+/* In the schedule stage whatever stands in the text is run. */
+static void printer_all_nodes(printer *p, const btl_entry *e) {
+    btl_node **nodes = BTL_ARRAY(&p->g->arena, btl_node *, p->g->nnodes + 1);
+    for (int i = 0, n = btl_entry_nodes(p->g, e, nodes); i < n; i++) printer_node(p, nodes[i]);
 }
 
 /* A nested graph as a fn before the line that uses it; returns the fn's name. */
@@ -597,7 +627,8 @@ static void printer_entry(printer *p, const btl_entry *e, bool is_block) {
     p->indent = is_block ? "    " : "";
     printer_forget(p, false); /* a default's nodes are printed anew where the function uses them */
     printer_claim_outputs(p, e);
-    printer_nodes(p, reached);
+    if (g->scheduled) printer_all_nodes(p, e);
+    else printer_nodes(p, reached);
     printer_statements(p, e);
     p->indent = "";
     p->in_function = false;

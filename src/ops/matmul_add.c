@@ -40,7 +40,9 @@ static btl_var *gemm_body(btl_graph *g, const btl_node *n, btl_var *const *in) {
     return btl_add(g, btl_mul(g, in[GEMM_BETA], in[GEMM_C]), btl_mul(g, in[GEMM_ALPHA], btl_matmul(g, in[GEMM_A], in[GEMM_B])));
 }
 
-/* Reference: each element by itself. */
+static long double gemm_round(btl_dtype dtype, long double x) { return dtype == BTL_F32 ? (long double)(float)x : (long double)(double)x; }
+
+/* Reference: each element by itself, the product exactly before it is rounded. */
 static btl_status gemm_eval(btl_exec *x) {
     const btl_operand *c = &x->in[GEMM_C], *a = &x->in[GEMM_A], *b = &x->in[GEMM_B], *y = &x->out[0];
     long double alpha = btl_operand_real(&x->in[GEMM_ALPHA], 0), beta = btl_operand_real(&x->in[GEMM_BETA], 0);
@@ -49,7 +51,8 @@ static btl_status gemm_eval(btl_exec *x) {
             long double sum = 0;
             for (int64_t p = 0; p < a->dims[1]; p++)
                 sum += btl_operand_real(a, i * a->strides[0] + p * a->strides[1]) * btl_operand_real(b, p * b->strides[0] + j * b->strides[1]);
-            btl_operand_set_real(y, i * y->strides[0] + j * y->strides[1], beta * btl_operand_real(c, i * c->strides[0] + j * c->strides[1]) + alpha * sum);
+            long double there = gemm_round(y->dtype, beta * btl_operand_real(c, i * c->strides[0] + j * c->strides[1]));
+            btl_operand_set_real(y, i * y->strides[0] + j * y->strides[1], there + gemm_round(y->dtype, alpha * gemm_round(y->dtype, sum)));
         }
     return BTL_OK;
 }

@@ -8,6 +8,10 @@
 #include <string.h>
 
 const btl_order_budget btl_order_usual_budget = { .steps = 600000000, .states = 10000000, .seed = 1 };
+static const btl_order_budget order_fast_budget = { .steps = 2000000, .states = 50000, .seed = 1 };
+
+const btl_order_budget *btl_ordering_budget(btl_ordering ordering) { return ordering == BTL_ORDERING_EXACT ? &btl_order_usual_budget : &order_fast_budget; }
+
 
 enum { ORDER_STARTS = 16, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000, ORDER_EXACT_BYTES = 1 << 29 };
 

@@ -16,6 +16,11 @@ typedef struct btl_order_budget {
     uint64_t seed;
 } btl_order_budget;
 
+/* How far to look for an order: not at all; some milliseconds; as btl_order_usual_budget. */
+typedef enum btl_ordering { BTL_ORDERING_FAST, BTL_ORDERING_EXACT, BTL_ORDERING_GIVEN } btl_ordering;
+/* Of FAST and EXACT. */
+const btl_order_budget *btl_ordering_budget(btl_ordering ordering);
+
 /* Some seconds at most; 1e7 states. */
 extern const btl_order_budget btl_order_usual_budget;
 

@@ -212,8 +212,6 @@ static void arrange_propose(arrange *w, btl_alias *alias) {
 static const int64_t arrange_sizes[] = { 96, 7, 1000 };
 enum { ARRANGE_NSIZES = sizeof arrange_sizes / sizeof *arrange_sizes, ARRANGE_MOST = 20000 /* instructions */, ARRANGE_LITTLE = 1 << 18 /* bytes, not worth a search */ };
 
-static const btl_order_budget arrange_budget = { .steps = 2000000, .states = 50000, .seed = 1 };
-
 static int64_t arrange_slot_bytes(const vm_slot *s, const int64_t *symbols, bool *known) {
     int64_t bytes = (int64_t)btl_dtype_bytes(s->var->type.dtype), size;
     for (int k = 0; k < s->var->type.rank; k++)
@@ -253,14 +251,14 @@ static bool arrange_is_symbolic(const arrange *w) {
 
 /* An order of less memory than the given one, if there is one for sizes of every kind. */
 static void arrange_find_order(const arrange *w, int *order) {
-    if (w->p.nsteps < 3 || w->p.nsteps > ARRANGE_MOST) return;
+    if (w->f->ordering == BTL_ORDERING_GIVEN || w->p.nsteps < 3 || (w->p.nsteps > ARRANGE_MOST && w->f->ordering == BTL_ORDERING_FAST)) return;
     int nsizes = arrange_is_symbolic(w) ? ARRANGE_NSIZES : 1, *found = NULL;
     for (int i = 0; i < nsizes; i++) {
         btl_liveness *l = arrange_liveness(w, arrange_sizes[i]);
         if (!l) return;
         if (i == 0) {
-            if (nsizes == 1 && btl_liveness_peak(l, order, w->a, NULL).bytes < ARRANGE_LITTLE) return;
-            btl_order best = btl_order_find(w->a, l, order, &arrange_budget);
+            if (w->f->ordering == BTL_ORDERING_FAST && nsizes == 1 && btl_liveness_peak(l, order, w->a, NULL).bytes < ARRANGE_LITTLE) return;
+            btl_order best = btl_order_find(w->a, l, order, btl_ordering_budget(w->f->ordering));
             if (best.peak >= best.given_peak) return;
             found = best.ops;
         } else if (btl_liveness_peak(l, found, w->a, NULL).bytes > btl_liveness_peak(l, order, w->a, NULL).bytes) {

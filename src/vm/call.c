@@ -283,7 +283,7 @@ static btl_status call_step(call *c, const vm_instr *instr, bool failed) {
     btl_status status = call_instr(c, instr);
     if (status == BTL_OK && failed) status = btl_error_set(c->err, BTL_EINTERNAL, "generated code failed where the library's own does not");
     if (status == BTL_OK) return BTL_OK;
-    return btl_vm_place_error(instr->node->places, instr->kind == VM_STRIPS ? NULL : instr->node->op->name, status, c->err);
+    return btl_places_error(instr->node->places, instr->kind == VM_STRIPS ? NULL : instr->node->op->name, status, c->err);
 }
 
 static btl_status call_watched_step(void *c, const vm_instr *instr) { return call_step(c, instr, false); }
@@ -357,7 +357,7 @@ static btl_status call_asserts(call *c) {
     for (int i = 0; i < c->f->nasserts; i++) {
         const vm_assert *a = &c->f->asserts[i];
         if (btl_operand_signed(&c->w->operands[a->slot], 0)) continue;
-        return btl_vm_place_error(a->places, "assert", btl_error_set(c->err, BTL_EASSERT, "%s", a->text), c->err);
+        return btl_places_error(a->places, "assert", btl_error_set(c->err, BTL_EASSERT, "%s", a->text), c->err);
     }
     return BTL_OK;
 }

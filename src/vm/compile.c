@@ -221,7 +221,7 @@ btl_status btl_vm_compile(btl_function *f, vm_program *p) {
     c.slot_of = BTL_ARRAY(c.a, int *, g->nnodes + 1);
     f->linker = p->linker;
     f->tier_background = p->background;
-    f->policy = p->policy, f->gc = p->gc;
+    f->policy = p->policy, f->gc = p->gc, f->ordering = p->ordering;
     BTL_TRY(compile_tables(&c));
     return btl_vm_code_make(f, p->err);
 }

@@ -21,6 +21,7 @@ typedef struct vm_program {
     bool background;              /* calls run on strips until the compiler is done */
     btl_policy policy;
     bool gc;
+    btl_ordering ordering;
     bool overwrites;              /* results may lie in the place of operands */
     btl_error *err;               /* of the compiler */
 } vm_program;

@@ -57,7 +57,7 @@ static btl_status debug_fails(const debug_step *s, const char *why, const char *
     const char *rule = debug_rule_of(s->v, n);
     btl_error err = { 0 };
     btl_status status = btl_error_set(&err, BTL_ECHECK, "%.200s: %.900s", s->instr->label, why);
-    btl_vm_place_error(n->places, NULL, status, &err);
+    btl_places_error(n->places, NULL, status, &err);
     if (rule) btl_error_add(&err, "\n      the rule %s made this node", rule);
     if (hint) btl_error_add(&err, "\n      hint: %s", hint);
     if (s->v->err->status == BTL_OK) *s->v->err = err;

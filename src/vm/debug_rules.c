@@ -199,7 +199,7 @@ static btl_status rules_fail(debug_rules *r, const vm_firing *f, const btl_array
     btl_status status = btl_error_set(r->v->err, BTL_ECHECK, "the rule %s changes values: %s%s%s is %.17g as written%s, and became %.17g; the rule promises %s", f->rule,
                                       v->name ? v->name : v->node->op->name, before->ndim ? ", element " : "", index, btl_array_element(before, verdict->at), truth,
                                       btl_array_element(after, verdict->at), rules_promise(f, promise, sizeof promise));
-    status = btl_vm_place_error(v->node->places, NULL, status, r->v->err);
+    status = btl_places_error(v->node->places, NULL, status, r->v->err);
     btl_error_add(r->v->err, "\n      %s became %s\n      hint: without=%s in the mode switches the rule off", v->node->op->name, f->after->node->op->name, f->rule);
     return status;
 }
@@ -215,7 +215,7 @@ static btl_status rules_check_firing(debug_rules *r, const vm_firing *f) {
     if (!same_type) {
         btl_arrays_agree(after, before, &exact, why, sizeof why);
         btl_status status = btl_error_set(r->v->err, BTL_ECHECK, "the rule %s changes a type: %s", f->rule, why);
-        return btl_vm_place_error(f->before->node->places, NULL, status, r->v->err);
+        return btl_places_error(f->before->node->places, NULL, status, r->v->err);
     }
     btl_mark mark = btl_arena_mark(r->a);
     btl_status status = rules_judge(&side, before, after, &verdict);
@@ -232,7 +232,7 @@ static btl_status rules_check_schedule(debug_rules *r) {
     for (int i = 0; i < d->nroots; i++) {
         if (btl_arrays_agree(rules_value(r, d->scheduled[i]), rules_value(r, d->rewritten[i]), &exact, why, sizeof why)) continue;
         btl_status status = btl_error_set(r->v->err, BTL_ECHECK, "%s: fusing and laying out change values: %s", d->rewritten[i]->name ? d->rewritten[i]->name : d->rewritten[i]->node->op->name, why);
-        status = btl_vm_place_error(d->rewritten[i]->node->places, NULL, status, r->v->err);
+        status = btl_places_error(d->rewritten[i]->node->places, NULL, status, r->v->err);
         btl_error_add(r->v->err, "\n      hint: without=fuse in the mode makes a kernel of each node");
         return status;
     }

@@ -9,6 +9,7 @@
 
 #include "bitale/vm.h"
 #include "expr/operand.h"
+#include "schedule/order.h"
 #include "schedule/plan.h"
 #include "schedule/rests.h"
 #include "target/c/services.h"
@@ -106,6 +107,7 @@ struct btl_function {
     const int *buffer_slot;  /* whose memory a buffer is */
     btl_rests rests;         /* of the buffers in the arena: for any sizes, which lie above which; n = 0: there is none */
     btl_policy policy;
+    btl_ordering ordering;   /* how an order of the instructions was looked for */
     bool gc;                 /* memory is given back: `arena` after the call, others after the last instruction that needs it */
     int nstores;             /* of the policies other than `arena` */
     const int *store_of;     /* of each buffer */
@@ -173,8 +175,5 @@ struct vm_workspace {
 btl_status btl_vm_workspace_take(const btl_function *f, vm_workspace **out);
 void btl_vm_workspace_give(const btl_function *f, vm_workspace *w);
 void btl_vm_workspace_free(vm_workspace *w);
-
-/* err's message gets the place of the node in front and its source line behind. */
-btl_status btl_vm_place_error(const btl_places *places, const char *op, btl_status status, btl_error *err);
 
 #endif

@@ -178,12 +178,12 @@ static btl_status code_explain(const code_job *j, const char *log, btl_error *er
         int length = code_line(j, &b, &text);
         btl_status status = btl_error_set(err, BTL_ECOMPILER, "line %d of its %s does not compile: %.*s\n      %.*s", b.spot.line, code_what(&b), code_line_length(from), from,
                                           length < 300 ? length : 300, text);
-        return btl_vm_place_error(n->places, n->op->name, status, err);
+        return btl_places_error(n->places, n->op->name, status, err);
     }
     const btl_c_kernel *k = *j->libraries ? code_own_kernel(j->unit, "", 0) : NULL;
     if (!k) return btl_error_set(err, BTL_ECOMPILER, "the C compiler refused the generated code: %.*s", code_line_length(from), from);
     btl_status status = btl_error_set(err, BTL_ECOMPILER, "linking its C with %.200s fails: %.*s", j->libraries, code_line_length(log), log);
-    return btl_vm_place_error(k->node->places, k->node->op->name, status, err);
+    return btl_places_error(k->node->places, k->node->op->name, status, err);
 }
 
 /* What was compiled cannot be loaded for want of a symbol, and an op of one's own asked for it. */
@@ -195,7 +195,7 @@ static bool code_explain_symbol(const code_job *j, const char *why, btl_error *e
     const btl_c_kernel *k = code_own_kernel(j->unit, name, length);
     if (!k) return false;
     btl_status status = btl_error_set(err, BTL_ECOMPILER, "its C calls %.*s, which is in none of its libraries (%s)", (int)length, name, *j->libraries ? j->libraries : "it names none");
-    btl_vm_place_error(k->node->places, k->node->op->name, status, err);
+    btl_places_error(k->node->places, k->node->op->name, status, err);
     return true;
 }
 

@@ -101,7 +101,7 @@ static void monitor_arrays(const vm_workspace *w, int n, const int *slots, btl_a
 
 static btl_status monitor_stopped(const vm_watch *v, const vm_instr *instr, btl_status status) {
     if (status == BTL_OK || v->err->status != BTL_OK) return status;
-    return btl_vm_place_error(instr->node->places, NULL, btl_error_set(v->err, status, "the monitor ends the call at %.200s: %s", instr->label, btl_status_text(status)), v->err);
+    return btl_places_error(instr->node->places, NULL, btl_error_set(v->err, status, "the monitor ends the call at %.200s: %s", instr->label, btl_status_text(status)), v->err);
 }
 
 static btl_status monitor_show(vm_watch *v, int number, btl_array *arrays, const char **names) {

@@ -51,7 +51,7 @@ static btl_status guard_leaf(vm_watch *v, int slot, const char *what) {
     if (!btl_vm_slot_is_read(v, slot) || !guard_look(&v->f->limits, x, &bad)) return BTL_OK;
     btl_status status = btl_error_set(v->err, BTL_ENAN, "%s %s holds a %s before anything is computed: %s", what, btl_vm_slot_text(v->w, slot, "?", name, sizeof name), bad.what,
                                       guard_text(x, &bad, where, sizeof where));
-    return btl_vm_place_error(v->f->slots[slot].var->node->places, NULL, status, v->err);
+    return btl_places_error(v->f->slots[slot].var->node->places, NULL, status, v->err);
 }
 
 static btl_status guard_begin(vm_watch *v) {
@@ -118,7 +118,7 @@ static btl_status guard_found(vm_watch *v, const vm_instr *instr, int k, const g
     guard_look_inside(v, instr, &inner);
     btl_status status = inner.op ? btl_error_set(v->err, BTL_ENAN, "%s: %s", inner.op->name, inner.found)
                                  : btl_error_set(v->err, BTL_ENAN, "%s: makes the first %s, in %s: %s", instr->label, bad->what, name, where);
-    status = btl_vm_place_error(inner.op && inner.places ? inner.places : instr->node->places, NULL, status, v->err);
+    status = btl_places_error(inner.op && inner.places ? inner.places : instr->node->places, NULL, status, v->err);
     if (inner.op && strchr(instr->label, ',')) btl_error_add(v->err, "\n      in the kernel %.300s, which makes %s", instr->label, name);
     if (inner.op) btl_error_add(v->err, "%s", inner.lines);
     for (int i = 0; i < instr->nin && !inner.op; i++)

@@ -39,7 +39,7 @@ static btl_status running_bytes(const running *o, const vm_slot *slot, int64_t *
         }
         btl_status status = btl_error_set(o->err, BTL_ESHAPE, "the size of %s is unknown or too large: axis %d of %s", slot->var->name ? slot->var->name : slot->var->node->op->name, k,
                                           btl_type_text(o->f->graph, t));
-        return btl_vm_place_error(slot->var->node->places, slot->var->node->op->name, status, o->err);
+        return btl_places_error(slot->var->node->places, slot->var->node->op->name, status, o->err);
     }
     return BTL_OK;
 }

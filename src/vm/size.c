@@ -74,7 +74,7 @@ static btl_status size_mismatch(vm_workspace *w, const btl_call_options *o, int 
         status = btl_error_set(err, BTL_ESHAPE, "argument %s: axis %d has size %lld, %lld expected; %s is %s", f->inputs[input].name, axis,
                                (long long)found, (long long)expected, f->inputs[input].name, f->inputs[input].type);
     }
-    return btl_vm_place_error(slot->var->node->places, NULL, status, err);
+    return btl_places_error(slot->var->node->places, NULL, status, err);
 }
 
 static btl_status size_bind_inputs(vm_workspace *w, const btl_call_options *o, btl_error *err) {
@@ -110,7 +110,7 @@ static btl_status size_run_check(const vm_workspace *w, const vm_size_check *c, 
     if (!btl_dim_eval(c->a, w->symbols, &a) || !btl_dim_eval(c->b, w->symbols, &b) || a == b) return BTL_OK;
     btl_status status = btl_error_set(err, BTL_ESHAPE, "sizes that must be equal differ: %s is %lld, %s is %lld%s%s", size_text(g, c->a, x, sizeof x), (long long)a,
                                       size_text(g, c->b, y, sizeof y), (long long)b, c->message && *c->message ? "; " : "", c->message ? c->message : "");
-    return c->node ? btl_vm_place_error(c->node->places, c->node->op->name, status, err) : status;
+    return c->node ? btl_places_error(c->node->places, c->node->op->name, status, err) : status;
 }
 
 btl_status btl_vm_size_late_checks(vm_workspace *w, btl_error *err) {
@@ -129,7 +129,7 @@ static btl_status size_unknown(const vm_workspace *w, const vm_slot *s, const bt
             status = btl_error_set(err, BTL_ESHAPE, "%s: the value of size %s is not known: no argument carries it; give it (%s=…)", w->f->name,
                                    g->dims.symbols[k]->name, g->dims.symbols[k]->name);
     if (status == BTL_OK) status = btl_error_set(err, BTL_ESHAPE, "a size is too large or unknown");
-    return btl_vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
+    return btl_places_error(s->var->node->places, s->var->node->op->name, status, err);
 }
 
 btl_status btl_vm_size_slot(vm_workspace *w, int slot, btl_error *err) {
@@ -140,11 +140,11 @@ btl_status btl_vm_size_slot(vm_workspace *w, int slot, btl_error *err) {
         if (!btl_dim_eval(s->var->type.dims[k], w->symbols, &dims[k])) return size_unknown(w, s, s->var->type.dims[k], err);
         if (dims[k] < 0) {
             btl_status status = btl_error_set(err, BTL_ESHAPE, "axis %d would have the negative size %lld", k, (long long)dims[k]);
-            return btl_vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
+            return btl_places_error(s->var->node->places, s->var->node->op->name, status, err);
         }
         if (dims[k] && !btl_mul_i64(bytes, dims[k], &bytes)) { /* as NumPy: also where another one is 0 */
             btl_status status = btl_error_set(err, BTL_ESHAPE, "the sizes of an array multiply up to more bytes than can be addressed");
-            return btl_vm_place_error(s->var->node->places, s->var->node->op->name, status, err);
+            return btl_places_error(s->var->node->places, s->var->node->op->name, status, err);
         }
     }
     size_t own = btl_dtype_bytes(o->dtype);

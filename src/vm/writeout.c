@@ -36,7 +36,7 @@ typedef struct writeout {
 
 static btl_status writeout_refuse(const writeout *w, const btl_node *n, const char *why) {
     btl_status status = btl_error_set(w->err, BTL_EUNSUPPORTED, "%s", why);
-    return btl_vm_place_error(n->places, n->op->name, status, w->err);
+    return btl_places_error(n->places, n->op->name, status, w->err);
 }
 
 static btl_status writeout_check_steps(const writeout *w) {

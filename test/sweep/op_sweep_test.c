@@ -26,7 +26,7 @@ static bool named(const btl_op *op, const char *const *names) {
 }
 
 /* Linear in each operand: the bound is the value at the operands' magnitudes. */
-static const char *const linear_ops[] = { "sum", "mean", "matmul", "dot", "outer", "tensordot", "inc_subtensor", "conv2d", "mean_pool2d", "trace", NULL };
+static const char *const linear_ops[] = { "sum", "mean", "matmul", "dot", "outer", "tensordot", "gemm", "inc_subtensor", "conv2d", "mean_pool2d", "trace", NULL };
 /* Which of two zeros is chosen is not said. */
 static const char *const any_zero_ops[] = { "maximum", "minimum", "clip", "max", "min", "relu", "elu", "ptp", "max_pool2d", NULL };
 /* Ops of several roundings. They combine elements or cancel, so hard values overflow inside in ways

@@ -1,6 +1,6 @@
-/* place.c - run-time errors that point to the source, like those found when the text was read.
+/* place_error.c - run-time errors that point to the source, like those found when the text was read.
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "vm/function.h"
+#include "expr/graph.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@ static size_t place_append(char *to, size_t at, size_t most, const char *text) {
     return n < 0 ? at : at + (size_t)n < most ? at + (size_t)n : most - 1;
 }
 
-btl_status btl_vm_place_error(const btl_places *places, const char *op, btl_status status, btl_error *err) {
+btl_status btl_places_error(const btl_places *places, const char *op, btl_status status, btl_error *err) {
     if (!err || err->status == BTL_OK || !places) return status;
     const btl_place *p = places->place;
     char message[sizeof err->message];
