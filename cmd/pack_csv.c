@@ -1,6 +1,8 @@
 /* pack_csv.c - see pack_csv.h. SPDX-License-Identifier: BSD-3-Clause */
 #include "pack_csv.h"
 
+#include "plan_report.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -179,14 +181,6 @@ void pack_csv_write(FILE *f, const pack_list *l) {
 
 enum { SVG_WIDTH = 1200, SVG_HEIGHT = 640, SVG_LEFT = 110, SVG_TOP = 40 };
 
-static void svg_text(FILE *f, const char *s) {
-    for (; *s; s++) {
-        if (*s == '<') fputs("&lt;", f);
-        else if (*s == '&') fputs("&amp;", f);
-        else if ((unsigned char)*s >= 32) fputc(*s, f);
-    }
-}
-
 static void svg_line(FILE *f, int64_t bytes, double scale, const char *what, const char *colour) {
     double y = SVG_TOP + SVG_HEIGHT - (double)bytes * scale;
     fprintf(f, "<path d='M%d %.2fh%d' stroke='%s' stroke-dasharray='6 4'/><text x='%d' y='%.2f' text-anchor='end'>%s %" PRId64 "</text>\n", SVG_LEFT, y, SVG_WIDTH,
@@ -208,9 +202,10 @@ void pack_svg_write(FILE *f, const pack_list *l, const btl_pack_result *r, int64
         const btl_pack_buffer *b = &l->buffers[i];
         double x = SVG_LEFT + ((double)b->lower - (double)low) * across, y = SVG_TOP + SVG_HEIGHT - (double)(b->offset + b->size) * up;
         if (!b->size) continue;
-        fprintf(f, "<rect x='%.2f' y='%.2f' width='%.2f' height='%.2f' fill='hsl(%d,60%%,72%%)'><title>", x, y, ((double)b->upper - (double)b->lower) * across,
-                (double)b->size * up, i * 137 % 360); /* hues far apart for neighbours */
-        svg_text(f, l->ids[i]);
+        fprintf(f, "<rect x='%.2f' y='%.2f' width='%.2f' height='%.2f' fill='", x, y, ((double)b->upper - (double)b->lower) * across, (double)b->size * up);
+        plan_print_colour(f, i);
+        fputs("'><title>", f);
+        plan_print_escaped(f, l->ids[i]);
         fprintf(f, ": [%" PRId64 ", %" PRId64 "), %" PRId64 " bytes at %" PRId64 "</title></rect>\n", b->lower, b->upper, b->size, b->offset);
     }
     fputs("</g>\n", f);

@@ -13,6 +13,18 @@ void plan_print_escaped(FILE *f, const char *s) {
     }
 }
 
+/* Six places around the colour circle, a channel's height at each, and what lies between: hue in degrees, saturation 0.55, lightness 0.74. */
+static int picture_channel(int hue, int shift) {
+    const double most = 0.74 + 0.26 * 0.55, least = 0.74 - 0.26 * 0.55;
+    double h = (hue + shift) % 360 / 60.0, share = h < 1 ? h : h < 3 ? 1 : h < 4 ? 4 - h : 0;
+    return (int)(255 * (least + (most - least) * share) + 0.5);
+}
+
+void plan_print_colour(FILE *f, int number) {
+    int hue = (int)((unsigned)number * 137u % 360u); /* hues far apart for neighbours */
+    fprintf(f, "#%02x%02x%02x", (unsigned)picture_channel(hue, 120), (unsigned)picture_channel(hue, 0), (unsigned)picture_channel(hue, 240));
+}
+
 static const btl_memory_plan *picture_plan(const btl_memory_info *m, const char *policy) {
     for (int i = 0; i < m->nplans; i++)
         if (strcmp(m->plans[i].policy, policy) == 0) return &m->plans[i];
@@ -34,6 +46,10 @@ static void picture_curve(const picture *p) {
     fprintf(p->f, "<path d='M%d %d", PICTURE_LEFT, CURVE_TOP + CURVE_HEIGHT);
     for (int i = 0; i < m->nsteps; i++) fprintf(p->f, "V%.1fH%.2f", CURVE_TOP + CURVE_HEIGHT - (double)m->steps[i].live * up, picture_x(p, i + 1));
     fprintf(p->f, "V%dZ' fill='#9db8d9'/>\n", CURVE_TOP + CURVE_HEIGHT);
+}
+
+static void picture_peak(const picture *p) {
+    const btl_memory_info *m = p->m;
     if (m->peak_step < 0) return;
     double x = picture_x(p, m->peak_step) + p->across / 2;
     fprintf(p->f, "<path d='M%.2f %dV%d' stroke='#c00' stroke-dasharray='4 3'/>\n", x, CURVE_TOP, BLOCK_TOP + BLOCK_HEIGHT);
@@ -62,7 +78,9 @@ static void picture_store(const picture *p, const btl_memory_store *s, int numbe
     double y = BLOCK_TOP + BLOCK_HEIGHT - (double)(s->offset + s->bytes) * p->up;
     char name[100];
     const char *text = plan_value_text(p->m, s->root, name, sizeof name);
-    fprintf(p->f, "<g><rect x='%.2f' y='%.2f' width='%.2f' height='%.2f' fill='hsl(%d,55%%,74%%)'/>", x, y, width, height, number * 137 % 360);
+    fprintf(p->f, "<g><rect x='%.2f' y='%.2f' width='%.2f' height='%.2f' fill='", x, y, width, height);
+    plan_print_colour(p->f, number);
+    fputs("'/>", p->f);
     if (height >= 11 && width >= 7.0 * (double)strlen(text)) {
         fprintf(p->f, "<text x='%.2f' y='%.2f' stroke='none'>", x + 3, y + height / 2 + 4);
         plan_print_escaped(p->f, text);
@@ -85,7 +103,9 @@ void plan_print_svg(FILE *f, const btl_memory_info *m) {
     fprintf(f, "<rect x='%d' y='%d' width='%d' height='%d' fill='#f4f4f4'/>\n<g stroke='#333' stroke-width='0.3'>\n", PICTURE_LEFT, BLOCK_TOP, PICTURE_WIDTH, BLOCK_HEIGHT);
     for (int i = 0; i < plan->nstores; i++)
         if (!plan->stores[i].is_result && plan->stores[i].bytes) picture_store(&p, &plan->stores[i], i);
-    fprintf(f, "</g>\n<text x='%d' y='%d' text-anchor='end'>%" PRId64 "</text><text x='%d' y='%d' text-anchor='end'>address</text><text x='%d' y='%d' text-anchor='end'>0</text>\n",
+    fputs("</g>\n", f);
+    picture_peak(&p);
+    fprintf(f, "<text x='%d' y='%d' text-anchor='end'>%" PRId64 "</text><text x='%d' y='%d' text-anchor='end'>address</text><text x='%d' y='%d' text-anchor='end'>0</text>\n",
             PICTURE_LEFT - 6, BLOCK_TOP + 8, m->arena_bytes, PICTURE_LEFT - 6, BLOCK_TOP + BLOCK_HEIGHT / 2, PICTURE_LEFT - 6, BLOCK_TOP + BLOCK_HEIGHT);
     fprintf(f, "<text x='%d' y='%d'>step 1</text><text x='%d' y='%d' text-anchor='end'>step %d</text>\n</svg>\n", PICTURE_LEFT, BLOCK_TOP + BLOCK_HEIGHT + 20,
             PICTURE_LEFT + PICTURE_WIDTH, BLOCK_TOP + BLOCK_HEIGHT + 20, m->nsteps);

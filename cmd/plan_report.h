@@ -21,6 +21,8 @@ void plan_print_svg(FILE *f, const btl_memory_info *m);
 /* The same to be looked into: one file that needs nothing else. */
 void plan_print_html(FILE *f, const char *title, const btl_memory_info *m);
 
+/* The colour of the number-th thing, far from its neighbours'. */
+void plan_print_colour(FILE *f, int number);
 /* A text in XML. */
 void plan_print_escaped(FILE *f, const char *s);
 

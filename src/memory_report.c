@@ -244,6 +244,8 @@ void btl_memory_free(btl_memory *m) {
     btl_free(m->ctx, m, sizeof *m);
 }
 
+bool btl_graph_is_schedule(const btl_graph *g) { return g->scheduled; }
+
 /* ---- checking alone -------------------------------------------------------------------------- */
 
 typedef struct memory_check { btl_graph *g; btl_entry *e; btl_error *err; } memory_check;

@@ -107,6 +107,8 @@ BTL_API btl_status btl_memory_new(btl_graph *g, btl_entry *e, const btl_memory_o
 BTL_API const btl_memory_info *btl_memory_look(const btl_memory *m);
 BTL_API void btl_memory_free(btl_memory *m);
 
+/** Does the program begin with `stage schedule`? */
+BTL_API bool btl_graph_is_schedule(const btl_graph *g);
 /** Is every `into` of a program in the schedule stage safe? BTL_OK also of any other program. EVALUE: which is not, where, and why. */
 BTL_API btl_status btl_entry_check_memory(btl_graph *g, btl_entry *e, btl_error *err);
 

@@ -28,7 +28,7 @@ static btl_status opaque_check_bytes(btl_graph *g, const btl_var *v, const btl_v
     int64_t a, b;
     bool known = btl_dim_is_const(mine, &a) && btl_dim_is_const(its, &b);
     if (is_view ? !known || a <= b : mine == its) return BTL_OK;
-    return btl_fail(g, BTL_EVALUE, is_view ? "a view is no larger than what it is a view of: %s, view %s" : "what is written over something takes as many bytes: %s, into %s",
+    return btl_fail(g, BTL_EVALUE, is_view ? "a view is no larger than what it is a view of: %s, %s" : "what is written over something takes as many bytes: %s, %s",
                     btl_var_text(g, v), btl_var_text(g, in));
 }
 
@@ -40,13 +40,13 @@ btl_status btl_node_lies(btl_graph *g, btl_node *n, int out, int input, bool is_
     }
     btl_lies *mine = &n->lies[out];
     bool views = n->op->view && out == 0, opaque = n->op == &btl_op_opaque;
-    if (mine->input >= 0) return btl_fail(g, BTL_EVALUE, "it is said twice where %s lies", btl_var_text(g, &n->out[out]));
+    if (mine->input >= 0) return btl_fail(g, BTL_EVALUE, "it is said twice where this result lies: %s", btl_var_text(g, &n->out[out]));
     if (!opaque && is_view && !views) return btl_fail(g, BTL_EVALUE, "%s makes no view", n->op->name);
     if (!opaque && !is_view && views) return btl_fail(g, BTL_EVALUE, "%s makes a view: it writes nothing", n->op->name);
     if (!opaque && is_view && input != 0) return btl_fail(g, BTL_EVALUE, "%s makes a view of its first operand", n->op->name);
     for (int i = 0; i < n->nout && !is_view; i++)
         if (n->lies[i].input >= 0 && !n->lies[i].is_view && n->in[n->lies[i].input] == n->in[input])
-            return btl_fail(g, BTL_EVALUE, "two results are written over %s", btl_var_text(g, n->in[input]));
+            return btl_fail(g, BTL_EVALUE, "two results are written over the same operand: %s", btl_var_text(g, n->in[input]));
     BTL_TRY(opaque_check_bytes(g, &n->out[out], n->in[input], is_view));
     *mine = (btl_lies){ .input = input, .is_view = is_view };
     return BTL_OK;

@@ -279,9 +279,9 @@ static void stmt_read_binding(parser *p) {
     uint32_t token = p->pos;
     value v = !good ? value_poison() : stmt_is_opaque(p) ? stmt_read_opaque(p, n, targets) : btl_parse_expr(p);
     if (p->panic) v = value_poison();
-    if (stmt_has_clauses(p)) stmt_read_clauses(p, v.kind == VALUE_POISON ? NULL : stmt_made_node(p, p->pos, n, &v, nodes_before));
     if (n == 1) stmt_bind(p, &targets[0], v, nodes_before);
     else stmt_take_apart(p, token, n, targets, &v, nodes_before);
+    if (stmt_has_clauses(p)) stmt_read_clauses(p, v.kind == VALUE_POISON ? NULL : stmt_made_node(p, p->pos, n, &v, nodes_before));
 }
 
 /* ---- what an expression may depend on ---------------------------------------------------- */

@@ -100,20 +100,6 @@ static const btl_strips *compile_strips(compile_state *c, const btl_node *n) {
     return k->strips;
 }
 
-/* The ops that it is made of. */
-static const char *compile_label(compile_state *c, const btl_node *n) {
-    if (n->op != &btl_op_fused) return n->op->name;
-    btl_text t;
-    int nnodes;
-    btl_text_init(&t, c->a);
-    btl_node **nodes = btl_body_nodes(c->a, btl_node_param(n, "body")->body, &nnodes);
-    for (int i = 0; i < nnodes; i++)
-        if (!(nodes[i]->op->flags & OP_LEAF)) btl_text_printf(&t, "%s%s", t.length ? ", " : "", nodes[i]->op->name);
-    const char *reduce = btl_node_param(n, "reduce")->s;
-    if (*reduce) btl_text_printf(&t, "%s%s", t.length ? ", " : "", reduce);
-    return t.length ? t.data : n->op->name;
-}
-
 static btl_status compile_instr(compile_state *c, const btl_node *n) {
     btl_function *f = c->f;
     int *in = BTL_ARRAY(c->a, int, n->nin), *out = BTL_ARRAY(c->a, int, n->nout);
@@ -133,7 +119,7 @@ static btl_status compile_instr(compile_state *c, const btl_node *n) {
         instr.late |= f->slots[out[i]].late;
     }
     instr.late |= n->op->measure != NULL;
-    if (f->watch != CHECKS_NONE) instr.label = compile_label(c, n);
+    if (f->watch != CHECKS_NONE) instr.label = btl_vm_label(c->a, n);
     *BTL_PUSH(c->a, f->instrs, f->ninstrs, c->instr_capacity) = instr;
     return BTL_OK;
 }

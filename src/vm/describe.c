@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "vm/function.h"
 
+#include "expr/body.h"
+
 static const btl_type *describe_input(const btl_function *f, int i) {
     return &f->slots[f->inputs[i].slot].var->type;
 }
@@ -45,4 +47,17 @@ bool btl_function_updates(const btl_function *f) { return f->nupdates > 0; }
 
 size_t btl_function_arena_bytes(const btl_function *f) {
     return atomic_load_explicit(&((btl_function *)f)->arena_bytes, memory_order_relaxed);
+}
+
+const char *btl_vm_label(btl_arena *a, const btl_node *n) {
+    if (n->op != &btl_op_fused) return n->op->name;
+    btl_text t;
+    int nnodes;
+    btl_text_init(&t, a);
+    btl_node **nodes = btl_body_nodes(a, btl_node_param(n, "body")->body, &nnodes);
+    for (int i = 0; i < nnodes; i++)
+        if (!(nodes[i]->op->flags & OP_LEAF)) btl_text_printf(&t, "%s%s", t.length ? ", " : "", nodes[i]->op->name);
+    const char *reduce = btl_node_param(n, "reduce")->s;
+    if (*reduce) btl_text_printf(&t, "%s%s", t.length ? ", " : "", reduce);
+    return t.length ? t.data : n->op->name;
 }

@@ -172,6 +172,9 @@ struct vm_workspace {
     size_t block_bytes;      /* of the one block that this and its tables are */
 };
 
+/* "mul, add, tanh": the ops that a node is made of. In the arena. */
+const char *btl_vm_label(btl_arena *a, const btl_node *n);
+
 btl_status btl_vm_workspace_take(const btl_function *f, vm_workspace **out);
 void btl_vm_workspace_give(const btl_function *f, vm_workspace *w);
 void btl_vm_workspace_free(vm_workspace *w);

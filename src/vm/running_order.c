@@ -78,7 +78,7 @@ static btl_status running_step(running *o, int i) {
     btl_schedule_step *step = &o->steps[o->s->nsteps++];
     int64_t work = 0;
     if (q->work && !q->work->late && !btl_dim_eval(q->work, o->symbols, &work)) return btl_error_set(o->err, BTL_ENOMEM, "%s: the scratch of a kernel would be too large", o->f->name);
-    *step = (btl_schedule_step){ .name = q->label ? q->label : q->node->op->name, .places = q->node->places, .nin = q->nin, .nout = q->nout, .in = q->in, .out = q->out, .workspace = work };
+    *step = (btl_schedule_step){ .name = q->label ? q->label : btl_vm_label(o->a, q->node), .places = q->node->places, .nin = q->nin, .nout = q->nout, .in = q->in, .out = q->out, .workspace = work };
     if (q->kind == VM_VIEW) o->values[q->out[0]].nviews = 1, o->values[q->out[0]].views = q->in;
     step->cost = running_cost(o, q);
     return BTL_OK;

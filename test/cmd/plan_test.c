@@ -110,7 +110,7 @@ BTL_TEST(bad_lists_are_told_by_line) {
     fails("id,lower,upper,size\n,0,1,5\n", 3, "an empty id", NULL, NULL);
     btl_run r = btl_test_run(NULL, NULL, (const char *const[]){ NULL, "plan", NULL });
     BTL_ASSERT_EXIT(&r, 2);
-    BTL_ASSERT_CONTAINS(r.err, "which buffers?");
+    BTL_ASSERT_CONTAINS(r.err, "of what? A program, or --pack FILE.csv");
     btl_run_free(&r);
     r = btl_test_run(NULL, NULL, (const char *const[]){ NULL, "plan", "--pack", "/nowhere.csv", NULL });
     BTL_ASSERT_EXIT(&r, 3);
