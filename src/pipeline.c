@@ -12,6 +12,7 @@
 #include "vm/compile.h"
 #include "vm/generated.h"
 #include "vm/state.h"
+#include "vm/storage.h"
 
 #include <string.h>
 
@@ -339,7 +340,7 @@ static const pipeline_pass pipeline_passes[] = {
     { "lower", pipeline_lower, "rules for speed; composite ops replaced by their bodies" },
     { "fuse", pipeline_fuse, "elementwise chains and their reductions become one kernel each" },
     { "layout", pipeline_layout, "copies where a row-major operand is needed" },
-    { "compile", pipeline_compile, "storage, lives, kernels" },
+    { "compile", pipeline_compile, "order, storage, kernels: what runs, in the schedule stage of the notation" },
 };
 
 
@@ -414,6 +415,62 @@ btl_status btl_function_new(btl_graph *g, btl_entry *e, const btl_function_optio
     return BTL_OK;
 }
 
+/* "arena+4096 40960B" where all sizes are numbers, "arena 3", "state w", "result y". */
+static const char *pipeline_place(pipeline *l, int slot, const btl_buffer *buffers) {
+    const btl_function *f = l->f;
+    const vm_slot *s = &f->slots[slot];
+    btl_arena *a = &l->g->arena;
+    switch (s->storage) {
+    case STORE_ARENA:
+        if (buffers) return btl_arena_printf(a, "arena+%zu %zuB", buffers[s->index].offset, buffers[s->index].bytes);
+        return btl_arena_printf(a, f->policy == BTL_POLICY_ARENA ? "arena %d" : "storage %d", f->policy == BTL_POLICY_ARENA ? s->index : f->store_of[s->index]);
+    case STORE_OWN: return btl_arena_printf(a, "own %d", s->index);
+    case STORE_SHARED: return btl_arena_printf(a, "state %s", f->shared[s->index].name);
+    case STORE_OUTPUT: return btl_arena_printf(a, "result %s", f->outputs[s->index].name);
+    default: return NULL;
+    }
+}
+
+/* The buffers with their offsets, where no size is open; else NULL. */
+static const btl_buffer *pipeline_buffers(pipeline *l) {
+    const btl_function *f = l->f;
+    btl_buffer *buffers = btl_arena_copy(&l->g->arena, f->lives, (size_t)(f->nbuffers + 1) * sizeof *buffers);
+    int64_t size;
+    if (f->policy != BTL_POLICY_ARENA) return NULL;
+    for (int b = 0; b < f->nbuffers; b++) {
+        const btl_type *t = &f->slots[f->buffer_slot[b]].var->type;
+        buffers[b].bytes = btl_dtype_bytes(t->dtype);
+        for (int k = 0; k < t->rank; k++) {
+            if (!btl_dim_is_const(t->dims[k], &size)) return NULL;
+            buffers[b].bytes *= (size_t)size;
+        }
+    }
+    btl_vm_offsets(f, &l->g->arena, buffers);
+    return buffers;
+}
+
+/* What runs, as a program in the schedule stage. */
+static btl_status pipeline_make_schedule(pipeline *l, btl_entry *e) {
+    const btl_function *f = l->f;
+    btl_graph *g = l->g;
+    const btl_buffer *buffers = pipeline_buffers(l);
+    e->nodes = BTL_ARRAY(&g->arena, btl_node *, f->ninstrs + 1);
+    for (int i = 0; i < f->ninstrs; i++) {
+        const vm_instr *q = &f->instrs[i];
+        btl_node *n = g->nodes[q->node->id];
+        n->lies = BTL_ARRAY(&g->arena, btl_lies, n->nout);
+        for (int k = 0; k < n->nout; k++) {
+            const vm_slot *s = &f->slots[q->out[k]];
+            n->lies[k] = (btl_lies){ .input = q->kind == VM_VIEW ? 0 : -1, .is_view = q->kind == VM_VIEW, .place = pipeline_place(l, q->out[k], buffers) };
+            for (int in = 0; in < q->nin && s->into >= 0; in++)
+                if (q->in[in] == s->into) n->lies[k].input = in;
+        }
+        e->nodes[e->nnodes++] = n;
+    }
+    g->scheduled = true;
+    return BTL_OK;
+}
+
 /* The rewritten program as an entry of its graph, with the shared variables and their first values. */
 static btl_status pipeline_make_entry(void *arg) {
     pipeline *l = arg;
@@ -440,7 +497,7 @@ static btl_status pipeline_make_entry(void *arg) {
         BTL_TRY(btl_entry_add_update(g, copy, l->p.shared[l->p.update_shared[i]], l->roots[e->noutputs + i]));
     for (int i = 0; i < e->nasserts; i++)
         BTL_TRY(btl_entry_add_assert(g, copy, l->roots[e->noutputs + e->nupdates + i], e->asserts[i].text));
-    return BTL_OK;
+    return l->stop_after && strcmp(l->stop_after, "compile") == 0 ? pipeline_make_schedule(l, copy) : BTL_OK;
 }
 
 static btl_status pipeline_make_entry_guarded(void *arg) {

@@ -136,7 +136,8 @@ struct btl_entry {
     btl_entry_assert *asserts;
     const btl_places *places;
     bool is_explicit;             /* written with `function` */
-    int nodes_begin, nodes_end;   /* in the schedule stage: of the ids that stand in it; end 0: all that there are */
+    int nnodes;
+    btl_node **nodes;             /* in the schedule stage: what it runs, in the order of its text */
 };
 
 typedef struct btl_shared_def { const char *name; btl_var *var; btl_var *init; } btl_shared_def; /* name first: a table's key */

@@ -188,9 +188,18 @@ static void lexer_text(lexer *x) {
 
 /* True behind what can be the left side of an operator: there `%` divides, elsewhere it begins a
  * name such as %7. */
+/* `into` or `view` behind an operand: a word of the schedule stage, behind which a name stands. */
+static bool lexer_after_clause(const lexer *x) {
+    const btl_tokens *t = x->out;
+    if (t->ntokens < 2 || t->tokens[t->ntokens - 1].length != 4) return false;
+    const char *word = t->text + t->tokens[t->ntokens - 1].start;
+    int before = t->tokens[t->ntokens - 2].kind;
+    return (before == TOKEN_RPAREN || before == TOKEN_NAME) && (memcmp(word, "into", 4) == 0 || memcmp(word, "view", 4) == 0);
+}
+
 static bool lexer_after_operand(const lexer *x) {
     const btl_tokens *t = x->out;
-    if (t->ntokens == 0) return false;
+    if (t->ntokens == 0 || lexer_after_clause(x)) return false;
     switch (t->tokens[t->ntokens - 1].kind) {
     case TOKEN_NAME: case TOKEN_INTEGER: case TOKEN_FLOAT: case TOKEN_TEXT: case TOKEN_RPAREN: case TOKEN_RBRACKET:
     case TOKEN_TRUE: case TOKEN_FALSE: case TOKEN_INF: case TOKEN_NAN: case TOKEN_NONE: case TOKEN_QUESTION:

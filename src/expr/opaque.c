@@ -47,7 +47,7 @@ btl_status btl_node_lies(btl_graph *g, btl_node *n, int out, int input, bool is_
     for (int i = 0; i < n->nout && !is_view; i++)
         if (n->lies[i].input >= 0 && !n->lies[i].is_view && n->in[n->lies[i].input] == n->in[input])
             return btl_fail(g, BTL_EVALUE, "two results are written over the same operand: %s", btl_var_text(g, n->in[input]));
-    BTL_TRY(opaque_check_bytes(g, &n->out[out], n->in[input], is_view));
+    if (opaque || !is_view) BTL_TRY(opaque_check_bytes(g, &n->out[out], n->in[input], is_view));
     *mine = (btl_lies){ .input = input, .is_view = is_view };
     return BTL_OK;
 }
@@ -68,10 +68,21 @@ static btl_bits opaque_initial(btl_graph *g, const btl_entry *e) {
     return initial;
 }
 
-int btl_entry_nodes(btl_graph *g, const btl_entry *e, btl_node **out) {
+/* Nodes of nested graphs are run by the node that has them. */
+static void opaque_add_bodies(btl_graph *g, int begin, btl_bits set) {
+    for (int id = begin; id < g->nnodes; id++)
+        for (int i = 0; i < g->nodes[id]->op->nparams; i++) {
+            if (g->nodes[id]->op->params[i].kind != PARAM_BODY) continue;
+            const btl_body *body = g->nodes[id]->params[i].body;
+            btl_bits inside = btl_graph_reach(g, body->nresults, body->results);
+            for (int w = 0; w < (g->nnodes + 63) / 64; w++) set.words[w] |= inside.words[w];
+        }
+}
+
+void btl_entry_list_nodes(btl_graph *g, btl_entry *e, int begin) {
     btl_bits initial = opaque_initial(g, e);
-    int n = 0, end = e->nodes_end ? e->nodes_end : g->nnodes;
-    for (int id = e->nodes_begin; id < end; id++)
-        if (!btl_bits_get(initial, id) && !(g->nodes[id]->op->flags & OP_LEAF)) out[n++] = g->nodes[id];
-    return n;
+    opaque_add_bodies(g, begin, initial);
+    e->nodes = BTL_ARRAY(&g->arena, btl_node *, g->nnodes - begin + 1), e->nnodes = 0;
+    for (int id = begin; id < g->nnodes; id++)
+        if (!btl_bits_get(initial, id) && !(g->nodes[id]->op->flags & OP_LEAF)) e->nodes[e->nnodes++] = g->nodes[id];
 }

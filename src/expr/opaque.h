@@ -14,8 +14,8 @@ btl_node *btl_opaque(btl_graph *g, const char *name, int nin, btl_var *const *in
  * that makes none, `into` of one that does. */
 btl_status btl_node_lies(btl_graph *g, btl_node *n, int out, int input, bool is_view);
 
-/* The nodes that an entry of a graph in the schedule stage runs: all that stand in it, whether or not anything depends on them, in the order of
- * the text. Room for g->nnodes; returns how many. */
-int btl_entry_nodes(btl_graph *g, const btl_entry *e, btl_node **out);
+/* e->nodes: the nodes from number `begin` on, whether or not anything depends on them, in the order of the text; without those of first and default
+ * values alone. */
+void btl_entry_list_nodes(btl_graph *g, btl_entry *e, int begin);
 
 #endif

@@ -644,7 +644,7 @@ static void stmt_function_header(parser *p) {
     if (btl_entry_find(p->g, name)) btl_parse_fail(p, token, BTL_ENAME, NULL, "a function named %s is already there", name);
     btl_parse_here(p, token);
     p->entry = btl_entry_new(p->g, name);
-    if (p->entry) p->entry->is_explicit = true, p->entry->nodes_begin = p->g->nnodes;
+    if (p->entry) p->entry->is_explicit = true;
     stmt_arguments(p);
     if (!p->panic) stmt_opens_block(p);
 }
@@ -652,7 +652,7 @@ static void stmt_function_header(parser *p) {
 static void stmt_function(parser *p) {
     btl_entry *outer = p->entry;
     scope *top = p->scope;
-    int depth = p->depth;
+    int depth = p->depth, nodes_before = p->g->nnodes;
     p->has_functions = true;
     p->pos++;
     p->scope = btl_scope_new(p, top, p->order);
@@ -675,7 +675,7 @@ static void stmt_function(parser *p) {
         }
     }
     btl_parse_accept(p, TOKEN_DEDENT);
-    if (p->entry) p->entry->nodes_end = p->g->nnodes;
+    if (p->g->scheduled && p->entry) btl_entry_list_nodes(p->g, p->entry, nodes_before);
 out:
     p->scope = top;
     p->entry = outer;
@@ -704,4 +704,5 @@ void btl_parse_program(parser *p) {
     if (btl_parse_is_word(p, p->pos, "bitale") && parse_kind_at(p, 1) == TOKEN_INTEGER) stmt_line(p, stmt_read_version);
     if (btl_parse_is_word(p, p->pos, "stage") && parse_kind_at(p, 1) == TOKEN_NAME) stmt_line(p, stmt_read_stage);
     while (parse_kind(p) != TOKEN_END) stmt_one(p);
+    if (p->g->scheduled && p->main) btl_entry_list_nodes(p->g, p->main, 0);
 }

@@ -396,13 +396,19 @@ static void printer_call(printer *p, const btl_node *n, const char *body) {
     btl_text_add(&p->t, ")");
 }
 
+/* A number that stands in the text has no name to be said. */
+static bool printer_says(const btl_node *n, int i, bool is_view) {
+    const btl_lies *lies = &n->lies[i];
+    return lies->input >= 0 && lies->is_view == is_view && !printer_is_inline(n->in[lies->input]);
+}
+
 /* "into _, x": which results lie in the memory of which operands. */
 static void printer_clause(printer *p, const btl_node *n, const char *word, bool is_view) {
     int last = -1;
     for (int i = 0; i < n->nout; i++)
-        if (n->lies[i].input >= 0 && n->lies[i].is_view == is_view) last = i;
+        if (printer_says(n, i, is_view)) last = i;
     for (int i = 0; i <= last; i++) {
-        bool mine = n->lies[i].input >= 0 && n->lies[i].is_view == is_view;
+        bool mine = printer_says(n, i, is_view);
         btl_text_add(&p->t, i ? ", " : word);
         if (mine) printer_operand(p, n->in[n->lies[i].input]);
         else btl_text_add(&p->t, "_");
@@ -443,8 +449,7 @@ static void printer_nodes(printer *p, btl_bits reached) {
 
 /* In the schedule stage whatever stands in the text is run. */
 static void printer_all_nodes(printer *p, const btl_entry *e) {
-    btl_node **nodes = BTL_ARRAY(&p->g->arena, btl_node *, p->g->nnodes + 1);
-    for (int i = 0, n = btl_entry_nodes(p->g, e, nodes); i < n; i++) printer_node(p, nodes[i]);
+    for (int i = 0; i < e->nnodes; i++) printer_node(p, e->nodes[i]);
 }
 
 /* A nested graph as a fn before the line that uses it; returns the fn's name. */

@@ -108,11 +108,9 @@ static btl_status listing_step(listing *l, const btl_node *n) {
 
 btl_status btl_listing_schedule(btl_arena *a, btl_graph *g, const btl_entry *e, const int64_t *symbols, btl_schedule **out, btl_error *err) {
     listing l = { .a = a, .g = g, .e = e, .symbols = symbols, .err = err, .s = BTL_NEW(a, btl_schedule) };
-    btl_node **nodes = BTL_ARRAY(a, btl_node *, g->nnodes + 1);
-    int n = btl_entry_nodes(g, e, nodes);
     l.value_of = BTL_ARRAY(a, int *, g->nnodes + 1);
-    l.steps = BTL_ARRAY(a, btl_schedule_step, n + 1);
-    for (int i = 0; i < n; i++) BTL_TRY(listing_step(&l, nodes[i]));
+    l.steps = BTL_ARRAY(a, btl_schedule_step, e->nnodes + 1);
+    for (int i = 0; i < e->nnodes; i++) BTL_TRY(listing_step(&l, e->nodes[i]));
     BTL_TRY(listing_ends(&l));
     listing_protect(&l);
     l.s->values = l.values, l.s->steps = l.steps;

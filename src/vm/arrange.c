@@ -154,7 +154,7 @@ static void arrange_collect(arrange *w) {
                 if (to->storage != STORE_ARENA || (from->storage != STORE_ARENA && !updates) || !btl_type_equal(&to->var->type, &from->var->type)) continue;
                 int number = w->n;
                 *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) =
-                    (arrange_proposal){ number, i, in, o, q->out[o], w->update[q->out[o]] >= 0, arrange_bytes(&to->var->type) };
+                    (arrange_proposal){ number, i, in, o, q->out[o], updates, arrange_bytes(&to->var->type) };
             }
     }
 }

@@ -64,6 +64,7 @@ BTL_TEST(decisions) {
     expect("shared w: f64[20, 30] = zeros([20, 30])\ninput x: f64[20, 9]\ninput y: f64[9, 30]\nupdate w = w - 0.1 * (x @ y)\n", 0, 1);          /* gemm */
     expect("shared w: f64[20, 30] = zeros([20, 30])\ninput x: f64[20, 9]\ninput y: f64[9, 30]\noutput w\nupdate w = w - 0.1 * (x @ y)\n", 0, 0);
     expect("shared w: f64[20, 20] = zeros([20, 20])\ninput x: f64[20, 20]\nupdate w = w - 0.1 * (x @ w)\n", 0, 0);                       /* it reads w itself */
+    expect("shared w: f64[9, 9] = zeros([9, 9])\ninput x: f64[9, 9]\nupdate w = w - 0.1 * (x @ x + exp(x) @ x)\n", 0, 1);                   /* into w rather than over a product */
     expect("input x: f64[20, 20]\na = x @ x\noutput (a + exp(x) @ x) @ x\n", 1, 0);
     expect("input x: f64[20, 20]\na = x @ x\noutput (a + exp(x) @ x) @ a\n", 0, 0);
     expect("input x: f64[9, 9]\na = x @ x\nb = set_subtensor(a[1], x[0])\noutput b @ b\n", 1, 0);
