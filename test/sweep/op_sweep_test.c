@@ -26,14 +26,14 @@ static bool named(const btl_op *op, const char *const *names) {
 }
 
 /* Linear in each operand: the bound is the value at the operands' magnitudes. */
-static const char *const linear_ops[] = { "sum", "mean", "matmul", "dot", "outer", "tensordot", "gemm", "inc_subtensor", "conv2d", "mean_pool2d", "trace", NULL };
+static const char *const linear_ops[] = { "sum", "mean", "matmul", "dot", "outer", "tensordot", "inc_subtensor", "conv2d", "mean_pool2d", "trace", NULL };
 /* Which of two zeros is chosen is not said. */
 static const char *const any_zero_ops[] = { "maximum", "minimum", "clip", "max", "min", "relu", "elu", "ptp", "max_pool2d", NULL };
 /* Ops of several roundings. They combine elements or cancel, so hard values overflow inside in ways
  * that depend on the order of the roundings: they are tried on tame values and on single special ones. */
 static const char *const tame_ops[] = {
     "var", "std", "norm", "softmax", "log_softmax", "logsumexp", "binary_crossentropy", "categorical_crossentropy",
-    "linspace", "hard_sigmoid", "elu", "relu", "logaddexp", "ptp", "cholesky", "cholesky_grad", "solve_triangular", NULL
+    "linspace", "hard_sigmoid", "elu", "relu", "logaddexp", "ptp", "cholesky", "cholesky_grad", "solve_triangular", "gemm", NULL
 };
 
 static kind kind_of(const btl_op *op, btl_dtype out) {

@@ -1,0 +1,340 @@
+/* recompute.c - see recompute.h. SPDX-License-Identifier: BSD-3-Clause */
+#include "schedule/recompute.h"
+
+#include "base/arena.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a sequence, run on paper ------------------------------------------------------------------ */
+
+/* A piece of memory: what it holds is needed until `last`; -1: it is not counted. */
+typedef struct recompute_store { int64_t bytes; int first, last, refs; bool pinned; } recompute_store;
+
+typedef struct recompute_run {
+    btl_arena *a;
+    const btl_schedule *s;
+    btl_onto onto;
+    const int *maker;       /* of each value: its step, or -1 */
+    int n;
+    const int *steps;
+    int *at_in;             /* of each place: where its operands begin in `dies` */
+    bool *dies;             /* by operand: nobody reads this making of the value behind it */
+    bool *wanted;           /* by operand of at_out: somebody reads it */
+    int *at_out;
+    int *store_of;          /* of each value, as it was made last */
+    bool *made;             /* of each value: it was made before */
+    int nstores, capacity;
+    recompute_store *stores;
+    int ntouches, touch_capacity;
+    int (*touches)[2];      /* store, place: in the order of places; NULL unless wanted */
+    bool trace;
+} recompute_run;
+
+static int *recompute_makers(btl_arena *a, const btl_schedule *s) {
+    int *maker = BTL_ARRAY(a, int, s->nvalues + 1);
+    for (int v = 0; v < s->nvalues; v++) maker[v] = -1;
+    for (int i = 0; i < s->nsteps; i++)
+        for (int k = 0; k < s->steps[i].nout; k++) maker[s->steps[i].out[k]] = i;
+    return maker;
+}
+
+/* Backward: which reading is the last of what was made, and whether there is one. */
+static void recompute_look_back(recompute_run *r) {
+    const btl_schedule *s = r->s;
+    bool *need = BTL_ARRAY(r->a, bool, s->nvalues + 1);
+    int in = 0, out = 0;
+    r->at_in = BTL_ARRAY(r->a, int, r->n + 1), r->at_out = BTL_ARRAY(r->a, int, r->n + 1);
+    for (int p = 0; p < r->n; p++) {
+        r->at_in[p] = in, r->at_out[p] = out;
+        in += s->steps[r->steps[p]].nin, out += s->steps[r->steps[p]].nout;
+    }
+    r->dies = BTL_ARRAY(r->a, bool, in + 1), r->wanted = BTL_ARRAY(r->a, bool, out + 1);
+    for (int p = r->n - 1; p >= 0; p--) {
+        const btl_schedule_step *q = &s->steps[r->steps[p]];
+        for (int k = 0; k < q->nout; k++) r->wanted[r->at_out[p] + k] = need[q->out[k]], need[q->out[k]] = false;
+        for (int k = 0; k < q->nin; k++) r->dies[r->at_in[p] + k] = !need[q->in[k]], need[q->in[k]] = true; /* read twice: the second place says so */
+    }
+}
+
+static void recompute_touch(recompute_run *r, int store, int place) {
+    if (store < 0) return;
+    r->stores[store].last = place;
+    if (!r->trace) return;
+    int *t = *BTL_PUSH(r->a, r->touches, r->ntouches, r->touch_capacity);
+    t[0] = store, t[1] = place;
+}
+
+/* The operand in whose place the value is made: one that nobody needs any more. */
+static int recompute_place(const recompute_run *r, int v) {
+    const int *list = r->onto ? r->onto[v] : NULL;
+    if (r->s->values[v].is_result) return -1;
+    for (int k = 0; list && list[k] >= 0; k++) {
+        int store = r->store_of[list[k]];
+        if (store >= 0 && r->stores[store].refs == 0 && !r->stores[store].pinned && r->stores[store].bytes == r->s->values[v].bytes) return store;
+    }
+    return -1;
+}
+
+/* Bytes that the step adds to what lives. */
+static int64_t recompute_make(recompute_run *r, int v, bool wanted, int place) {
+    const btl_schedule_value *x = &r->s->values[v];
+    int store = x->nviews ? r->store_of[x->views[0]] : recompute_place(r, v);
+    int64_t more = 0;
+    if (!x->nviews && store < 0 && !x->is_free && x->bytes > 0) {
+        store = r->nstores;
+        *BTL_PUSH(r->a, r->stores, r->nstores, r->capacity) = (recompute_store){ .bytes = x->bytes, .first = place, .last = place };
+        more = x->bytes;
+    }
+    r->store_of[v] = store;
+    if (store < 0) return more;
+    r->stores[store].refs += wanted;
+    if (x->is_output && !r->made[v]) r->stores[store].pinned = true;
+    r->made[v] = true;
+    recompute_touch(r, store, place);
+    return more;
+}
+
+/* Bytes that live at each place; what is freed behind it is whatever has no reader left. */
+static void recompute_go(recompute_run *r, btl_sequence *q, int64_t *live) {
+    const btl_schedule *s = r->s;
+    int64_t held = 0;
+    int *dead = BTL_ARRAY(r->a, int, 64), ndead, capacity = 64;
+    r->store_of = BTL_ARRAY(r->a, int, s->nvalues + 1), r->made = BTL_ARRAY(r->a, bool, s->nvalues + 1);
+    for (int v = 0; v < s->nvalues; v++) r->store_of[v] = -1;
+    q->peak = 0, q->at = r->n ? 0 : -1;
+    for (int p = 0; p < r->n; p++) {
+        const btl_schedule_step *step = &s->steps[r->steps[p]];
+        ndead = 0;
+        for (int k = 0; k < step->nin; k++) {
+            int store = r->store_of[step->in[k]];
+            recompute_touch(r, store, p);
+            if (store < 0 || !r->dies[r->at_in[p] + k]) continue;
+            r->stores[store].refs--;
+            *BTL_PUSH(r->a, dead, ndead, capacity) = store;
+        }
+        for (int k = 0; k < step->nout; k++) {
+            held += recompute_make(r, step->out[k], r->wanted[r->at_out[p] + k], p);
+            if (r->store_of[step->out[k]] >= 0) *BTL_PUSH(r->a, dead, ndead, capacity) = r->store_of[step->out[k]];
+        }
+        int64_t now = held + step->workspace;
+        if (live) live[p] = now;
+        if (now > q->peak) q->peak = now, q->at = p;
+        for (int k = 0; k < ndead; k++) {
+            recompute_store *x = &r->stores[dead[k]];
+            if (x->refs == 0 && !x->pinned && x->bytes) held -= x->bytes, x->bytes = 0;
+        }
+    }
+}
+
+void btl_sequence_measure(btl_arena *scratch, const btl_schedule *s, btl_onto onto, btl_sequence *q, int64_t *live) {
+    btl_arena *a = btl_arena_begin(scratch);
+    recompute_run r = { .a = a, .s = s, .onto = onto, .n = q->n, .steps = q->steps };
+    bool *seen = BTL_ARRAY(a, bool, s->nsteps + 1);
+    q->extra = 0;
+    for (int p = 0; p < q->n; p++) {
+        if (seen[q->steps[p]]) q->extra += s->steps[q->steps[p]].cost;
+        seen[q->steps[p]] = true;
+    }
+    recompute_look_back(&r);
+    recompute_go(&r, q, live);
+    btl_arena_end(a);
+}
+
+/* ---- greedy ------------------------------------------------------------------------------------- */
+
+enum { RECOMPUTE_CLOSURE = 200 /* steps that are run again for one storage */, RECOMPUTE_RATED = 16, RECOMPUTE_TRIES = 8 /* storages rated, and tried, at a peak */ };
+
+typedef struct recompute_choice { double score; int store, before, nsteps; const int *steps; } recompute_choice;
+
+typedef struct recompute_search {
+    btl_arena *a;             /* what is kept */
+    const btl_schedule *s;
+    btl_onto onto;
+    const int *maker;
+    btl_sequence now;
+    int64_t work;             /* places that may still be looked at */
+    btl_recompute_point *curve;
+    int ncurve, capacity;
+} recompute_search;
+
+/* The steps that make v again at a place, operands first; false: that can't be, or is too much. */
+typedef struct recompute_closure { const recompute_search *f; const int *last_made, *next_read; const bool *dropped; int n, *steps; bool *in; double cost; } recompute_closure;
+
+static bool recompute_again(recompute_closure *c, int v) {
+    const btl_schedule *s = c->f->s;
+    int step = c->f->maker[v];
+    if (step < 0 || (!c->dropped[v] && c->last_made[v] >= 0 && c->next_read[v] >= 0)) return true; /* a leaf, or it is there */
+    if (c->in[step]) return true;
+    if (isinf(s->steps[step].cost) || c->n == RECOMPUTE_CLOSURE) return false;
+    c->in[step] = true; /* before its operands: they can't need it, the graph has no cycle */
+    for (int k = 0; k < s->steps[step].nin; k++)
+        if (!recompute_again(c, s->steps[step].in[k])) return false;
+    if (c->n == RECOMPUTE_CLOSURE) return false;
+    c->steps[c->n++] = step, c->cost += s->steps[step].cost;
+    return true;
+}
+
+/* All that waits at the peak, with where it is read next and what makes it again there. */
+typedef struct recompute_peak {
+    recompute_search *f;
+    btl_arena *scratch;
+    recompute_run *r;
+    int at;
+    int *next_read, *last_made; /* of each value, at the place that is looked at */
+    bool *dropped;
+} recompute_peak;
+
+static void recompute_state_at(recompute_peak *k, int place) {
+    const btl_schedule *s = k->f->s;
+    const btl_sequence *q = &k->f->now;
+    for (int v = 0; v < s->nvalues; v++) k->next_read[v] = k->last_made[v] = -1;
+    for (int p = q->n - 1; p >= place; p--) {
+        const btl_schedule_step *x = &s->steps[q->steps[p]];
+        for (int o = 0; o < x->nout; o++) k->next_read[x->out[o]] = -1;
+        for (int i = 0; i < x->nin; i++) k->next_read[x->in[i]] = p;
+    }
+    for (int p = 0; p < place; p++) {
+        const btl_schedule_step *x = &s->steps[q->steps[p]];
+        for (int o = 0; o < x->nout; o++) k->last_made[x->out[o]] = p;
+    }
+}
+
+/* Storages that wait at the peak: those not touched there, between a touch before and one behind. */
+static int recompute_waiting(recompute_peak *k, recompute_choice *out, int most) {
+    recompute_run *r = k->r;
+    int n = 0;
+    int *before = BTL_ARRAY(k->scratch, int, r->nstores + 1), *behind = BTL_ARRAY(k->scratch, int, r->nstores + 1);
+    for (int x = 0; x < r->nstores; x++) before[x] = behind[x] = -1;
+    bool *here = BTL_ARRAY(k->scratch, bool, r->nstores + 1);
+    for (int t = 0; t < r->ntouches; t++) {
+        int x = r->touches[t][0], p = r->touches[t][1];
+        if (p < k->at) before[x] = p;
+        else if (p == k->at) here[x] = true;
+        else if (behind[x] < 0) behind[x] = p;
+    }
+    for (int x = 0; x < r->nstores && n < most; x++)
+        if (before[x] >= 0 && behind[x] >= 0 && !here[x] && !r->stores[x].pinned) out[n++] = (recompute_choice){ .score = behind[x] - before[x], .store = x, .before = behind[x] };
+    return n;
+}
+
+static int recompute_best_first(const void *a, const void *b) {
+    const recompute_choice *x = a, *y = b;
+    if (x->score != y->score) return x->score > y->score ? -1 : 1;
+    return x->store < y->store ? -1 : x->store > y->store;
+}
+
+/* Bytes times idle places, for the cost of making it again at its next reader. score 0: it can't be. `score` comes as bytes times idle places. */
+static void recompute_rate(recompute_peak *k, const int *value_store, recompute_choice *c) {
+    const btl_schedule *s = k->f->s;
+    recompute_closure all = { .f = k->f, .last_made = k->last_made, .next_read = k->next_read, .dropped = k->dropped };
+    bool good = true;
+    all.steps = BTL_ARRAY(k->scratch, int, RECOMPUTE_CLOSURE), all.in = BTL_ARRAY(k->scratch, bool, s->nsteps + 1);
+    recompute_state_at(k, c->before);
+    for (int v = 0; v < s->nvalues; v++) k->dropped[v] = value_store[v] == c->store;
+    for (int v = 0; v < s->nvalues && good; v++)
+        if (k->dropped[v] && k->next_read[v] >= 0) good = recompute_again(&all, v);
+    c->score = good && all.n ? c->score / (all.cost + 1) : 0;
+    c->nsteps = all.n, c->steps = all.steps;
+}
+
+/* The sequence with those steps before that place. */
+static btl_sequence recompute_insert(btl_arena *a, const btl_sequence *q, const recompute_choice *c) {
+    btl_sequence made = { .n = q->n + c->nsteps };
+    made.steps = BTL_ARRAY(a, int, made.n + 1);
+    memcpy(made.steps, q->steps, (size_t)c->before * sizeof *made.steps);
+    memcpy(made.steps + c->before, c->steps, (size_t)c->nsteps * sizeof *made.steps);
+    memcpy(made.steps + c->before + c->nsteps, q->steps + c->before, (size_t)(q->n - c->before) * sizeof *made.steps);
+    return made;
+}
+
+/* One storage less at the peak. False: there is none that can be made again without rising to it. */
+static bool recompute_step(recompute_search *f) {
+    const btl_schedule *s = f->s;
+    btl_arena *scratch = btl_arena_begin(f->a);
+    recompute_run all = { .a = scratch, .s = s, .onto = f->onto, .n = f->now.n, .steps = f->now.steps, .trace = true };
+    btl_sequence q = f->now, part = { .n = 0 };
+    recompute_look_back(&all);
+    recompute_go(&all, &q, NULL);
+    recompute_run head = all; /* up to the peak: where values lie there */
+    head.n = q.at + 1, head.stores = NULL, head.nstores = head.capacity = 0, head.touches = NULL, head.ntouches = head.touch_capacity = 0, head.trace = false;
+    recompute_go(&head, &part, NULL);
+    recompute_peak k = { .f = f, .scratch = scratch, .r = &all, .at = q.at, .next_read = BTL_ARRAY(scratch, int, s->nvalues + 1), .last_made = BTL_ARRAY(scratch, int, s->nvalues + 1),
+                         .dropped = BTL_ARRAY(scratch, bool, s->nvalues + 1) };
+    recompute_choice *c = BTL_ARRAY(scratch, recompute_choice, all.nstores + 1);
+    int n = recompute_waiting(&k, c, all.nstores), rated = n < RECOMPUTE_RATED ? n : RECOMPUTE_RATED;
+    for (int i = 0; i < n; i++) c[i].score *= c[i].store < head.nstores ? (double)head.stores[c[i].store].bytes : 0; /* roughly: exactly is a walk of the sequence each */
+    qsort(c, (size_t)n, sizeof *c, recompute_best_first);
+    for (int i = 0; i < rated; i++)
+        if (c[i].score > 0) recompute_rate(&k, head.store_of, &c[i]), f->work -= 2 * q.n;
+    qsort(c, (size_t)rated, sizeof *c, recompute_best_first);
+    bool found = false;
+    for (int i = 0; i < rated && i < RECOMPUTE_TRIES && !found && c[i].score > 0; i++) {
+        btl_sequence tried = recompute_insert(scratch, &f->now, &c[i]);
+        btl_sequence_measure(scratch, s, f->onto, &tried, NULL);
+        f->work -= 3 * (int64_t)tried.n;
+        if (tried.peak > q.peak || (tried.peak == q.peak && tried.at <= q.at)) continue;
+        tried.steps = btl_arena_copy(f->a, tried.steps, (size_t)(tried.n + 1) * sizeof *tried.steps);
+        f->now = tried;
+        found = true;
+    }
+    btl_arena_end(scratch);
+    return found;
+}
+
+static void recompute_note(recompute_search *f) {
+    btl_recompute_point p = { f->now.peak, f->now.extra, f->now.n - f->s->nsteps };
+    if (f->ncurve && f->curve[f->ncurve - 1].peak <= p.peak) return;
+    *BTL_PUSH(f->a, f->curve, f->ncurve, f->capacity) = p;
+}
+
+/* What a step cannot do without: its operands, what it makes (but what may lie in an operand's place), its workspace; and results that it must find there. */
+static int64_t recompute_need(const btl_schedule *s, btl_onto onto, const int *maker, int step, int *seen, int stamp) {
+    const btl_schedule_step *q = &s->steps[step];
+    int64_t bytes = q->workspace;
+    for (int k = 0; k < q->nin; k++) {
+        int v = q->in[k];
+        while (s->values[v].nviews) v = s->values[v].views[0];
+        if (maker[v] < 0 || s->values[v].is_free || seen[v] == stamp) continue;
+        seen[v] = stamp, bytes += s->values[v].bytes;
+    }
+    for (int k = 0; k < q->nout; k++) {
+        const btl_schedule_value *x = &s->values[q->out[k]];
+        if (!x->nviews && !x->is_free && !(onto && onto[q->out[k]])) bytes += x->bytes;
+    }
+    return bytes;
+}
+
+static void recompute_bound(btl_arena *a, const btl_schedule *s, btl_onto onto, const int *maker, btl_recomputed *out) {
+    int *seen = BTL_ARRAY(a, int, s->nvalues + 1);
+    int64_t results = 0;
+    out->bound_step = -1;
+    for (int i = 0; i < s->nsteps; i++) {
+        int64_t need = recompute_need(s, onto, maker, i, seen, i + 1);
+        if (need > out->bound) out->bound = need, out->bound_step = i;
+    }
+    for (int v = 0; v < s->nvalues; v++)
+        if (s->values[v].is_output && maker[v] >= 0 && !s->values[v].nviews && !s->values[v].is_free && s->values[v].into < 0) results += s->values[v].bytes;
+    if (results > out->bound) out->bound = results, out->bound_step = -1;
+}
+
+static bool recompute_takes(const btl_schedule *s) {
+    for (int v = 0; v < s->nvalues; v++)
+        if (s->values[v].nviews > 1) return false;
+    return true;
+}
+
+btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *order, btl_onto onto, int64_t budget, int64_t work) {
+    btl_recomputed out = { .method = "greedy" };
+    recompute_search f = { .a = a, .s = s, .onto = onto, .maker = recompute_makers(a, s), .work = work ? work : INT64_C(400000000) };
+    f.now = (btl_sequence){ .n = s->nsteps, .steps = btl_arena_copy(a, order, (size_t)(s->nsteps + 1) * sizeof *order) };
+    btl_sequence_measure(a, s, onto, &f.now, NULL);
+    recompute_bound(a, s, onto, f.maker, &out);
+    recompute_note(&f);
+    if (recompute_takes(s) && f.now.peak > budget && !(!onto && btl_recompute_chain(a, s, order, budget, &out)))
+        while (f.now.peak > budget && f.work > 0 && f.now.peak > out.bound && recompute_step(&f)) recompute_note(&f);
+    if (!out.best.steps) out.best = f.now, out.curve = f.curve, out.ncurve = f.ncurve;
+    out.fits = out.best.peak <= budget;
+    return out;
+}
