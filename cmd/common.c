@@ -130,6 +130,17 @@ int64_t cmd_option_integer(struct argp_state *state, const char *option, const c
     return value;
 }
 
+int64_t cmd_option_bytes(struct argp_state *state, const char *option, const char *arg) {
+    static const char units[] = "KMGT";
+    char *end;
+    double value = strtod(arg, &end);
+    const char *unit = *end ? strchr(units, *end >= 'a' && *end <= 'z' ? *end - 'a' + 'A' : *end) : NULL;
+    for (const char *u = units; unit && u <= unit; u++) value *= 1024;
+    if (unit && strcmp(end + 1, "iB") != 0 && strcmp(end + 1, "B") != 0 && end[1]) unit = NULL, value = -1;
+    if (end == arg || (*end && !unit && strcmp(end, "B") != 0) || !(value >= 1) || value > 4e18) argp_error(state, "%s takes a number of bytes, as 4096, 16K or 1.5G; found %s", option, arg);
+    return (int64_t)value;
+}
+
 double cmd_option_number(struct argp_state *state, const char *option, const char *arg) {
     char *end;
     double value = strtod(arg, &end);

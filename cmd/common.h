@@ -76,6 +76,8 @@ btl_function_options cmd_function_options(const cmd *c);
 
 /* A whole number of at least `least` from an option's argument; ends the program with 2 if it is none. */
 int64_t cmd_option_integer(struct argp_state *state, const char *option, const char *arg, int64_t least);
+/* A number of bytes above 0: 4096, 16K, 2M, 1.5G (times 1024); ends the program with 2 if it is none. */
+int64_t cmd_option_bytes(struct argp_state *state, const char *option, const char *arg);
 /* A number >= 0. */
 double cmd_option_number(struct argp_state *state, const char *option, const char *arg);
 

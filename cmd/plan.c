@@ -18,17 +18,20 @@ typedef struct plan_options {
     btl_pack_options pack_options;
     const char *file, *function, *policy;
     btl_memory_order order;
-    bool lives, ordered;
+    int64_t budget;
+    bool lives, ordered, curve;
     int nsizes;
     const char *size_names[64];
     int64_t size_values[64];
 } plan_options;
 
-enum { KEY_PACK = 0x300, KEY_CAPACITY, KEY_ALIGN, KEY_STEPS, KEY_SVG, KEY_ORDER, KEY_POLICY, KEY_LIVES };
+enum { KEY_PACK = 0x300, KEY_CAPACITY, KEY_ALIGN, KEY_STEPS, KEY_SVG, KEY_ORDER, KEY_POLICY, KEY_LIVES, KEY_BUDGET, KEY_CURVE };
 
 static const struct argp_option plan_argp_options[] = {
     { "order", KEY_ORDER, "exact|fast|given", 0, "How far to look for an order of less memory: some seconds at most, and proven where it can be (exact; unless said); milliseconds; not at all: as the lines stand, or refused where no run could follow them", 0 },
     { "policy", KEY_POLICY, "POLICY", 0, "Show this one alone: arena, each, reuse or reuse=0d", 0 },
+    { "memory-budget", KEY_BUDGET, "BYTES", 0, "What intermediate values and results may take together (K, M, G: times 1024): nodes run again instead of keeping what they made; or what the least is, and exit code 5", 0 },
+    { "curve", KEY_CURVE, NULL, 0, "Also the peaks that recomputation reaches, and the work that each costs", 0 },
     { "lives", KEY_LIVES, NULL, 0, "Also step by step: what it makes, what lives, what is freed behind it", 0 },
     { "pack", KEY_PACK, "FILE.csv", 0, "A list of buffers (-: standard input) with the columns id,lower,upper,size: a buffer is alive from lower to before upper. Columns first,last instead: both included", 1 },
     { "capacity", KEY_CAPACITY, "BYTES", 0, "The block that they are to fit into; exit code 1 if no such offsets are found", 1 },
@@ -61,13 +64,14 @@ static const char plan_doc[] =
     "Examples:\n"
     "  bitale plan model.bitale train n=128\n"
     "  bitale plan model.bitale train n=128 --lives -o plan.html\n"
+    "  bitale plan model.bitale train n=128 --memory-budget 2M\n"
     "  bitale plan schedule.bitale --order given --json\n"
     "  bitale plan --pack buffers.csv\n"
     "  bitale plan --pack buffers.csv --capacity 1048576 -o placed.csv --svg placed.svg\n"
     "  printf 'id,lower,upper,size\\na,0,2,64\\nb,1,3,64\\nc,2,4,64\\n' | bitale plan --pack -\n"
     "\n"
     "Exit codes: 0 good; 1 it does not fit the capacity (nothing is written); 2 wrong use of the command; 3 bad input: a program with mistakes, an `into` that is not safe, an order that "
-    "no run could follow, a size that is missing, what is no list of buffers.";
+    "no run could follow, a size that is missing, what is no list of buffers; 5 a memory budget that can't be held.";
 
 static const char *const plan_orders[] = { [BTL_ORDER_EXACT] = "exact", [BTL_ORDER_FAST] = "fast", [BTL_ORDER_GIVEN] = "given" };
 static const char *const plan_policies[] = { "arena", "each", "reuse", "reuse=0d" };
@@ -111,10 +115,12 @@ static error_t plan_parse(int key, char *arg, struct argp_state *state) {
     case KEY_ORDER: o->order = (btl_memory_order)plan_choice(state, "--order", arg, 3, plan_orders), o->ordered = true; return 0;
     case KEY_POLICY: o->policy = plan_policies[plan_choice(state, "--policy", arg, 4, plan_policies)]; return 0;
     case KEY_LIVES: o->lives = true; return 0;
+    case KEY_BUDGET: o->budget = cmd_option_bytes(state, "--memory-budget", arg); return 0;
+    case KEY_CURVE: o->curve = true; return 0;
     case ARGP_KEY_ARG: plan_word(o, state, arg); return 0;
     case ARGP_KEY_SUCCESS:
         if (!o->pack && !o->file) argp_error(state, "of what? A program, or --pack FILE.csv");
-        if (o->pack && (o->file || o->function || o->nsizes || o->ordered || o->policy || o->lives)) argp_error(state, "--pack packs a list of buffers: no program goes with it");
+        if (o->pack && (o->file || o->function || o->nsizes || o->ordered || o->policy || o->lives || o->budget || o->curve)) argp_error(state, "--pack packs a list of buffers: no program goes with it");
         if (o->file && (o->svg || o->pack_options.capacity || o->pack_options.align || o->pack_options.steps || o->pack_options.greedy_only)) argp_error(state, "--svg, --capacity, --align and --steps go with --pack; a program's picture is -o OUT.svg");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -256,7 +262,9 @@ static int plan_program(plan_options *o) {
     int code = cmd_open(c, o->file);
     btl_entry *e = code ? NULL : cmd_entry(c, o->function, &code);
     btl_function_options function = cmd_function_options_strips(c);
+    function.memory_budget = o->budget, function.memory_curve = o->curve;
     btl_memory_options options = { .struct_size = sizeof options, .function = &function, .nsizes = o->nsizes, .size_names = o->size_names, .size_values = o->size_values, .order = o->order };
+    if (!code && btl_graph_is_schedule(c->g) && (o->budget || o->curve)) code = cmd_usage(c, "%s is a schedule, which says itself what runs: --memory-budget and --curve go with a program", c->file);
     if (!code && btl_memory_new(c->g, e, &options, &m, &err) != BTL_OK) code = cmd_fail_error(c, &err);
     if (!code && o->out) code = plan_picture(o, btl_memory_look(m));
     if (!code && c->json) plan_print_json(c, btl_memory_look(m));

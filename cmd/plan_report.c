@@ -130,11 +130,25 @@ static void report_lives(FILE *f, const btl_memory_info *m) {
     free(first), free(next);
 }
 
+/* At most so many lines: the first, the last, and others by equal steps of memory. */
+static void report_curve(FILE *f, const btl_memory_info *m) {
+    enum { LINES = 16 };
+    if (!m->ncurve) return;
+    int64_t from = m->curve[0].bytes, step = (from - m->curve[m->ncurve - 1].bytes) / LINES + 1, next = from;
+    fprintf(f, "\nBy running nodes again:\n  %13s %8s %12s\n", "peak", "of it", "more work");
+    for (int i = 0; i < m->ncurve; i++) {
+        if (m->curve[i].bytes > next && i + 1 < m->ncurve) continue;
+        fprintf(f, "  %13" PRId64 " %6.1f %% %10.2f %%\n", m->curve[i].bytes, from ? 100 * (double)m->curve[i].bytes / (double)from : 0, 100 * m->curve[i].extra);
+        next = m->curve[i].bytes - step;
+    }
+}
+
 void plan_print_table(FILE *f, const btl_memory_info *m, const char *policy, bool lives) {
     fprintf(f, "%s: %d steps, %d values%s\n\n", m->function, m->nsteps, m->nvalues, m->is_listing ? ", as the program lists them" : ", as the function runs");
     report_policies(f, m, policy);
     report_peaks(f, m);
     report_at_peak(f, m);
+    report_curve(f, m);
     if (lives) report_lives(f, m);
 }
 
@@ -244,6 +258,14 @@ void plan_print_json(const cmd *c, const btl_memory_info *m) {
     for (int v = 0; v < m->nvalues; v++)
         if (m->values[v].is_counted && m->values[v].last < m->nsteps) jw_text(&j, plan_value_text(m, v, name, sizeof name), plan_step_text(m, m->values[v].last));
     jw_close(&j, '}');
+    if (m->ncurve) jw_open(&j, "curve", '[');
+    for (int i = 0; i < m->ncurve; i++) {
+        jw_open(&j, NULL, '{');
+        jw_integer(&j, "peak_bytes", m->curve[i].bytes);
+        jw_number(&j, "extra", m->curve[i].extra);
+        jw_close(&j, '}');
+    }
+    if (m->ncurve) jw_close(&j, ']');
     report_json_plans(&j, m);
     report_json_values(&j, m);
     report_json_steps(&j, m);

@@ -166,6 +166,13 @@ static btl_status memory_plan(memory_make *k, btl_policy policy, btl_memory_plan
     return BTL_OK;
 }
 
+static void memory_curve(memory_make *k) {
+    const btl_function *f = k->m->f;
+    btl_memory_point *curve = BTL_ARRAY(k->a, btl_memory_point, f ? f->ncurve + 1 : 1);
+    for (int i = 0; f && i < f->ncurve; i++) curve[i] = (btl_memory_point){ f->curve[i].peak, f->curve[i].extra, f->curve[i].nagain };
+    k->m->info.ncurve = f ? f->ncurve : 0, k->m->info.curve = curve;
+}
+
 static btl_status memory_plans(memory_make *k) {
     btl_memory_plan *plans = BTL_ARRAY(k->a, btl_memory_plan, BTL_POLICIES);
     for (int i = 0; i < BTL_POLICIES; i++) BTL_TRY(memory_plan(k, (btl_policy)i, &plans[i]));
@@ -187,6 +194,7 @@ static btl_status memory_run(void *arg) {
     BTL_TRY(memory_find_order(k));
     memory_values(k);
     memory_steps(k);
+    memory_curve(k);
     return memory_plans(k);
 }
 
@@ -201,7 +209,8 @@ static btl_status memory_compile(memory_make *k) {
     static const char *const orders[] = { [BTL_ORDER_EXACT] = "exact", [BTL_ORDER_FAST] = "fast", [BTL_ORDER_GIVEN] = "given" };
     btl_function_options o = { .struct_size = sizeof o };
     char mode[2048];
-    if (k->o->function) o = *k->o->function;
+    if (k->o->function) memcpy(&o, k->o->function, k->o->function->struct_size < sizeof o ? k->o->function->struct_size : sizeof o), o.struct_size = sizeof o;
+    if (!o.nsizes) o.nsizes = k->o->nsizes, o.size_names = k->o->size_names, o.size_values = k->o->size_values;
     snprintf(mode, sizeof mode, "%.1900s,order=%s", o.mode && *o.mode ? o.mode : btl_mode_default(), orders[k->o->order]);
     o.mode = mode;
     BTL_TRY(btl_function_new(k->g, k->e, &o, &k->m->f, k->err));

@@ -318,7 +318,27 @@ static btl_status pipeline_layout(pipeline *l) {
     return btl_layout_insert_copies(l->g, l->nroots, l->roots);
 }
 
+/* Sizes at which a budget is held: those given by name, or bounds. */
+static btl_status pipeline_limit(pipeline *l) {
+    const btl_function_options *o = l->options;
+    const btl_graph *g = l->g;
+    if (!o || !BTL_HAS(o, memory_curve) || (!o->memory_budget && !o->memory_curve)) return BTL_OK;
+    int64_t *symbols = BTL_ARRAY(&l->g->arena, int64_t, g->dims.nsymbols + 1);
+    for (int k = 0; k < g->dims.nsymbols; k++) {
+        const btl_symbol *s = g->dims.symbols[k];
+        symbols[k] = -1;
+        for (int i = 0; i < o->nsizes; i++)
+            if (s->name && strcmp(s->name, o->size_names[i]) == 0) symbols[k] = o->size_values[i];
+        if (symbols[k] >= 0 || s->late || (s->bound && btl_dim_eval(s->bound, symbols, &symbols[k]))) continue;
+        return btl_error_set(l->err, BTL_ESHAPE, "%s: a memory budget is held at known sizes: give %s (%s=128), or declare a bound", l->entry->name, s->name ? s->name : "?", s->name ? s->name : "n");
+    }
+    if (o->memory_budget < 0) return btl_error_set(l->err, BTL_EUSAGE, "a memory budget of %lld bytes is negative", (long long)o->memory_budget);
+    l->p.memory_budget = o->memory_budget, l->p.memory_curve = o->memory_curve, l->p.symbols = symbols;
+    return BTL_OK;
+}
+
 static btl_status pipeline_compile(pipeline *l) {
+    BTL_TRY(pipeline_limit(l));
     l->p.linker = l->mode.linker;
     l->p.background = l->mode.background;
     l->p.policy = l->mode.policy, l->p.gc = l->mode.gc, l->p.ordering = l->mode.ordering;

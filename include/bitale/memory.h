@@ -77,6 +77,9 @@ typedef struct btl_memory_plan {
     int64_t taken, taken_gc;  /**< bytes of all storages; with gc: the most that are held at one time. Results included */
 } btl_memory_plan;
 
+/** A way to take less: some nodes run again. */
+typedef struct btl_memory_point { int64_t bytes; double extra; int nagain; } btl_memory_point; /* extra: of all work, 0.1: a tenth more; nagain: runs more, -1: not told */
+
 typedef struct btl_memory_info {
     const char *function;
     bool is_listing;          /**< of a program in the schedule stage; else of the compiled function */
@@ -95,6 +98,8 @@ typedef struct btl_memory_info {
     int64_t arena_bytes;      /**< of the block under `arena`: taken less results */
     int nplans;
     const btl_memory_plan *plans;
+    int ncurve;               /**< with memory_curve: peaks that recomputation reaches, falling, and what they cost */
+    const btl_memory_point *curve;
 } btl_memory_info;
 
 typedef struct btl_memory btl_memory;

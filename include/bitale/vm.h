@@ -44,6 +44,12 @@ typedef struct btl_function_options {
     void *see_user;
     int64_t stop_at_firing;   /**< 0: never; n: the n-th rewrite and all later ones are not made (what must be lowered is): so the one that
                                *   changes a result is found by halving, as `bitale bisect` does */
+    int64_t memory_budget;    /**< bytes that intermediate values and results may take together, 0: any: nodes run again instead of keeping what
+                               *   they made, or btl_function_new says (ENOMEM) that it can't be, and what the least is. Held at these sizes: */
+    int nsizes;
+    const char *const *size_names;
+    const int64_t *size_values; /**< … and others at their bounds */
+    bool memory_curve;        /**< btl_memory_info's curve is wanted */
 } btl_function_options;
 
 /* A mode is three choices: which rewrites, which linker, which checks. Its text is a name (btl_mode_name), which may be missing (then

@@ -1,6 +1,8 @@
 /* alias.c - see alias.h. SPDX-License-Identifier: BSD-3-Clause */
 #include "schedule/alias.h"
 
+#include "schedule/heap.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,26 +160,22 @@ static void alias_clients(btl_alias *x, btl_arena *scratch) {
     }
 }
 
-/* The order in which they are given, if that will do; else Kahn's, of what is ready the first first. False: a cycle. */
+/* Of the steps that are ready always the first in the list: the list itself, if that will do. False: a cycle. */
 static bool alias_first_order(btl_alias *x, btl_arena *scratch, int *at, int *cycle) {
     const btl_schedule *p = x->p;
-    int *waits = BTL_ARRAY(scratch, int, p->nsteps + 1), n = 0;
-    bool given = true;
+    int *waits = BTL_ARRAY(scratch, int, p->nsteps + 1), *ready = BTL_ARRAY(scratch, int, p->nsteps + 1), n = 0, nready = 0;
     for (int v = 0; v < p->nvalues; v++) x->producer[v] = -1;
     for (int k = 0; k < p->nsteps; k++)
         for (int o = 0; o < p->steps[k].nout; o++) x->producer[p->steps[k].out[o]] = k;
     for (int v = 0; v < p->nvalues; v++)
-        for (int i = x->clients.first[v]; x->producer[v] >= 0 && i < x->clients.first[v + 1]; i++) {
-            given &= x->producer[v] < x->clients.v[i];
-            waits[x->clients.v[i]]++;
-        }
+        for (int i = x->clients.first[v]; x->producer[v] >= 0 && i < x->clients.first[v + 1]; i++) waits[x->clients.v[i]]++;
     for (int k = 0; k < p->nsteps; k++)
-        if (given || !waits[k]) at[n++] = k;
-    for (int i = 0; i < n && !given; i++) {
-        const btl_schedule_step *node = &p->steps[at[i]];
+        if (!waits[k]) btl_heap_add(ready, &nready, k);
+    while (nready) {
+        const btl_schedule_step *node = &p->steps[at[n++] = btl_heap_take(ready, &nready)];
         for (int o = 0; o < node->nout; o++)
             for (int c = x->clients.first[node->out[o]]; c < x->clients.first[node->out[o] + 1]; c++)
-                if (--waits[x->clients.v[c]] == 0) at[n++] = x->clients.v[c];
+                if (--waits[x->clients.v[c]] == 0) btl_heap_add(ready, &nready, x->clients.v[c]);
     }
     for (int k = 0; n < p->nsteps && cycle && k < p->nsteps; k++)
         if (waits[k] > 0) *cycle = k;

@@ -3,6 +3,7 @@
 #include "schedule/liveness.h"
 
 #include "base/error.h"
+#include "schedule/heap.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -462,37 +463,18 @@ void btl_liveness_spans(const btl_liveness *l, const int *order, btl_arena *scra
     btl_arena_reset(scratch, mark);
 }
 
-/* A heap of ranks, the least on top. */
-static void liveness_heap_add(int *heap, int *n, int rank) {
-    int i = (*n)++;
-    for (; i && heap[(i - 1) / 2] > rank; i = (i - 1) / 2) heap[i] = heap[(i - 1) / 2];
-    heap[i] = rank;
-}
-
-static int liveness_heap_take(int *heap, int *n) {
-    int top = heap[0], rank = heap[--*n], i = 0;
-    for (int child = 1; child < *n; child = 2 * i + 1) {
-        if (child + 1 < *n && heap[child + 1] < heap[child]) child++;
-        if (heap[child] >= rank) break;
-        heap[i] = heap[child];
-        i = child;
-    }
-    heap[i] = rank;
-    return top;
-}
-
 void btl_liveness_sort(const btl_liveness *l, const int *given, btl_arena *scratch, int *order) {
     btl_mark mark = btl_arena_mark(scratch);
     int n = l->nops, nheap = 0;
     int *rank = BTL_ARRAY(scratch, int, n + 1), *waits = BTL_ARRAY(scratch, int, n + 1), *heap = BTL_ARRAY(scratch, int, n + 1);
     for (int i = 0; i < n; i++) rank[given ? given[i] : i] = i;
     for (int i = 0; i < n; i++)
-        if (!(waits[i] = l->before.first[i + 1] - l->before.first[i])) liveness_heap_add(heap, &nheap, rank[i]);
+        if (!(waits[i] = l->before.first[i + 1] - l->before.first[i])) btl_heap_add(heap, &nheap, rank[i]);
     for (int i = 0; nheap; i++) {
-        int at = liveness_heap_take(heap, &nheap), v = given ? given[at] : at;
+        int at = btl_heap_take(heap, &nheap), v = given ? given[at] : at;
         order[i] = v;
         for (BTL_EACH(k, l->after, v))
-            if (--waits[l->after.item[k]] == 0) liveness_heap_add(heap, &nheap, rank[l->after.item[k]]);
+            if (--waits[l->after.item[k]] == 0) btl_heap_add(heap, &nheap, rank[l->after.item[k]]);
     }
     btl_arena_reset(scratch, mark);
 }

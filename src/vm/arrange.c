@@ -6,6 +6,7 @@
 #include "schedule/order.h"
 #include "target/c/kernel.h"
 #include "vm/memory.h"
+#include "vm/size.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +61,7 @@ static bool arrange_takes_memory(const arrange *w, const vm_instr *q) {
 static bool arrange_fails(const arrange *w, const vm_instr *q) {
     if (arrange_takes_memory(w, q)) return true;
     if (q->kind == VM_VIEW) return q->node->op->flags & OP_CAN_FAIL;
-    if (q->kind == VM_RUN) /* for want of memory, if for nothing else, unless it needs none and is written to write over its operand */
-        return !q->node->op->overwrites || q->node->op->workspace || (q->node->op->flags & OP_CAN_FAIL);
+    if (q->kind == VM_RUN) return (q->node->op->flags & OP_CAN_FAIL) || !btl_vm_work_is_known(w->f, q); /* for want of memory, if for nothing else */
     const btl_op *op = btl_op_find(q->node->params[2].s, strlen(q->node->params[2].s));
     return op && op->reduction && op->reduction->empty_is_error;
 }
@@ -321,4 +321,25 @@ void btl_vm_arrange(btl_function *f, btl_arena *a) {
     bool *refused = BTL_ARRAY(scratch, bool, f->nslots + 1);
     while (arrange_once(f, scratch, refused)) {}
     btl_arena_end(scratch);
+}
+
+btl_onto btl_vm_arrange_candidates(btl_function *f, btl_arena *a) {
+    arrange w = { .f = f, .a = btl_arena_begin(a) };
+    const int **onto = BTL_ARRAY(a, const int *, 2 * f->nslots + 1); /* copies of results are numbered behind the slots */
+    w.refused = BTL_ARRAY(w.a, bool, f->nslots + 1);
+    arrange_vars(&w);
+    arrange_find_failures(&w);
+    arrange_collect(&w);
+    for (int i = 0; i < w.n; i++) {
+        const arrange_proposal *p = &w.proposals[i];
+        int from = f->instrs[p->instr].in[p->input], n = 0;
+        if (p->is_update || !arrange_can(&w, p)) continue;
+        while (onto[p->slot] && onto[p->slot][n] >= 0) n++;
+        int *list = BTL_ARRAY(a, int, n + 2);
+        if (n) memcpy(list, onto[p->slot], (size_t)n * sizeof *list);
+        list[n] = from, list[n + 1] = -1;
+        onto[p->slot] = list;
+    }
+    btl_arena_end(w.a);
+    return onto;
 }

@@ -8,8 +8,7 @@
 
 #include "expr/body.h"
 #include "vm/generated.h"
-#include "vm/arrange.h"
-#include "vm/storage.h"
+#include "vm/budget.h"
 
 #include <string.h>
 
@@ -34,7 +33,7 @@ static int compile_add_slot(compile_state *c, const btl_var *v, vm_storage stora
     btl_function *f = c->f;
     int i = f->nslots;
     vm_slot *s = BTL_PUSH(c->a, f->slots, f->nslots, c->slot_capacity);
-    *s = (vm_slot){ .var = v, .storage = storage, .index = index, .root = i, .into = -1, .shape_at = f->shape_total, .late = compile_type_late(&v->type) };
+    *s = (vm_slot){ .var = v, .storage = storage, .index = index, .root = i, .into = -1, .shape_at = f->shape_total, .late = compile_type_late(&v->type), .fixed = true };
     f->shape_total += 2 * v->type.rank;
     if (s->late) f->any_late = true;
     c->slot_of[v->node->id][v->index] = i;
@@ -116,6 +115,7 @@ static btl_status compile_instr(compile_state *c, const btl_node *n) {
         bool view = instr.kind == VM_VIEW && i == 0;
         out[i] = compile_add_slot(c, &n->out[i], view ? STORE_VIEW : STORE_ARENA, -1);
         if (view) f->slots[out[i]].root = f->slots[in[0]].root;
+        if (view) f->slots[out[i]].fixed = (n->op->flags & OP_ROW_MAJOR) || (n->nin == 1 && f->slots[in[0]].fixed);
         instr.late |= f->slots[out[i]].late;
     }
     instr.late |= n->op->measure != NULL;
@@ -166,8 +166,8 @@ static btl_status compile_tables(compile_state *c) {
     for (int i = 0; i < f->nasserts; i++)
         f->asserts[i] = (vm_assert){ compile_slot(c, c->p->asserts[i].condition), c->p->asserts[i].text, c->p->asserts[i].places };
     compile_outputs(c);
-    if (!f->any_late && c->p->overwrites) btl_vm_arrange(f, c->a);
-    btl_vm_storage(f, c->a);
+    btl_vm_limit limit = { c->p->memory_budget, c->p->overwrites, c->p->memory_curve, c->p->symbols };
+    BTL_TRY(btl_vm_budget(f, c->a, &limit, c->p->err));
     compile_needs(c);
     return BTL_OK;
 }

@@ -22,6 +22,9 @@ typedef struct vm_program {
     btl_policy policy;
     bool gc;
     btl_ordering ordering;
+    int64_t memory_budget;        /* bytes; 0: none */
+    bool memory_curve;
+    const int64_t *symbols;       /* sizes at which a budget is held; -1: not known */
     bool overwrites;              /* results may lie in the place of operands */
     btl_error *err;               /* of the compiler */
 } vm_program;

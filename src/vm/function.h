@@ -11,6 +11,7 @@
 #include "expr/operand.h"
 #include "schedule/order.h"
 #include "schedule/plan.h"
+#include "schedule/recompute.h"
 #include "schedule/rests.h"
 #include "target/c/services.h"
 #include "target/c/unit.h"
@@ -38,6 +39,7 @@ typedef struct vm_slot {
     int into;               /* slot whose memory it is computed into, an operand of its instruction; -1: memory of its own */
     int shape_at;           /* its dims and strides in the workspace's tables */
     bool late;              /* has a size that is known at run time only */
+    bool fixed;             /* its strides follow from sizes alone */
     const btl_dim *const *strides; /* of a view that generated code makes, by axis; NULL entries: told when it runs */
 } vm_slot;
 
@@ -133,6 +135,8 @@ struct btl_function {
     _Atomic(vm_workspace *) pool[POOL_SLOTS]; /* NULL: in use, or nobody's yet */
     _Atomic(int) nhomes;     /* places that have an owner */
     _Atomic(size_t) arena_bytes;
+    int ncurve;
+    const btl_recompute_point *curve; /* of btl_vm_limit.curve; extra as a share of all work */
 };
 
 /* Bit of result i in vm_instr.needed_by: results from 61 on share a bit. */

@@ -61,7 +61,15 @@ static void running_ends(running *o) {
     for (int i = 0; i < f->nasserts; i++) o->values[f->asserts[i].slot].is_output = true;
 }
 
-/* About a nanosecond for each 10 bytes that an instruction reads and writes, for each op of a kernel that computes more than it moves. */
+/* Multiplications of what contracts two operands of that many elements each to a third: m k, k n and m n give m n k. */
+static double running_products(const running *o, const vm_instr *q) {
+    double all = 1;
+    const int at[3] = { q->in[0], q->in[1], q->out[0] };
+    for (int i = 0; i < 3; i++) all *= (double)o->values[at[i]].bytes / (double)btl_dtype_bytes(o->values[at[i]].type->dtype);
+    return sqrt(all);
+}
+
+/* Some nanoseconds: one for each 10 bytes that are read and written, and for each 25 products. */
 static double running_cost(const running *o, const vm_instr *q) {
     double bytes = 0;
     for (int k = 0; k < q->nin; k++) bytes += (double)o->values[q->in[k]].bytes;
@@ -70,7 +78,8 @@ static double running_cost(const running *o, const vm_instr *q) {
         int into = o->values[q->out[k]].into;
         if (into >= 0 && o->f->slots[into].storage == STORE_SHARED) return (double)INFINITY; /* the state has changed by then */
     }
-    return q->kind == VM_VIEW ? 1 : 20 + bytes / 10;
+    bool contracts = q->kind == VM_RUN && q->nin >= 2 && !(q->node->op->flags & OP_IS_PURE_SHAPE) && o->values[q->in[0]].type->rank >= 2 && o->values[q->in[1]].type->rank >= 2;
+    return q->kind == VM_VIEW ? 1 : 20 + bytes / 10 + (contracts ? running_products(o, q) / 25 : 0);
 }
 
 static btl_status running_step(running *o, int i) {

@@ -164,9 +164,37 @@ btl_status btl_vm_size_values(vm_workspace *w, bool late, btl_error *err) {
     return BTL_OK;
 }
 
+bool btl_vm_work_is_known(const btl_function *f, const vm_instr *q) {
+    const btl_op *op = q->node->op;
+    if (q->kind != VM_RUN || !op->kernel || (op->flags & OP_OWN) || q->late) return false;
+    for (int k = 0; op->workspace && k < q->nin; k++)
+        if (!f->slots[q->in[k]].fixed) return false;
+    return true;
+}
+
+/* Strides of views that follow from sizes, and the scratch of kernels that ask by them. Nothing is read: the data are anywhere. */
+static void size_kernels(vm_workspace *w) {
+    const btl_function *f = w->f;
+    for (int i = 0; i < f->ninstrs; i++) {
+        const vm_instr *q = &f->instrs[i];
+        bool view = q->kind == VM_VIEW && !q->late && f->slots[q->out[0]].fixed;
+        if (!view && !(btl_vm_work_is_known(f, q) && q->node->op->workspace)) continue;
+        btl_exec x = { .node = q->node, .params = q->node->params, .nin = q->nin, .nout = q->nout, .in = w->exec_in, .out = w->exec_out, .symbols = w->symbols, .ctx = w->ctx };
+        for (int k = 0; k < q->nin; k++) w->exec_in[k] = w->operands[q->in[k]], w->exec_in[k].data = (char *)w;
+        for (int k = 0; k < q->nout; k++) w->exec_out[k] = w->operands[q->out[k]], w->exec_out[k].data = (char *)w;
+        if (view) {
+            q->node->op->view(&x); /* one that fails does so again when it runs */
+            continue;
+        }
+        size_t bytes = q->node->op->workspace(&x);
+        if (bytes > w->work_bytes) w->work_bytes = bytes;
+    }
+}
+
 /* Scratch for the kernels whose need is known beforehand. */
 static btl_status size_work(vm_workspace *w, btl_error *err) {
     w->work_bytes = w->f->strips_scratch;
+    if (!w->f->any_late) size_kernels(w);
     for (int i = 0; i < w->f->ninstrs; i++) {
         const btl_dim *work = w->f->instrs[i].work;
         int64_t bytes;

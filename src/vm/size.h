@@ -8,6 +8,8 @@
 /* Binds the size symbols by w->given and the call's named sizes, evaluates every size that is known
  * before the run, tests what must be equal, plans memory. */
 btl_status btl_vm_size(vm_workspace *w, const btl_call_options *options, btl_error *err);
+/* Is the instruction's scratch known, and there, before anything runs? It is one of a library's kernel, which takes no other memory. */
+bool btl_vm_work_is_known(const btl_function *f, const vm_instr *q);
 /* Evaluates the sizes of a slot now (late ones). */
 btl_status btl_vm_size_slot(vm_workspace *w, int slot, btl_error *err);
 /* Tests the late checks whose sizes are known by now. */
