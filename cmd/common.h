@@ -103,6 +103,7 @@ int verb_check(int argc, char **argv);
 int verb_print(int argc, char **argv);
 int verb_grad(int argc, char **argv);
 int verb_plan(int argc, char **argv);
+int verb_profile(int argc, char **argv);
 int verb_emit_c(int argc, char **argv);
 int verb_ops(int argc, char **argv);
 int verb_opt(int argc, char **argv);

@@ -14,7 +14,8 @@ static const main_verb verbs[] = {
     { "opt", verb_opt, "a function as the rewrites leave it; with --explain which rule did what, where" },
     { "bisect", verb_bisect, "finds the rewrite, pass or kernel that changes a result" },
     { "grad", verb_grad, "the program with a gradient, in the notation" },
-    { "plan", verb_plan, "offsets in memory for a list of buffers" },
+    { "plan", verb_plan, "what memory a function takes, before it runs; offsets for a list of buffers" },
+    { "profile", verb_profile, "what a call takes, measured" },
     { "emit-c", verb_emit_c, "a function as C files that need nothing" },
     { "ops", verb_ops, "the operations of the notation" },
     { "rules", verb_rules, "the rewrite rules" },
@@ -25,7 +26,7 @@ static const main_verb verbs[] = {
 enum { NVERBS = sizeof verbs / sizeof *verbs };
 
 /* Of the design, and not there yet. */
-static const char *const later[] = { "profile", "bench", "plot", "repl" };
+static const char *const later[] = { "bench", "plot", "repl" };
 
 static int main_help(FILE *to) {
     fputs("Usage: bitale VERB [ARGUMENTS...] [OPTIONS...]\n"

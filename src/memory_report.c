@@ -15,7 +15,8 @@
 struct btl_memory {
     btl_context *ctx;
     btl_arena arena;
-    btl_function *f;         /* whose graph the texts are of; NULL: of a listing */
+    btl_function *f;         /* that is reported; whose graph the texts are of; NULL: of a listing */
+    btl_function *other;     /* the same, where memory is taken step by step if it is not with f, and the other way round: it may be arranged in another way */
     btl_memory_info info;
 };
 
@@ -152,9 +153,30 @@ static void memory_steps(memory_make *k) {
     info->peak_bytes = peak.bytes, info->peak_workspace = peak.workspace, info->peak_step = peak.step;
 }
 
+/* What the function takes that is arranged for the other way of taking memory. */
+static btl_status memory_plan_other(memory_make *k, btl_policy policy, btl_plan *plan) {
+    btl_schedule *s;
+    btl_liveness *l;
+    BTL_TRY(btl_vm_schedule(k->a, k->m->other, k->symbols, &s, k->err));
+    BTL_TRY(btl_liveness_new(k->a, s, &l, k->err));
+    return btl_vm_plan(k->a, k->m->other, s, l, policy, plan, k->err);
+}
+
+/* Of a function: its own figures, and for the other way of taking memory those of the one that runs then. */
+static btl_status memory_plan_both(memory_make *k, btl_policy policy, btl_plan *plan) {
+    btl_plan other;
+    bool stepwise = btl_vm_is_stepwise(k->m->f);
+    BTL_TRY(btl_vm_plan(k->a, k->m->f, k->s, k->l, policy, plan, k->err));
+    if (policy == BTL_POLICY_ARENA && !stepwise) return BTL_OK;
+    BTL_TRY(memory_plan_other(k, policy, &other));
+    if (!stepwise || policy == BTL_POLICY_ARENA) plan->taken_gc = other.taken_gc;
+    if (stepwise) plan->taken = other.taken;
+    return BTL_OK;
+}
+
 static btl_status memory_plan(memory_make *k, btl_policy policy, btl_memory_plan *out) {
     btl_plan plan;
-    if (k->m->f) BTL_TRY(btl_vm_plan(k->a, k->m->f, k->s, k->l, policy, &plan, k->err));
+    if (k->m->f) BTL_TRY(memory_plan_both(k, policy, &plan));
     else BTL_TRY(btl_plan_make(k->a, k->s, k->l, k->order, policy, VM_ALIGN, &plan, k->err));
     btl_memory_store *stores = BTL_ARRAY(k->a, btl_memory_store, plan.nstores + 1);
     for (int i = 0; i < plan.nstores; i++) {
@@ -211,9 +233,13 @@ static btl_status memory_compile(memory_make *k) {
     char mode[2048];
     if (k->o->function) memcpy(&o, k->o->function, k->o->function->struct_size < sizeof o ? k->o->function->struct_size : sizeof o), o.struct_size = sizeof o;
     if (!o.nsizes) o.nsizes = k->o->nsizes, o.size_names = k->o->size_names, o.size_values = k->o->size_values;
-    snprintf(mode, sizeof mode, "%.1900s,order=%s", o.mode && *o.mode ? o.mode : btl_mode_default(), orders[k->o->order]);
+    const char *asked = o.mode && *o.mode ? o.mode : btl_mode_default();
+    snprintf(mode, sizeof mode, "%.1900s,order=%s", asked, orders[k->o->order]);
     o.mode = mode;
     BTL_TRY(btl_function_new(k->g, k->e, &o, &k->m->f, k->err));
+    snprintf(mode, sizeof mode, "%.1900s,order=%s,%s", asked, orders[k->o->order], btl_vm_is_stepwise(k->m->f) ? "policy=arena,gc=off" : "policy=each,gc=on");
+    o.memory_budget = 0, o.memory_curve = false, o.see = NULL;
+    BTL_TRY(btl_function_new(k->g, k->e, &o, &k->m->other, k->err));
     k->g = k->m->f->graph;
     return BTL_OK;
 }
@@ -249,6 +275,7 @@ const btl_memory_info *btl_memory_look(const btl_memory *m) { return &m->info; }
 void btl_memory_free(btl_memory *m) {
     if (!m) return;
     btl_function_free(m->f);
+    btl_function_free(m->other);
     btl_arena_deinit(&m->arena);
     btl_free(m->ctx, m, sizeof *m);
 }

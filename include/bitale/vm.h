@@ -195,6 +195,9 @@ BTL_API btl_status btl_call(const btl_function *f, btl_state *s, const btl_array
 /** Bytes of the memory that intermediate values take in the last sized workspace: of the arena, or of all storages together. */
 BTL_API size_t btl_function_arena_bytes(const btl_function *f);
 
+/** Bytes of the scratch that kernels share in a call, one block besides. */
+BTL_API size_t btl_function_scratch_bytes(const btl_function *f);
+
 /** A state with the first values of all shared variables of the program. */
 BTL_API btl_status btl_state_new(btl_graph *g, btl_state **out, btl_error *err);
 /** An independent copy. */

@@ -66,9 +66,9 @@ static bool arrange_fails(const arrange *w, const vm_instr *q) {
     return op && op->reduction && op->reduction->empty_is_error;
 }
 
-/* Does it make a new value of a shared variable? */
+/* Does it make a new value of a shared variable? Where every node is looked at, any may end the call, also behind it. */
 static bool arrange_makes_update(const arrange *w, const vm_instr *q) {
-    if (q->kind == VM_VIEW || w->f->nasserts) return false;
+    if (q->kind == VM_VIEW || w->f->nasserts || w->f->watch != CHECKS_NONE) return false;
     for (int k = 0; k < q->nout; k++)
         if (w->update[q->out[k]] >= 0 && w->f->slots[q->out[k]].storage == STORE_ARENA) return true;
     return false;

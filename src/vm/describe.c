@@ -45,6 +45,10 @@ int btl_function_nshared(const btl_function *f) { return f->nshared; }
 const char *btl_function_shared_name(const btl_function *f, int i) { return f->shared[i].name; }
 bool btl_function_updates(const btl_function *f) { return f->nupdates > 0; }
 
+size_t btl_function_scratch_bytes(const btl_function *f) {
+    return atomic_load_explicit(&((btl_function *)f)->scratch_bytes, memory_order_relaxed);
+}
+
 size_t btl_function_arena_bytes(const btl_function *f) {
     return atomic_load_explicit(&((btl_function *)f)->arena_bytes, memory_order_relaxed);
 }

@@ -134,7 +134,7 @@ struct btl_function {
     char note[400];          /* what a person may want to know, or "" */
     _Atomic(vm_workspace *) pool[POOL_SLOTS]; /* NULL: in use, or nobody's yet */
     _Atomic(int) nhomes;     /* places that have an owner */
-    _Atomic(size_t) arena_bytes;
+    _Atomic(size_t) arena_bytes, scratch_bytes; /* in the last sized workspace */
     int ncurve;
     const btl_recompute_point *curve; /* of btl_vm_limit.curve; extra as a share of all work */
 };

@@ -95,6 +95,7 @@ btl_status btl_vm_memory_plan(vm_workspace *w, btl_error *err) {
     if (status != BTL_OK) return status;
     if (w->f->policy != BTL_POLICY_ARENA) w->arena_need = memory_stores(w);
     atomic_store_explicit(&((btl_function *)w->f)->arena_bytes, w->arena_need, memory_order_relaxed);
+    atomic_store_explicit(&((btl_function *)w->f)->scratch_bytes, w->work_bytes, memory_order_relaxed);
     w->is_placed = false;
     return BTL_OK;
 }

@@ -81,7 +81,7 @@ BTL_TEST(the_figures_are_sums_of_what_is_listed) {
         }
         if (strcmp(policy, "each") == 0) peak = most;
         if (strcmp(policy, "arena") == 0) assert_true(number(p, "gc_off_bytes") == number(v, "arena_bytes") + results && number(v, "arena_bytes") >= end && number(v, "arena_bytes") < end + 64);
-        else assert_true(number(p, "gc_off_bytes") == sum && number(p, "gc_on_bytes") == most);
+        else assert_true(number(p, "gc_off_bytes") == sum && number(p, "gc_on_bytes") <= sum && number(p, "gc_on_bytes") >= results); /* with gc it is arranged in its own way: policy_test.c */
         assert_int_equal(results, number(v, "results_bytes"));
     }
     assert_int_equal(peak, number(v, "peak_bytes"));

@@ -128,6 +128,24 @@ BTL_TEST(a_part_that_can_t_be_written_changes_nothing) {
     }
 }
 
+/* A node that a guard refuses, be it the new value itself, ends the call: the state stays. */
+BTL_TEST(a_guard_that_ends_a_call_changes_nothing) {
+    static const char *const texts[] = { "update w = log(w - 2)\n", "new = w * 2\noutput log(new - 3)\nupdate w = new\n" };
+    static const char *const modes[] = { "nan_guard", "nan_guard,linker=strips", "nan_guard,with=inplace" };
+    for (int k = 0; k < 6; k++) {
+        char text[200];
+        snprintf(text, sizeof text, "shared w: f64[3] = [1, 2, 3]\n%s", texts[k % 2]);
+        made m = make(text, modes[k / 2]);
+        btl_error err = { 0 };
+        btl_array out = { 0 };
+        double w[3];
+        BTL_ASSERT_STATUS(btl_call(m.f, m.state, NULL, &out, NULL, &err), BTL_ENAN);
+        read_w(&m, w);
+        assert_true(w[0] == 1 && w[1] == 2 && w[2] == 3);
+        drop(&m);
+    }
+}
+
 /* ---- random steps of training ------------------------------------------------------------------ */
 
 static void run_steps(made *m, double results[3][32], double states[3][16]) {
@@ -173,4 +191,4 @@ BTL_TEST(the_bits_are_those_without) {
     assert_true(overwrites > 400);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(a_failed_call_changes_nothing), cmocka_unit_test(a_part_that_can_t_be_written_changes_nothing), cmocka_unit_test(the_bits_are_those_without))
+BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(a_failed_call_changes_nothing), cmocka_unit_test(a_part_that_can_t_be_written_changes_nothing), cmocka_unit_test(a_guard_that_ends_a_call_changes_nothing), cmocka_unit_test(the_bits_are_those_without))
