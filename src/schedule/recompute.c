@@ -155,8 +155,8 @@ typedef struct recompute_search {
     const int *maker;
     btl_sequence now;
     int64_t work;             /* places that may still be looked at */
-    btl_recompute_point *curve;
-    int ncurve, capacity;
+    btl_sequence *met;        /* on the way, peaks falling */
+    int nmet, capacity;
 } recompute_search;
 
 /* The steps that make v again at a place, operands first; false: that can't be, or is too much. */
@@ -284,9 +284,61 @@ static bool recompute_step(recompute_search *f) {
 }
 
 static void recompute_note(recompute_search *f) {
-    btl_recompute_point p = { f->now.peak, f->now.extra, f->now.n - f->s->nsteps };
-    if (f->ncurve && f->curve[f->ncurve - 1].peak <= p.peak) return;
-    *BTL_PUSH(f->a, f->curve, f->ncurve, f->capacity) = p;
+    if (f->nmet && f->met[f->nmet - 1].peak <= f->now.peak) return;
+    *BTL_PUSH(f->a, f->met, f->nmet, f->capacity) = f->now;
+}
+
+/* ---- runs that are not needed ------------------------------------------------------------------- */
+
+typedef struct recompute_rerun { double cost; int place; } recompute_rerun;
+
+static int recompute_dearest_first(const void *a, const void *b) {
+    const recompute_rerun *x = a, *y = b;
+    if (x->cost != y->cost) return x->cost > y->cost ? -1 : 1;
+    return x->place < y->place ? -1 : x->place > y->place;
+}
+
+/* The sequence without every run beyond a step's first that can go while the peak stays within the target; what reads then reads an earlier making. */
+static btl_sequence recompute_thin(recompute_search *f, const btl_sequence *q, int64_t target) {
+    const btl_schedule *s = f->s;
+    btl_arena *scratch = btl_arena_begin(f->a);
+    bool *seen = BTL_ARRAY(scratch, bool, s->nsteps + 1), *gone = BTL_ARRAY(scratch, bool, q->n + 1);
+    recompute_rerun *again = BTL_ARRAY(scratch, recompute_rerun, q->n + 1);
+    btl_sequence now = { .n = q->n, .steps = BTL_ARRAY(f->a, int, q->n + 1) };
+    int n = 0, *trial = BTL_ARRAY(scratch, int, q->n + 1);
+    for (int p = 0; p < q->n; p++) {
+        if (seen[q->steps[p]]) again[n++] = (recompute_rerun){ s->steps[q->steps[p]].cost, p };
+        seen[q->steps[p]] = true;
+    }
+    if (n) qsort(again, (size_t)n, sizeof *again, recompute_dearest_first);
+    for (int i = 0; i < n && f->work > 0; i++) {
+        btl_sequence t = { .steps = trial };
+        gone[again[i].place] = true;
+        for (int p = 0; p < q->n; p++)
+            if (!gone[p]) trial[t.n++] = q->steps[p];
+        btl_sequence_measure(scratch, s, f->onto, &t, NULL);
+        f->work -= 3 * (int64_t)t.n;
+        gone[again[i].place] = t.peak <= target;
+    }
+    now.n = 0;
+    for (int p = 0; p < q->n; p++)
+        if (!gone[p]) now.steps[now.n++] = q->steps[p];
+    btl_arena_end(scratch);
+    btl_sequence_measure(f->a, s, f->onto, &now, NULL);
+    return now;
+}
+
+/* Some of what was met, thinned to its peak. */
+static void recompute_curve(recompute_search *f, btl_recomputed *out) {
+    enum { POINTS = 24 };
+    int64_t first = f->met[0].peak, last = f->met[f->nmet - 1].peak, step = (first - last) / POINTS + 1, next = first;
+    out->curve = BTL_ARRAY(f->a, btl_recompute_point, f->nmet + 1);
+    for (int i = 0; i < f->nmet; i++) {
+        if (f->met[i].peak > next && i + 1 < f->nmet) continue;
+        btl_sequence q = i ? recompute_thin(f, &f->met[i], f->met[i].peak) : f->met[0];
+        out->curve[out->ncurve++] = (btl_recompute_point){ f->met[i].peak, q.extra, q.n - f->s->nsteps };
+        next = f->met[i].peak - step;
+    }
 }
 
 /* What a step cannot do without: its operands, what it makes (but what may lie in an operand's place), its workspace; and results that it must find there. */
@@ -325,7 +377,7 @@ static bool recompute_takes(const btl_schedule *s) {
     return true;
 }
 
-btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *order, btl_onto onto, int64_t budget, int64_t work) {
+btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *order, btl_onto onto, int64_t budget, int64_t work, bool curve) {
     btl_recomputed out = { .method = "greedy" };
     recompute_search f = { .a = a, .s = s, .onto = onto, .maker = recompute_makers(a, s), .work = work ? work : INT64_C(400000000) };
     f.now = (btl_sequence){ .n = s->nsteps, .steps = btl_arena_copy(a, order, (size_t)(s->nsteps + 1) * sizeof *order) };
@@ -334,7 +386,11 @@ btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *ord
     recompute_note(&f);
     if (recompute_takes(s) && f.now.peak > budget && !(!onto && btl_recompute_chain(a, s, order, budget, &out)))
         while (f.now.peak > budget && f.work > 0 && f.now.peak > out.bound && recompute_step(&f)) recompute_note(&f);
-    if (!out.best.steps) out.best = f.now, out.curve = f.curve, out.ncurve = f.ncurve;
+    if (!out.best.steps) {
+        f.work += f.work / 2 + INT64_C(100000000);
+        out.best = f.now.n > s->nsteps ? recompute_thin(&f, &f.now, f.now.peak > budget ? f.now.peak : budget) : f.now;
+        if (curve) recompute_curve(&f, &out);
+    }
     out.fits = out.best.peak <= budget;
     return out;
 }

@@ -6,7 +6,8 @@
  *
  * Greedy, as in DTR and XLA (Kirisame et al. 2021, Dynamic tensor rematerialization): at the step of the peak, of all storages that wait there for a later
  * reader, the one of the most bytes times idle steps for the cost of making it again, with all that died by then, right before that reader; it is taken if no
- * step rises to the peak. Exact for adjoint chains (recompute_chain.c).
+ * step rises to the peak. Then runs are dropped again that the budget allows to be dropped, the dearest first: a run that others need, too, serves them all,
+ * which makes segments of single values. Exact for adjoint chains (recompute_chain.c).
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BTL_SCHEDULE_RECOMPUTE_H
 #define BTL_SCHEDULE_RECOMPUTE_H
@@ -35,13 +36,13 @@ typedef struct btl_recomputed {
     int64_t bound;         /* no sequence has a smaller peak */
     int bound_step;        /* the step that needs so much */
     int ncurve;
-    btl_recompute_point *curve; /* what was met on the way, peaks falling, costs rising */
+    btl_recompute_point *curve; /* if wanted: what was met on the way, peaks falling */
     const char *method;    /* static text */
 } btl_recomputed;
 
 /* A sequence whose peak is at most `budget` (0: as small as can be), from a valid order of the steps. Deterministic; at most `work` places of sequences
  * are looked at (0: 4e8, some seconds). In the arena, under its protection. */
-btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *order, btl_onto onto, int64_t budget, int64_t work);
+btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *order, btl_onto onto, int64_t budget, int64_t work, bool curve);
 
 /* Is it an adjoint chain (see recompute_chain.c)? Then the least extra cost for each peak, by dynamic programming: fills in *out. */
 bool btl_recompute_chain(btl_arena *a, const btl_schedule *s, const int *order, int64_t budget, btl_recomputed *out);

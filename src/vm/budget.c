@@ -139,7 +139,7 @@ static btl_status budget_pose(budget *b, budget_problem *p) {
 static btl_status budget_search(budget *b, const budget_problem *p, int64_t taken) {
     int64_t target = b->limit->bytes, least = taken;
     for (int i = 0; i < BUDGET_TRIES; i++) {
-        btl_recomputed r = btl_recompute(b->scratch, p->s, p->order, p->onto, target > 0 ? target : 0, 0);
+        btl_recomputed r = btl_recompute(b->scratch, p->s, p->order, p->onto, target > 0 ? target : 0, 0, false);
         budget_restore(b);
         budget_apply(b, &r.best);
         budget_finish(b);
@@ -152,10 +152,13 @@ static btl_status budget_search(budget *b, const budget_problem *p, int64_t take
     return BTL_OK;
 }
 
+/* The cost of a step; one that may not run again tells none. */
+static double budget_once(const btl_schedule *s, int step) { return isinf(s->steps[step].cost) ? 0 : s->steps[step].cost; }
+
 static void budget_curve(budget *b, const budget_problem *p) {
-    btl_recomputed r = btl_recompute(b->scratch, p->s, p->order, p->onto, 0, 0);
+    btl_recomputed r = btl_recompute(b->scratch, p->s, p->order, p->onto, 0, 0, true);
     double all = 0;
-    for (int i = 0; i < p->s->nsteps; i++) all += p->s->steps[i].cost;
+    for (int i = 0; i < p->s->nsteps; i++) all += budget_once(p->s, i);
     btl_recompute_point *curve = btl_arena_copy(b->a, r.curve, (size_t)(r.ncurve + 1) * sizeof *curve);
     for (int i = 0; i < r.ncurve && all > 0; i++) curve[i].extra /= all;
     b->f->ncurve = b->before.ncurve = r.ncurve, b->f->curve = b->before.curve = curve;

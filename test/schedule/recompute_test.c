@@ -20,7 +20,7 @@ static btl_status job_run(void *arg) {
         j->order = BTL_ARRAY(&arena, int, j->s->nsteps + 1);
         for (int i = 0; i < j->s->nsteps; i++) j->order[i] = i;
     }
-    j->out = btl_recompute(&arena, j->s, j->order, j->onto, j->budget, j->work);
+    j->out = btl_recompute(&arena, j->s, j->order, j->onto, j->budget, j->work, true);
     return BTL_OK;
 }
 
