@@ -144,7 +144,7 @@ void btl_sequence_measure(btl_arena *scratch, const btl_schedule *s, btl_onto on
 
 /* ---- greedy ------------------------------------------------------------------------------------- */
 
-enum { RECOMPUTE_CLOSURE = 200 /* steps that are run again for one storage */, RECOMPUTE_RATED = 16, RECOMPUTE_TRIES = 8 /* storages rated, and tried, at a peak */ };
+enum { RECOMPUTE_CLOSURE = 200 /* steps that are run again for one storage */, RECOMPUTE_LONGEST = 16 /* times the steps */, RECOMPUTE_RATED = 16, RECOMPUTE_TRIES = 8 /* storages rated, and tried, at a peak */ };
 
 typedef struct recompute_choice { double score; int store, before, nsteps; const int *steps; } recompute_choice;
 
@@ -341,6 +341,18 @@ static void recompute_curve(recompute_search *f, btl_recomputed *out) {
     }
 }
 
+/* Until it fits, or nothing helps. Where several places are as high, one after the other is lowered: so many in a row as there are steps. */
+static void recompute_greedily(recompute_search *f, int64_t budget, int64_t bound) {
+    int64_t lowest = f->now.peak;
+    int nvain = 0;
+    while (f->now.peak > budget && f->now.peak > bound && f->work > 0 && nvain < f->s->nsteps && f->now.n < RECOMPUTE_LONGEST * f->s->nsteps && recompute_step(f)) {
+        nvain = f->now.peak < lowest ? 0 : nvain + 1;
+        lowest = f->now.peak;
+        recompute_note(f);
+    }
+    if (f->nmet && f->met[f->nmet - 1].peak <= f->now.peak) f->now = f->met[f->nmet - 1]; /* what was tried last did not help */
+}
+
 /* What a step cannot do without: its operands, what it makes (but what may lie in an operand's place), its workspace; and results that it must find there. */
 static int64_t recompute_need(const btl_schedule *s, btl_onto onto, const int *maker, int step, int *seen, int stamp) {
     const btl_schedule_step *q = &s->steps[step];
@@ -384,8 +396,7 @@ btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *ord
     btl_sequence_measure(a, s, onto, &f.now, NULL);
     recompute_bound(a, s, onto, f.maker, &out);
     recompute_note(&f);
-    if (recompute_takes(s) && f.now.peak > budget && !(!onto && btl_recompute_chain(a, s, order, budget, &out)))
-        while (f.now.peak > budget && f.work > 0 && f.now.peak > out.bound && recompute_step(&f)) recompute_note(&f);
+    if (recompute_takes(s) && f.now.peak > budget && !(!onto && btl_recompute_chain(a, s, order, budget, &out))) recompute_greedily(&f, budget, out.bound);
     if (!out.best.steps) {
         f.work += f.work / 2 + INT64_C(100000000);
         out.best = f.now.n > s->nsteps ? recompute_thin(&f, &f.now, f.now.peak > budget ? f.now.peak : budget) : f.now;
