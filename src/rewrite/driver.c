@@ -30,7 +30,7 @@ enum {
     DRIVER_SPARE = 4096,
     DRIVER_ROUNDS = 8,   /* of passes in a phase */
     DRIVER_NAMES = 3,    /* rules named in a note */
-    DRIVER_LISTS = 64    /* of the book, at hand */
+    DRIVER_LISTS = 128   /* of rules, at hand */
 };
 
 /* What is known of a node, by its id. */
@@ -51,6 +51,15 @@ typedef struct driver_frame {
     int depth;                      /* firings that led here */
 } driver_frame;
 
+/* The rules that are on, of some phases, for an op: only these are looked at. */
+typedef struct driver_candidate { uint64_t mask; const btl_compiled_rule *rule; } driver_candidate;
+typedef struct driver_list {
+    const btl_op *op;
+    unsigned phases;
+    int n, capacity;
+    driver_candidate *candidates;
+} driver_list;
+
 typedef struct driver {
     btl_graph *g;
     const btl_rewrite_options *options;
@@ -70,7 +79,8 @@ typedef struct driver {
     btl_table equal;          /* of nodes, for merging */
     driver_frame *frames;
     int nframes, frame_capacity;
-    const btl_rule_list *lists[DRIVER_LISTS];
+    btl_table lists;          /* of driver_list, made when asked for; those of this phase */
+    const driver_list *at_hand[DRIVER_LISTS]; /* the last of them by op and phases */
     bool replaced;            /* by it */
 } driver;
 
@@ -109,13 +119,15 @@ const char *btl_rewrite_unknown_switch(btl_graph *g, const btl_rewrite_options *
 
 /* ---- one node ----------------------------------------------------------------------------- */
 
-static driver_slot *driver_slot_of(driver *d, const btl_node *n) {
-    if (n->id >= d->nslots) {
-        int more = 2 * (n->id + 32);
-        driver_slot *slots = BTL_ARRAY(d->work, driver_slot, more);
-        if (d->nslots) memcpy(slots, d->slots, (size_t)d->nslots * sizeof *slots);
-        d->slots = slots, d->nslots = more;
-    }
+static void driver_more_slots(driver *d, int id) {
+    int more = 2 * (id + 32);
+    driver_slot *slots = BTL_ARRAY(d->work, driver_slot, more);
+    if (d->nslots) memcpy(slots, d->slots, (size_t)d->nslots * sizeof *slots);
+    d->slots = slots, d->nslots = more;
+}
+
+static inline driver_slot *driver_slot_of(driver *d, const btl_node *n) {
+    if (n->id >= d->nslots) driver_more_slots(d, n->id);
     return &d->slots[n->id];
 }
 
@@ -336,24 +348,43 @@ static bool driver_is_sound(driver *d, const btl_compiled_rule *c, const btl_var
     return false;
 }
 
-static const btl_rule_list *driver_list(driver *d, const btl_op *op) {
-    const btl_rule_list **kept = &d->lists[((uintptr_t)op >> 4) % DRIVER_LISTS];
-    if (!*kept || (*kept)->op != op) *kept = btl_rulebook_list(d->book, op);
+static bool driver_list_equal(const void *key, const void *thing) {
+    const driver_list *a = key, *b = thing;
+    return a->op == b->op && a->phases == b->phases;
+}
+
+static const driver_list *driver_list_make(driver *d, const driver_list *wanted) {
+    driver_list *made = btl_arena_copy(d->work, wanted, sizeof *wanted);
+    const btl_rule_list *all = btl_rulebook_list(d->book, wanted->op);
+    for (int i = 0; i < all->n; i++) {
+        const btl_compiled_rule *c = all->rules[i];
+        if (d->on[c->index] && !(c->rule->phase & ~wanted->phases))
+            *BTL_PUSH(d->work, made->candidates, made->n, made->capacity) = (driver_candidate){ c->mask, c };
+    }
+    return made;
+}
+
+static const driver_list *driver_list_of(driver *d, const btl_op *op, unsigned phases) {
+    const driver_list wanted = { .op = op, .phases = phases };
+    const driver_list **kept = &d->at_hand[(((uintptr_t)op >> 4) + phases) % DRIVER_LISTS];
+    if (*kept && driver_list_equal(&wanted, *kept)) return *kept;
+    uint64_t h = btl_hash_mix((uint64_t)(uintptr_t)op, phases);
+    if (!(*kept = btl_table_find(&d->lists, h, driver_list_equal, &wanted)))
+        btl_table_add(&d->lists, d->work, h, (void *)(uintptr_t)(*kept = driver_list_make(d, &wanted)));
     return *kept;
 }
 
 /* The replacement by the first rule that fires, or NULL. */
 static btl_var *driver_fire(driver *d, btl_var *v, const btl_compiled_rule **by) {
     btl_graph *g = d->g;
-    unsigned tried = driver_slot_of(d, v->node)->tried;
-    if (!(d->active & ~tried)) return NULL;
-    const btl_rule_list *list = driver_list(d, v->node->op);
+    const driver_list *list = driver_list_of(d, v->node->op, (unsigned char)~driver_slot_of(d, v->node)->tried);
+    if (list->n == 0) return NULL;
     uint64_t operands = driver_operand_mask(v->node);
+    btl_match m;
+    m.g = g, m.root = v->node, m.barriers = d->barriers;
     for (int i = 0; i < list->n; i++) {
-        const btl_compiled_rule *c = list->rules[i];
-        if (!d->on[c->index] || (c->mask & ~operands) || (c->rule->phase & tried) || !driver_has_fuel(d, c)) continue;
-        btl_match m = { .g = g, .root = v->node, .barriers = d->barriers };
-        if (!btl_rule_matches(&m, c)) continue;
+        const btl_compiled_rule *c = list->candidates[i].rule;
+        if ((list->candidates[i].mask & ~operands) || !d->on[c->index] || !driver_has_fuel(d, c) || !btl_rule_matches(&m, c)) continue;
         int start = g->nnodes, seen = m.nconsumed;
         g->here = driver_places(g, m.root->places, m.nconsumed, m.consumed);
         btl_var *after = btl_rule_build(&m, c);
@@ -482,7 +513,7 @@ static btl_status driver_settle(driver *d, int nroots, btl_var **roots) {
 /* What a pass in progress is seen by. */
 typedef struct driver_view {
     btl_pass pass;
-    btl_bits member;
+    btl_bits member, root;    /* by id of a node */
     const btl_compiled_rule *rule;
     int *first;               /* users of node id: users[first[id]] up to first[id + 1]; made when asked for */
     btl_node **users;
@@ -499,9 +530,8 @@ bool btl_pass_may_look(const btl_pass *p, const btl_node *n) {
 }
 
 bool btl_pass_is_root(const btl_pass *p, const btl_node *n) {
-    for (int i = 0; i < p->nroots; i++)
-        if (p->roots[i]->node == n) return true;
-    return false;
+    const driver_view *w = driver_view_of(p);
+    return n->id < w->root.n && btl_bits_get(w->root, n->id);
 }
 
 static void driver_find_users(driver_view *w) {
@@ -547,6 +577,8 @@ static btl_status driver_pass(driver *d, const btl_compiled_rule *c, int nroots,
     driver_view w = { .rule = c, .start = g->nnodes };
     w.pass = (btl_pass){ .g = g, .rule = c->rule, .nroots = nroots, .roots = roots, .scratch = btl_arena_begin(&g->arena), .driver = d };
     w.member = driver_reach(d, nroots, roots);
+    w.root = btl_bits_new(w.pass.scratch, g->nnodes);
+    for (int i = 0; i < nroots; i++) btl_bits_set(w.root, roots[i]->node->id);
     btl_node **nodes = BTL_ARRAY(w.pass.scratch, btl_node *, g->nnodes);
     for (int id = 0; id < w.member.n; id++)
         if (btl_bits_get(w.member, id)) nodes[w.pass.nnodes++] = g->nodes[id];
@@ -577,6 +609,8 @@ static btl_status driver_phase(driver *d, unsigned phase, int nroots, btl_var **
         d->fired[i] = 0;
         if (strcmp(rule->name, "merge_equal") == 0) d->merge = d->on[i];
     }
+    d->lists = (btl_table){ 0 };
+    memset(d->at_hand, 0, sizeof d->at_hand);
     BTL_TRY(driver_settle(d, nroots, roots));
     bool again = true;
     for (int round = 0; again && round < DRIVER_ROUNDS; round++) {

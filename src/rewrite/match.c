@@ -40,12 +40,13 @@ struct match_goal { const btl_pattern *pattern; const btl_var *var; const match_
 
 static bool match_goals(btl_match *m, const match_goal *goal);
 
-static bool match_settings(btl_match *m, const btl_pattern *p, const btl_node *n) {
+/* What it binds is added to *bound, a bit for each. */
+static bool match_settings(btl_match *m, const btl_pattern *p, const btl_node *n, unsigned *bound) {
     for (int k = 0; k < n->op->nparams; k++) {
         const pattern_setting *s = &p->settings[k];
         const btl_param *want = &s->value;
         if (s->binding >= 0) {
-            if (!m->setting[s->binding]) m->setting[s->binding] = &n->params[k];
+            if (!m->setting[s->binding]) m->setting[s->binding] = &n->params[k], *bound |= 1u << s->binding;
             want = m->setting[s->binding];
         }
         if (!btl_param_equal(n->op->params[k].kind, want, &n->params[k])) return false;
@@ -53,10 +54,8 @@ static bool match_settings(btl_match *m, const btl_pattern *p, const btl_node *n
     return true;
 }
 
-static bool match_call_goal(btl_match *m, const match_goal *goal) {
+static bool match_kids(btl_match *m, const match_goal *goal, const btl_node *n) {
     const btl_pattern *p = goal->pattern;
-    const btl_node *n = btl_match_node(m, goal->var, p->op);
-    if (!n || n->nin != p->nkids || !match_settings(m, p, n)) return false;
     match_goal kids[PATTERN_KIDS];
     int norders = (p->op->flags & OP_COMMUTATIVE) && p->nkids == 2 ? 2 : 1;
     for (int order = 0; order < norders; order++) {
@@ -67,28 +66,42 @@ static bool match_call_goal(btl_match *m, const match_goal *goal) {
     return false;
 }
 
+static bool match_call_goal(btl_match *m, const match_goal *goal) {
+    const btl_pattern *p = goal->pattern;
+    int nconsumed = m->nconsumed;
+    unsigned bound = 0;
+    const btl_node *n = btl_match_node(m, goal->var, p->op);
+    if (n && n->nin == p->nkids && match_settings(m, p, n, &bound) && match_kids(m, goal, n)) return true;
+    m->nconsumed = nconsumed;
+    for (int b = 0; bound >> b; b++)
+        if (bound >> b & 1) m->setting[b] = NULL;
+    return false;
+}
+
+static bool match_var_goal(btl_match *m, const match_goal *goal) {
+    btl_var **bound = &m->bound[goal->pattern->binding];
+    if (*bound) return *bound == goal->var && match_goals(m, goal->next);
+    *bound = (btl_var *)goal->var;
+    if (match_goals(m, goal->next)) return true;
+    *bound = NULL;
+    return false;
+}
+
 /* Meets all goals; where it fails, m is as before. */
 static bool match_goals(btl_match *m, const match_goal *goal) {
     if (!goal) return true;
     const btl_pattern *p = goal->pattern;
     if (p->kind == PATTERN_NUMBER) return btl_match_number(goal->var, p->number) && match_goals(m, goal->next);
-    if (p->kind == PATTERN_CALL && goal->var->node->op != p->op) return false; /* most fail here */
-    btl_match before = *m;
-    bool met;
-    if (p->kind == PATTERN_CALL) met = match_call_goal(m, goal);
-    else {
-        if (!m->bound[p->binding]) m->bound[p->binding] = (btl_var *)goal->var;
-        met = m->bound[p->binding] == goal->var && match_goals(m, goal->next);
-    }
-    if (!met) *m = before;
-    return met;
+    return p->kind == PATTERN_VAR ? match_var_goal(m, goal) : goal->var->node->op == p->op && match_call_goal(m, goal);
 }
 
 bool btl_rule_matches(btl_match *m, const btl_compiled_rule *rule) {
+    m->compiled = rule;
+    m->nconsumed = 0;
+    for (int i = 0; i < rule->nbindings; i++) m->bound[i] = NULL, m->setting[i] = NULL;
     if (rule->match) {
         if (!match_goals(m, &(match_goal){ rule->match, m->root->out, NULL })) return false;
     } else if (!btl_match_node(m, m->root->out, NULL)) return false;
-    m->compiled = rule;
     return btl_conditions_hold(m, rule) && (!rule->rule->when || rule->rule->when(m));
 }
 
