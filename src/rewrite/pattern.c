@@ -258,6 +258,11 @@ void btl_rule_compile(btl_arena *a, const btl_rule *rule, btl_compiled_rule *out
         for (int i = 0; !out->broken && i < out->match->nkids; i++)
             if (out->match->kids[i]->kind == PATTERN_CALL) out->mask |= btl_op_bit(out->match->kids[i]->op);
     }
+    if (rule->operand) {
+        const btl_op *op = btl_op_find(rule->operand, strlen(rule->operand));
+        if (op) out->mask = btl_op_bit(op);
+        else out->broken = "an operation that does not exist", out->broken_at = rule->operand;
+    }
     if (!out->broken && rule->conditions) btl_conditions_compile(a, rule->conditions, out);
     if (!out->broken && rule->result) out->result = pattern_parse(a, out, rule->result, true);
     if (rule->pass) {

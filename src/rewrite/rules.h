@@ -60,6 +60,7 @@ struct btl_rule {
     const char *match;    /* NULL: `ops` says where apply is tried */
     const char *result;   /* NULL: apply makes it */
     const char *ops;      /* names of ops, "log sub"; "*": every op. Only without match */
+    const char *operand;  /* an op of which one operand must be: where there is none the rule is not tried. Only without match; or NULL */
     const char *conditions;                               /* "float, finite(?x)": names of conditions.c, or NULL */
     bool (*when)(const btl_match *m);                     /* NULL: always */
     btl_var *(*apply)(btl_match *m, const btl_node *n);   /* NULL result: does not fire */

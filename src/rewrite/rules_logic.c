@@ -106,7 +106,7 @@ const btl_rule btl_rules_logic[] = {
     { .name = "where_in_else", .match = "where(?c, ?x, where(?c, ?y, ?z))", .result = "where(?c, ?x, ?z)", .why = "c is false there", CHOICE },
     { .name = "where_of_truth", .ops = "where", .apply = logic_where_of_truth, .why = "the condition itself, as a number", CHOICE,
       .example = "c: bool[3, 4] | = where(c, true, false)" },
-    { .name = "into_where", .ops = "add sub mul div neg maximum minimum pow sqr sqrt exp log abs inv eq ne lt le gt ge cast",
+    { .name = "into_where", .ops = "add sub mul div neg maximum minimum pow sqr sqrt exp log abs inv eq ne lt le gt ge cast", .operand = "where",
       .apply = logic_into_where, .why = "of a choice between constants the constants can be computed before; two choices by one condition are one",
       CHOICE,
       .example = "c: bool[3, 4] | = 3 * where(c, 2.0, -1.0)" },

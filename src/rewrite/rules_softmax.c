@@ -300,15 +300,15 @@ static btl_var *softmax_gradient_by_labels(btl_match *m, const btl_node *n) {
 #define LOGARITHM .phase = BTL_STABILIZE, .exactness = BTL_WITHIN_ULP, .needs = BTL_NO_OVERFLOW
 
 const btl_rule btl_rules_softmax[] = {
-    { .name = "softmax_by_any_row", .ops = "div mul", .apply = softmax_written,
+    { .name = "softmax_by_any_row", .ops = "div mul", .operand = "exp", .apply = softmax_written,
       .why = "exp(x) / sum(exp(x)) is inf/inf where exp(x) overflows, however the sum was given its axis back", WRITTEN,
       .example = "x: f64[3, 4] | = exp(x) / sum(exp(x), axis=1)[:, newaxis]" },
-    { .name = "softmax_shifted", .ops = "softmax log_softmax", .apply = softmax_shifted, .why = "softmax subtracts the largest by itself", WRITTEN,
+    { .name = "softmax_shifted", .ops = "softmax log_softmax", .operand = "sub", .apply = softmax_shifted, .why = "softmax subtracts the largest by itself", WRITTEN,
       .example = "x: f64[3, 4] | = softmax(x - max(x, axis=1, keepdims=true), axis=1)" },
     { .name = "log_softmax_written_out", .ops = "sub", .apply = softmax_log_written,
       .why = "x - logsumexp(x) cancels where one x is by far the largest", WRITTEN,
       .example = "x: f64[3, 4] | = x - logsumexp(x, axis=1, keepdims=true)" },
-    { .name = "logsumexp_shifted", .ops = "add", .apply = softmax_sum_shifted, .why = "logsumexp subtracts the largest by itself", WRITTEN,
+    { .name = "logsumexp_shifted", .ops = "add", .operand = "logsumexp", .apply = softmax_sum_shifted, .why = "logsumexp subtracts the largest by itself", WRITTEN,
       .example = "x: f64[3, 4] | = logsumexp(x - max(x, axis=1, keepdims=true), axis=1) + max(x, axis=1)" },
     { .name = "log_one_minus_exp", .match = "log(-expm1(?x))", .apply = softmax_log_one_minus_exp, .when = btl_when_float,
       .why = "expm1(x) rounds to -1 below -17 (f32), where the logarithm is -exp(x)", .source = "Maechler (2012), Accurately computing log(1 - exp(-|a|)), eq. 7",

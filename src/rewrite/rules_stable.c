@@ -230,7 +230,7 @@ const btl_rule btl_rules_stable[] = {
     /* gradients written or derived before a stable form was seen */
     { .name = "positive_cancels", .match = "(?a / ?p) * ?p", .apply = stable_cancel, .when = stable_when_positive,
       .why = "p > 0 (softmax, sigmoid, exp) may have underflowed: 0 * (a / 0)", STABLE, .ulp = 1, .tags = "stability gradient" },
-    { .name = "positive_cancels_in_part", .ops = "mul", .apply = stable_scatter,
+    { .name = "positive_cancels_in_part", .ops = "mul", .operand = "inc_subtensor", .apply = stable_scatter,
       .why = "p * inc_subtensor(0, i, a / p[i]): the gradient of log(p[i]) arriving at p = softmax(x)",
       STABLE, .ulp = 1, .tags = "stability gradient softmax",
       .example = "x: f64[4] | = softmax(x) * inc_subtensor(broadcast_to(f64(0), [4])[1], 1 / softmax(x)[1])" },
