@@ -2,7 +2,8 @@
  * memory each takes; and a network of many layers with its gradient and updates, from its text to its C.
  *
  * Programs are made here: chains of elementwise operations of which the rules take half away, and dense tanh layers. Times are processor time of
- * one thread, of one run; the largest takes seconds. Arguments: the largest number of nodes (1000000 unless said).
+ * one thread, of one run; the largest takes seconds. Arguments: the largest number of nodes (1000000 unless said), and files of programs, of which
+ * each is compiled several times (those in bench/workloads; medians).
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "bench.h"
 
@@ -137,6 +138,72 @@ static void measure_layers(int layers) {
     free(t.text);
 }
 
+/* ---- programs in files ---------------------------------------------------------------------------------- */
+
+typedef struct program { btl_context *ctx; btl_graph *g; btl_entry *entry; double parse; } program;
+
+static program program_open(const char *path, const char *text, size_t bytes) {
+    program p = { 0 };
+    bench_check(btl_context_new(NULL, &p.ctx), "context", "");
+    bench_check(btl_graph_new(p.ctx, &p.g), "graph", "");
+    double start = now();
+    bench_check(btl_graph_parse(p.g, text, bytes, path), "parse", btl_graph_messages(p.g));
+    p.parse = now() - start;
+    p.entry = btl_entry_find(p.g, NULL);
+    return p;
+}
+
+static void program_close(program *p) {
+    btl_graph_free(p->g);
+    btl_context_free(p->ctx);
+}
+
+static double program_until(const program *p, const char *pass) { return until(p->g, p->entry, pass); }
+
+/* What a context pays to read its rules. */
+static double rules_read(void) {
+    static const char text[] = "input x: f32\noutput y = x\n";
+    double samples[BENCH_SAMPLES];
+    for (int i = 0; i < BENCH_SAMPLES; i++) {
+        program p = program_open("none", text, sizeof text - 1);
+        double first = program_until(&p, "checks");
+        samples[i] = first - program_until(&p, "checks");
+        program_close(&p);
+    }
+    return bench_summary(samples, BENCH_SAMPLES).median;
+}
+
+/* Each sample in contexts of its own: what a process pays that compiles one program. */
+static void measure_file(const char *path, double rules) {
+    double parse[BENCH_SAMPLES], rewrite[BENCH_SAMPLES], all[BENCH_SAMPLES], share[BENCH_SAMPLES];
+    size_t bytes = 0;
+    char *text = bench_read(path, &bytes);
+    for (int i = 0; i < BENCH_SAMPLES; i++) {
+        btl_function *f;
+        btl_error err = { 0 };
+        btl_function_options o = { .struct_size = sizeof o, .mode = "fast_run,linker=strips" };
+        program p = program_open(path, text, bytes);
+        program_until(&p, "checks"); /* the rules are read */
+        double checks = program_until(&p, "checks");
+        rewrite[i] = rules + program_until(&p, "lower") - checks;
+        program_close(&p);
+        p = program_open(path, text, bytes);
+        double start = now();
+        bench_check(btl_function_new(p.g, p.entry, &o, &f, &err), "compile", err.message);
+        parse[i] = p.parse;
+        all[i] = p.parse + now() - start;
+        share[i] = rewrite[i] / all[i];
+        btl_function_free(f);
+        program_close(&p);
+    }
+    bench_time s = bench_summary(share, BENCH_SAMPLES);
+    const char *slash = strrchr(path, '/');
+    printf("%-28s %9.3f %9.3f %9.3f   %.0f %% (%.0f to %.0f)\n", slash ? slash + 1 : path, bench_summary(parse, BENCH_SAMPLES).median / 1e6,
+           bench_summary(rewrite, BENCH_SAMPLES).median / 1e6, bench_summary(all, BENCH_SAMPLES).median / 1e6, 100 * s.median, 100 * s.least, 100 * s.most);
+    fflush(stdout);
+    free(text);
+}
+
 int main(int argc, char **argv) {
     int most = argc > 1 ? atoi(argv[1]) : 1000000;
     puts("\nCompiling by the number of nodes (milliseconds, MiB; the program's graph, and what compiling takes at its peak)");
@@ -145,5 +212,10 @@ int main(int argc, char **argv) {
     puts("\nDense tanh layers with gradient and updates, from text to C (milliseconds)");
     printf("%9s %9s %9s %9s %9s %9s\n", "layers", "parse", "rewrite", "compile", "C", "all");
     for (int n = 10; n <= 1000 && n <= most; n *= 10) measure_layers(n);
+    if (argc <= 2) return 0;
+    double rules = rules_read();
+    printf("\nPrograms in files, from text until strips can run them (milliseconds; rewriting with the %.3f that a context takes once to read its rules)\n%-28s %9s %9s %9s   %s\n",
+           rules / 1e6, "program", "parse", "rewrite", "all", "rewriting's share");
+    for (int i = 2; i < argc; i++) measure_file(argv[i], rules);
     return 0;
 }

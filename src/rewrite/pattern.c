@@ -234,9 +234,11 @@ static const btl_pattern *pattern_parse_expr(pattern_parser *p, int level) {
     if (level == 2) return pattern_parse_unary(p);
     if (++p->depth > PATTERN_DEPTH) return pattern_parse_fail(p, "too deep");
     const btl_pattern *a = pattern_parse_expr(p, level + 1);
+    pattern_skip(p);
     for (size_t i = 0; a && i < sizeof operators / sizeof *operators; i++) {
-        if (operators[i].level != level || !pattern_take(p, operators[i].token)) continue;
+        if (operators[i].level != level || operators[i].token[0] != *p->at || !pattern_take(p, operators[i].token)) continue;
         a = pattern_parse_binary(p, operators[i].op, a, level + 1);
+        pattern_skip(p);
         i = (size_t)-1; /* and look for the next operator */
     }
     p->depth--;
