@@ -183,7 +183,7 @@ static btl_status memory_plan(memory_make *k, btl_policy policy, btl_memory_plan
         const btl_plan_store *x = &plan.stores[i];
         stores[i] = (btl_memory_store){ .bytes = x->bytes, .offset = x->offset, .first = x->first, .last = x->last, .root = x->root, .is_result = x->is_result };
     }
-    *out = (btl_memory_plan){ btl_policy_name(policy), plan.nstores, stores, plan.store_of, plan.taken, plan.taken_gc };
+    *out = (btl_memory_plan){ btl_policy_names[policy], plan.nstores, stores, plan.store_of, plan.taken, plan.taken_gc };
     if (policy == BTL_POLICY_ARENA) k->m->info.arena_bytes = plan.taken - plan.results, k->m->info.results_bytes = plan.results;
     return BTL_OK;
 }

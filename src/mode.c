@@ -33,7 +33,6 @@ enum { MODES = sizeof mode_table / sizeof *mode_table };
 static const char *const mode_linkers[] = { [LINK_C] = "c", [LINK_VM] = "vm", [LINK_STRIPS] = "strips", [LINK_EVAL] = "eval", NULL };
 static const char *const mode_checks[] = { [CHECKS_NONE] = "none", [CHECKS_DEBUG] = "debug", [CHECKS_NAN] = "nan", [CHECKS_MONITOR] = "monitor", NULL };
 static const char *const mode_tiers[] = { "immediate", "background", NULL };
-static const char *const mode_policies[] = { [BTL_POLICY_ARENA] = "arena", [BTL_POLICY_EACH] = "each", [BTL_POLICY_REUSE] = "reuse", [BTL_POLICY_REUSE_0D] = "reuse=0d", NULL };
 static const char *const mode_orders[] = { [BTL_ORDERING_FAST] = "fast", [BTL_ORDERING_EXACT] = "exact", [BTL_ORDERING_GIVEN] = "given", NULL };
 static const char *const mode_switches[] = { "off", "on", NULL };
 
@@ -87,7 +86,7 @@ static btl_status mode_set_tier(btl_mode *m, const char *word, int length, btl_e
 }
 
 static btl_status mode_set_policy(btl_mode *m, const char *word, int length, btl_error *err) {
-    int i = mode_choice("policy", mode_policies, word, length, err);
+    int i = mode_choice("policy", btl_policy_names, word, length, err);
     m->policy = i < 0 ? m->policy : (btl_policy)i;
     return i < 0 ? BTL_EUSAGE : BTL_OK;
 }

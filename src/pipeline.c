@@ -455,15 +455,11 @@ static const char *pipeline_place(pipeline *l, int slot, const btl_buffer *buffe
 static const btl_buffer *pipeline_buffers(pipeline *l) {
     const btl_function *f = l->f;
     btl_buffer *buffers = btl_arena_copy(&l->g->arena, f->lives, (size_t)(f->nbuffers + 1) * sizeof *buffers);
-    int64_t size;
+    int64_t bytes;
     if (f->policy != BTL_POLICY_ARENA) return NULL;
     for (int b = 0; b < f->nbuffers; b++) {
-        const btl_type *t = &f->slots[f->buffer_slot[b]].var->type;
-        buffers[b].bytes = btl_dtype_bytes(t->dtype);
-        for (int k = 0; k < t->rank; k++) {
-            if (!btl_dim_is_const(t->dims[k], &size)) return NULL;
-            buffers[b].bytes *= (size_t)size;
-        }
+        if (btl_type_bytes(&f->slots[f->buffer_slot[b]].var->type, NULL, &bytes) >= 0) return NULL;
+        buffers[b].bytes = (size_t)bytes;
     }
     btl_vm_offsets(f, &l->g->arena, buffers);
     return buffers;

@@ -10,6 +10,14 @@ btl_type btl_type_make(btl_graph *g, btl_dtype dtype, int rank, const btl_dim *c
     return (btl_type){ dtype, rank, copy };
 }
 
+int btl_type_bytes(const btl_type *t, const int64_t *symbols, int64_t *bytes) {
+    int64_t size;
+    *bytes = (int64_t)btl_dtype_bytes(t->dtype);
+    for (int k = 0; k < t->rank; k++)
+        if (!btl_dim_eval(t->dims[k], symbols, &size) || size < 0 || !btl_mul_i64(*bytes, size, bytes)) return k;
+    return -1;
+}
+
 bool btl_type_equal(const btl_type *a, const btl_type *b) {
     if (a->dtype != b->dtype || a->rank != b->rank) return false;
     for (int i = 0; i < a->rank; i++)

@@ -24,14 +24,10 @@ typedef struct listing {
 /* ---- values ---------------------------------------------------------------------------------- */
 
 static btl_status listing_bytes(listing *l, const btl_var *v, int64_t *bytes) {
-    int64_t size;
-    *bytes = l->symbols ? (int64_t)btl_dtype_bytes(v->type.dtype) : 0;
-    for (int k = 0; l->symbols && k < v->type.rank; k++) {
-        if (btl_dim_eval(v->type.dims[k], l->symbols, &size) && size >= 0 && btl_mul_i64(*bytes, size, bytes)) continue;
-        btl_status status = btl_error_set(l->err, BTL_ESHAPE, "the size of axis %d of %s is unknown or too large; sizes are given as n=128", k, btl_var_text(l->g, v));
-        return btl_places_error(v->node->places, NULL, status, l->err);
-    }
-    return BTL_OK;
+    int axis = l->symbols ? btl_type_bytes(&v->type, l->symbols, bytes) : (*bytes = 0, -1);
+    if (axis < 0) return BTL_OK;
+    btl_status status = btl_error_set(l->err, BTL_ESHAPE, "the size of axis %d of %s is unknown or too large; sizes are given as n=128", axis, btl_var_text(l->g, v));
+    return btl_places_error(v->node->places, NULL, status, l->err);
 }
 
 static btl_status listing_values(listing *l, const btl_node *n) {

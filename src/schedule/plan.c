@@ -6,10 +6,7 @@
 
 #include <string.h>
 
-const char *btl_policy_name(btl_policy policy) {
-    static const char *const names[] = { [BTL_POLICY_ARENA] = "arena", [BTL_POLICY_EACH] = "each", [BTL_POLICY_REUSE] = "reuse", [BTL_POLICY_REUSE_0D] = "reuse=0d" };
-    return names[policy];
-}
+const char *const btl_policy_names[] = { [BTL_POLICY_ARENA] = "arena", [BTL_POLICY_EACH] = "each", [BTL_POLICY_REUSE] = "reuse", [BTL_POLICY_REUSE_0D] = "reuse=0d", NULL };
 
 /* ---- storages that are handed on ------------------------------------------------------------ */
 

@@ -16,7 +16,7 @@
 
 typedef enum btl_policy { BTL_POLICY_ARENA, BTL_POLICY_EACH, BTL_POLICY_REUSE, BTL_POLICY_REUSE_0D } btl_policy;
 enum { BTL_POLICIES = BTL_POLICY_REUSE_0D + 1 };
-const char *btl_policy_name(btl_policy policy); /* "arena", "each", "reuse", "reuse=0d" */
+extern const char *const btl_policy_names[]; /* by btl_policy; NULL ends them */
 
 typedef struct btl_plan_store {
     int64_t bytes, offset;   /* offset: in the arena's block; elsewhere 0 */

@@ -31,10 +31,8 @@ static const btl_type *layout_type(const written *w, int buffer) { return w->f->
 
 /* Bytes of a buffer; false where a size is not known or negative. */
 static bool layout_bytes(const written *w, int buffer, const int64_t *symbols, size_t *bytes) {
-    const btl_type *t = layout_type(w, buffer);
-    int64_t n = (int64_t)btl_dtype_bytes(t->dtype), dim;
-    for (int k = 0; k < t->rank; k++)
-        if (!btl_dim_eval(t->dims[k], symbols, &dim) || dim < 0 || !btl_mul_i64(n, dim, &n)) return false;
+    int64_t n;
+    if (btl_type_bytes(layout_type(w, buffer), symbols, &n) >= 0) return false;
     *bytes = (size_t)n;
     return (uint64_t)n < SIZE_MAX / 4 / (uint64_t)(w->f->nbuffers + 1);
 }
