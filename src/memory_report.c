@@ -190,9 +190,7 @@ static btl_status memory_plan(memory_make *k, btl_policy policy, btl_memory_plan
 
 static void memory_curve(memory_make *k) {
     const btl_function *f = k->m->f;
-    btl_memory_point *curve = BTL_ARRAY(k->a, btl_memory_point, f ? f->ncurve + 1 : 1);
-    for (int i = 0; f && i < f->ncurve; i++) curve[i] = (btl_memory_point){ f->curve[i].peak, f->curve[i].extra, f->curve[i].nagain };
-    k->m->info.ncurve = f ? f->ncurve : 0, k->m->info.curve = curve;
+    if (f) k->m->info.ncurve = f->ncurve, k->m->info.curve = f->curve; /* the function lives as long as the report */
 }
 
 static btl_status memory_plans(memory_make *k) {

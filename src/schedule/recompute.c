@@ -9,14 +9,13 @@
 
 /* ---- a sequence, run on paper ------------------------------------------------------------------ */
 
-/* A piece of memory: what it holds is needed until `last`; -1: it is not counted. */
-typedef struct recompute_store { int64_t bytes; int first, last, refs; bool pinned; } recompute_store;
+/* A piece of memory: what it holds is read `refs` times more. */
+typedef struct recompute_store { int64_t bytes; int refs; bool pinned; } recompute_store;
 
 typedef struct recompute_run {
     btl_arena *a;
     const btl_schedule *s;
     btl_onto onto;
-    const int *maker;       /* of each value: its step, or -1 */
     int n;
     const int *steps;
     int *at_in;             /* of each place: where its operands begin in `dies` */
@@ -32,7 +31,7 @@ typedef struct recompute_run {
     bool trace;
 } recompute_run;
 
-static int *recompute_makers(btl_arena *a, const btl_schedule *s) {
+int *btl_recompute_makers(btl_arena *a, const btl_schedule *s) {
     int *maker = BTL_ARRAY(a, int, s->nvalues + 1);
     for (int v = 0; v < s->nvalues; v++) maker[v] = -1;
     for (int i = 0; i < s->nsteps; i++)
@@ -60,7 +59,6 @@ static void recompute_look_back(recompute_run *r) {
 
 static void recompute_touch(recompute_run *r, int store, int place) {
     if (store < 0) return;
-    r->stores[store].last = place;
     if (!r->trace) return;
     int *t = *BTL_PUSH(r->a, r->touches, r->ntouches, r->touch_capacity);
     t[0] = store, t[1] = place;
@@ -84,7 +82,7 @@ static int64_t recompute_make(recompute_run *r, int v, bool wanted, int place) {
     int64_t more = 0;
     if (!x->nviews && store < 0 && !x->is_free && x->bytes > 0) {
         store = r->nstores;
-        *BTL_PUSH(r->a, r->stores, r->nstores, r->capacity) = (recompute_store){ .bytes = x->bytes, .first = place, .last = place };
+        *BTL_PUSH(r->a, r->stores, r->nstores, r->capacity) = (recompute_store){ .bytes = x->bytes };
         more = x->bytes;
     }
     r->store_of[v] = store;
@@ -167,7 +165,7 @@ static bool recompute_again(recompute_closure *c, int v) {
     int step = c->f->maker[v];
     if (step < 0 || (!c->dropped[v] && c->last_made[v] >= 0 && c->next_read[v] >= 0)) return true; /* a leaf, or it is there */
     if (c->in[step]) return true;
-    if (isinf(s->steps[step].cost) || c->n == RECOMPUTE_CLOSURE) return false;
+    if (isinf(s->steps[step].cost)) return false;
     c->in[step] = true; /* before its operands: they can't need it, the graph has no cycle */
     for (int k = 0; k < s->steps[step].nin; k++)
         if (!recompute_again(c, s->steps[step].in[k])) return false;
@@ -332,11 +330,11 @@ static btl_sequence recompute_thin(recompute_search *f, const btl_sequence *q, i
 static void recompute_curve(recompute_search *f, btl_recomputed *out) {
     enum { POINTS = 24 };
     int64_t first = f->met[0].peak, last = f->met[f->nmet - 1].peak, step = (first - last) / POINTS + 1, next = first;
-    out->curve = BTL_ARRAY(f->a, btl_recompute_point, f->nmet + 1);
+    out->curve = BTL_ARRAY(f->a, btl_memory_point, f->nmet + 1);
     for (int i = 0; i < f->nmet; i++) {
         if (f->met[i].peak > next && i + 1 < f->nmet) continue;
         btl_sequence q = i ? recompute_thin(f, &f->met[i], f->met[i].peak) : f->met[0];
-        out->curve[out->ncurve++] = (btl_recompute_point){ f->met[i].peak, q.extra, q.n - f->s->nsteps };
+        out->curve[out->ncurve++] = (btl_memory_point){ f->met[i].peak, q.extra, q.n - f->s->nsteps };
         next = f->met[i].peak - step;
     }
 }
@@ -390,8 +388,8 @@ static bool recompute_takes(const btl_schedule *s) {
 }
 
 btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *order, btl_onto onto, int64_t budget, int64_t work, bool curve) {
-    btl_recomputed out = { .method = "greedy" };
-    recompute_search f = { .a = a, .s = s, .onto = onto, .maker = recompute_makers(a, s), .work = work ? work : INT64_C(400000000) };
+    btl_recomputed out = { .fits = false };
+    recompute_search f = { .a = a, .s = s, .onto = onto, .maker = btl_recompute_makers(a, s), .work = work ? work : INT64_C(400000000) };
     f.now = (btl_sequence){ .n = s->nsteps, .steps = btl_arena_copy(a, order, (size_t)(s->nsteps + 1) * sizeof *order) };
     btl_sequence_measure(a, s, onto, &f.now, NULL);
     recompute_bound(a, s, onto, f.maker, &out);

@@ -12,6 +12,7 @@
 #ifndef BTL_SCHEDULE_RECOMPUTE_H
 #define BTL_SCHEDULE_RECOMPUTE_H
 
+#include "bitale/memory.h"
 #include "schedule/schedule.h"
 
 /* In the place of which operands may a value be made? Lists of values, apart by -1: onto[v] NULL: of none. */
@@ -28,21 +29,21 @@ typedef struct btl_sequence {
 /* The peak of a sequence (n, steps are given). `live` (may be NULL): bytes at each place. Values that are views of several are refused elsewhere. */
 void btl_sequence_measure(btl_arena *scratch, const btl_schedule *s, btl_onto onto, btl_sequence *q, int64_t *live);
 
-typedef struct btl_recompute_point { int64_t peak; double extra; int nagain; } btl_recompute_point; /* nagain: runs beyond the first */
-
 typedef struct btl_recomputed {
     btl_sequence best;     /* within the budget if that was found, else the one of least peak */
     bool fits;
     int64_t bound;         /* no sequence has a smaller peak */
     int bound_step;        /* the step that needs so much */
     int ncurve;
-    btl_recompute_point *curve; /* if wanted: what was met on the way, peaks falling */
-    const char *method;    /* static text */
+    btl_memory_point *curve; /* if wanted: what was met on the way, peaks falling; extra as a cost */
 } btl_recomputed;
 
 /* A sequence whose peak is at most `budget` (0: as small as can be), from a valid order of the steps. Deterministic; at most `work` places of sequences
  * are looked at (0: 4e8, some seconds). In the arena, under its protection. */
 btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *order, btl_onto onto, int64_t budget, int64_t work, bool curve);
+
+/* Of each value: the step that makes it, or -1. */
+int *btl_recompute_makers(btl_arena *a, const btl_schedule *s);
 
 /* Is it an adjoint chain (see recompute_chain.c)? Then the least extra cost for each peak, by dynamic programming: fills in *out. */
 bool btl_recompute_chain(btl_arena *a, const btl_schedule *s, const int *order, int64_t budget, btl_recomputed *out);

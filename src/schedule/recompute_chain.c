@@ -65,11 +65,8 @@ static bool chain_step(const btl_schedule *s, const int *maker, int step, int fr
 
 static bool chain_recognize(chain *c, const int *order) {
     const btl_schedule *s = c->s;
-    int l = (s->nsteps - 1) / 2, *maker = BTL_ARRAY(c->a, int, s->nvalues + 1);
+    int l = (s->nsteps - 1) / 2, *maker = btl_recompute_makers(c->a, s);
     if (s->nsteps < 5 || s->nsteps != 2 * l + 1 || l > CHAIN_MOST || s->nedges) return false;
-    for (int v = 0; v < s->nvalues; v++) maker[v] = -1;
-    for (int i = 0; i < s->nsteps; i++)
-        for (int k = 0; k < s->steps[i].nout; k++) maker[s->steps[i].out[k]] = i;
     c->l = l;
     c->x = BTL_ARRAY(c->a, int64_t, l + 2), c->y = BTL_ARRAY(c->a, int64_t, l + 2), c->cost = BTL_ARRAY(c->a, double, l + 2);
     c->work = BTL_ARRAY(c->a, int64_t, l + 2), c->work_back = BTL_ARRAY(c->a, int64_t, l + 2);
@@ -174,8 +171,8 @@ static void chain_write(chain *c, const int *order, int *capacity, int i, int a,
 }
 
 static void chain_curve(chain *c, const chain_front *all, double once, btl_recomputed *out) {
-    out->curve = BTL_ARRAY(c->a, btl_recompute_point, all->n + 1);
-    for (int p = all->n - 1; p >= 0; p--) out->curve[out->ncurve++] = (btl_recompute_point){ all->points[p].bytes, all->points[p].cost - once, -1 };
+    out->curve = BTL_ARRAY(c->a, btl_memory_point, all->n + 1);
+    for (int p = all->n - 1; p >= 0; p--) out->curve[out->ncurve++] = (btl_memory_point){ all->points[p].bytes, all->points[p].cost - once, -1 };
 }
 
 /* All y of one size; where it is not exact, all x, too. */
@@ -204,6 +201,5 @@ bool btl_recompute_chain(btl_arena *a, const btl_schedule *s, const int *order, 
     btl_sequence_measure(a, s, NULL, &out->best, NULL);
     chain_curve(&c, all, once, out);
     if (chain_is_proven(&c) && all->points[0].bytes > out->bound) out->bound = all->points[0].bytes, out->bound_step = -1;
-    out->method = "dynamic program over the chain";
     return true;
 }

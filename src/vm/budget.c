@@ -159,7 +159,7 @@ static void budget_curve(budget *b, const budget_problem *p) {
     btl_recomputed r = btl_recompute(b->scratch, p->s, p->order, p->onto, 0, 0, true);
     double all = 0;
     for (int i = 0; i < p->s->nsteps; i++) all += budget_once(p->s, i);
-    btl_recompute_point *curve = btl_arena_copy(b->a, r.curve, (size_t)(r.ncurve + 1) * sizeof *curve);
+    btl_memory_point *curve = btl_arena_copy(b->a, r.curve, (size_t)(r.ncurve + 1) * sizeof *curve);
     for (int i = 0; i < r.ncurve && all > 0; i++) curve[i].extra /= all;
     b->f->ncurve = b->before.ncurve = r.ncurve, b->f->curve = b->before.curve = curve;
 }

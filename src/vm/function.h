@@ -136,7 +136,7 @@ struct btl_function {
     _Atomic(int) nhomes;     /* places that have an owner */
     _Atomic(size_t) arena_bytes, scratch_bytes; /* in the last sized workspace */
     int ncurve;
-    const btl_recompute_point *curve; /* of btl_vm_limit.curve; extra as a share of all work */
+    const btl_memory_point *curve; /* of btl_vm_limit.curve; extra as a share of all work */
 };
 
 /* Bit of result i in vm_instr.needed_by: results from 61 on share a bit. */
