@@ -41,12 +41,15 @@ btl_strips *btl_strips_compile(btl_arena *a, const btl_node *fused);
 /* Bytes that a run needs, whatever the sizes. */
 size_t btl_strips_scratch_bytes(const btl_strips *s);
 
+/* Does it end in a reduction? Then its results are row-major; those of others may have rows that lie apart. */
+bool btl_strips_is_reduction(const btl_strips *s);
+
 /* May output `out` lie in the very memory of input `in` (equal bytes, same place of each element)?
  * True if no kernel reads the input after one has begun to write the output. */
 bool btl_strips_may_overwrite(const btl_strips *s, int out, int in);
 
 /* Runs it over the iteration space `shape`. Inputs: any strides, right-aligned, sizes 1 stretch.
- * Outputs: row-major. BTL_EVALUE for a max or min of nothing, BTL_ESHAPE for sizes that do not fit.
+ * Outputs: of a reduction row-major; of others with any strides, the last of which is 1. BTL_EVALUE for a max or min of nothing, BTL_ESHAPE for sizes that do not fit.
  */
 btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, int nout,
                           btl_operand *out, const int64_t *shape, int rank, void *scratch,
