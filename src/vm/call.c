@@ -253,6 +253,9 @@ static btl_status call_strips(call *c, const vm_instr *instr, btl_exec *x) {
     int64_t dims[BTL_MAX_RANK];
     for (int k = 0; k < shape->shape.n; k++)
         if (!btl_dim_eval(shape->shape.v[k], c->w->symbols, &dims[k])) return btl_error_set(c->err, BTL_ESHAPE, "a size is not known");
+    bool apart = false;
+    for (int k = 0; k < instr->nout; k++) apart |= c->f->slots[instr->out[k]].whole >= 0 && c->f->slots[instr->out[k]].strides;
+    if (apart) return btl_strips_run_apart(instr->strips, x->in, x->out, dims, shape->shape.n, btl_vm_aligned(c->w->scratch), c->err);
     return btl_strips_run(instr->strips, x->nin, x->in, x->nout, x->out, dims, shape->shape.n, btl_vm_aligned(c->w->scratch), c->err);
 }
 

@@ -181,7 +181,7 @@ static btl_status strip_map_run(strip_run *r, const btl_operand *in, btl_operand
         btl_strip_walk_init(&r->walks[i], in[i].data, s->elem_bytes[i], rank, shape, strides,
                         r->buffers + (size_t)i * STRIP_WALK_BUFFER);
     }
-    int64_t run = strip_dense_run(out, s->nout, rank, shape);
+    int64_t run = r->apart ? strip_dense_run(out, s->nout, rank, shape) : elems;
     if (run < elems) {
         strip_map_rows(r, out, shape, rank, elems, run);
         return BTL_OK;
@@ -198,12 +198,9 @@ static btl_status strip_map_run(strip_run *r, const btl_operand *in, btl_operand
     return BTL_OK;
 }
 
-btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, int nout,
-                          btl_operand *out, const int64_t *shape, int rank, void *scratch,
-                          btl_error *err) {
-    assert(nin == s->nin && nout == s->nout && rank <= BTL_MAX_RANK);
-    (void)nin, (void)nout;
+static btl_status strip_run_all(const btl_strips *s, const btl_operand *in, btl_operand *out, const int64_t *shape, int rank, void *scratch, bool apart, btl_error *err) {
     strip_run r = strip_run_begin(s, scratch);
+    r.apart = apart;
     if (s->reduction) return btl_strip_reduce_run(&r, in, out, shape, rank, err);
     int64_t elems = 1;
     for (int d = 0; d < rank; d++) elems *= shape[d];
@@ -213,4 +210,16 @@ btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, i
     for (int k = 0; k < s->nout; k++) r.reg[s->nin + k] = out[k].data;
     strip_execute(s, r.reg, 1);
     return BTL_OK;
+}
+
+btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, int nout,
+                          btl_operand *out, const int64_t *shape, int rank, void *scratch,
+                          btl_error *err) {
+    assert(nin == s->nin && nout == s->nout && rank <= BTL_MAX_RANK);
+    (void)nin, (void)nout;
+    return strip_run_all(s, in, out, shape, rank, scratch, false, err);
+}
+
+btl_status btl_strips_run_apart(const btl_strips *s, const btl_operand *in, btl_operand *out, const int64_t *shape, int rank, void *scratch, btl_error *err) {
+    return strip_run_all(s, in, out, shape, rank, scratch, true, err);
 }

@@ -49,10 +49,13 @@ bool btl_strips_is_reduction(const btl_strips *s);
 bool btl_strips_may_overwrite(const btl_strips *s, int out, int in);
 
 /* Runs it over the iteration space `shape`. Inputs: any strides, right-aligned, sizes 1 stretch.
- * Outputs: of a reduction row-major; of others with any strides, the last of which is 1. BTL_EVALUE for a max or min of nothing, BTL_ESHAPE for sizes that do not fit.
+ * Outputs: row-major. BTL_EVALUE for a max or min of nothing, BTL_ESHAPE for sizes that do not fit.
  */
 btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, int nout,
                           btl_operand *out, const int64_t *shape, int rank, void *scratch,
                           btl_error *err);
+
+/* The same of a map whose results have the space's axes and any strides, but 1 along the last axis that is longer than 1. */
+btl_status btl_strips_run_apart(const btl_strips *s, const btl_operand *in, btl_operand *out, const int64_t *shape, int rank, void *scratch, btl_error *err);
 
 #endif
