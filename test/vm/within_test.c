@@ -65,7 +65,7 @@ static int pick(btl_rng *r, int n) { return (int)btl_rng_below(r, (uint64_t)n); 
 
 /* Values of [r, c], both from 1 to a few; joins along either axis, read by others, too, and joined again. */
 static void random_joins(btl_rng *r, char *text, size_t bytes) {
-    static const char *const maps[] = { "exp(-$ * $)", "sin($) + 0.25", "$ * $ - 0.5 * $", "tanh($)", "where($ > 0.1, $, -$)", "$ @ w", "max($, axis=1, keepdims=true) - $", "$[::-1] * 0.5",
+    static const char *const maps[] = { "exp(-$ * $)", "sin($) + 0.25", "0.5 - tanh($ * $)", "tanh($)", "where($ > 0.1, $, -$)", "$ @ w", "max($, axis=1, keepdims=true) - $", "$[::-1] * 0.5",
                                         "set_subtensor($[0], $[1])", "cos($.T.T)" };
     int rows[24], cols[24], n = 1;
     size_t at = (size_t)snprintf(text, bytes, "input x: f64[n, 4]\nshared w: f64[4, 4] = eye(4)\nt0 = x\n");
@@ -88,7 +88,7 @@ static void random_joins(btl_rng *r, char *text, size_t bytes) {
             n++;
         }
     }
-    at += (size_t)snprintf(text + at, bytes - at, "output y = t%d, z = t%d * 2\nupdate w = w * 0.5 + t%d[0, 0]\n", n - 1, n - 2 - pick(r, 3), pick(r, n));
+    at += (size_t)snprintf(text + at, bytes - at, "output y = t%d, z = t%d * 2\nupdate w = w * 0.5 + tanh(t%d[0, 0])\n", n - 1, n - 2 - pick(r, 3), pick(r, n));
 }
 
 static size_t run(made *m, int64_t n, double *results, int only, double w[16]) {
