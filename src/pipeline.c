@@ -465,6 +465,13 @@ static const btl_buffer *pipeline_buffers(pipeline *l) {
     return buffers;
 }
 
+/* Behind the place: what is copied into it though it might have been made there, and why. */
+static const char *pipeline_copies(pipeline *l, const vm_instr *q, const char *place) {
+    for (int k = 0; q->why_copied && k < q->nin; k++)
+        if (*q->why_copied[k]) place = btl_arena_printf(&l->g->arena, "%s; operand %d is copied: %s", place ? place : "", k, q->why_copied[k]);
+    return place;
+}
+
 /* What runs, as a program in the schedule stage. */
 static btl_status pipeline_make_schedule(pipeline *l, btl_entry *e) {
     const btl_function *f = l->f;
@@ -477,7 +484,7 @@ static btl_status pipeline_make_schedule(pipeline *l, btl_entry *e) {
         n->lies = BTL_ARRAY(&g->arena, btl_lies, n->nout);
         for (int k = 0; k < n->nout; k++) {
             const vm_slot *s = &f->slots[q->out[k]];
-            n->lies[k] = (btl_lies){ .input = q->kind == VM_VIEW ? 0 : -1, .is_view = q->kind == VM_VIEW, .place = pipeline_place(l, q->out[k], buffers) };
+            n->lies[k] = (btl_lies){ .input = q->kind == VM_VIEW ? 0 : -1, .is_view = q->kind == VM_VIEW, .place = pipeline_copies(l, q, pipeline_place(l, q->out[k], buffers)) };
             for (int in = 0; in < q->nin && s->into >= 0; in++)
                 if (q->in[in] == s->into) n->lies[k].input = in;
         }

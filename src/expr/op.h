@@ -211,6 +211,9 @@ struct btl_op {
 
     const btl_op_alias *views;    /* NULL: none */
     const btl_op_alias *overwrites; /* results that its kernel and its C may be told to compute in the memory of an operand, laid out alike; if they fail, then before they write */
+    /* May input `in` be made where it lies in output 0, with that one's strides (rows of equal rank), and the op leave it there? *at: the element of the
+     * row-major output at which it begins. The op finds by its address that it is there. */
+    bool (*holds)(btl_graph *g, const btl_node *n, int in, const btl_dim **at);
     const btl_elem *elem;
     const btl_reduction *reduction;
     btl_samples samples;       /* NULL-terminated, NULL: the family's */

@@ -32,10 +32,12 @@ static void join_emit(btl_emit *e, int part, int whole, int axis, const btl_dim 
     btl_extent offset = btl_extent_mul(e, btl_extent_of(at), btl_extent_stride(e, whole, axis));
     const char *p = joins ? btl_emit_format(e, "x%d", part) : btl_emit_format(e, "y%d", part - e->node->nin), *w = joins ? "y0" : "x0";
     if (!btl_extent_is(offset, 0)) w = btl_emit_format(e, "%s + %s", w, btl_extent_text(e, offset));
+    if (joins) btl_emit_text(e, "if (%s != %s) { /* else it was made there */\n", p, w);
     btl_loops l = btl_loops_begin(e, 2, 'i');
     for (int k = 0; k < t->rank; k++)
         btl_loops_add(&l, btl_extent_dim(e, part, k), btl_extent_stride(e, joins ? whole : part, k), btl_extent_stride(e, joins ? part : whole, k));
     btl_loops_move(&l, t->dtype, joins ? w : p, joins ? p : w, false);
+    if (joins) btl_emit_text(e, "}\n");
 }
 
 /* ---- concatenate -------------------------------------------------------------------------- */
@@ -79,9 +81,10 @@ static btl_status concatenate_eval(btl_exec *x) {
     int64_t at = 0;
     for (int i = 0; i < x->nin; i++) {
         const btl_operand *a = &x->in[i];
-        btl_move(btl_move_copy(a->dtype), btl_dtype_bytes(a->dtype), a->rank, a->dims, y->data + join_offset(y, axis, at),
-                 y->strides, a->data, a->strides);
+        char *to = y->data + join_offset(y, axis, at);
         at += a->dims[axis];
+        if (a->data == to) continue; /* it was made there */
+        btl_move(btl_move_copy(a->dtype), btl_dtype_bytes(a->dtype), a->rank, a->dims, to, y->strides, a->data, a->strides);
     }
     return BTL_OK;
 }
@@ -94,6 +97,15 @@ static btl_status concatenate_emit(btl_emit *e) {
         at = btl_dim_add(e->g, at, btl_emit_type(e, i)->dims[axis]);
     }
     return BTL_OK;
+}
+
+static bool concatenate_holds(btl_graph *g, const btl_node *n, int in, const btl_dim **at) {
+    const btl_type *t = &n->out[0].type;
+    int axis = join_axis(&n->params[0], t->rank);
+    const btl_dim *before = btl_dim_const(g, 0);
+    for (int i = 0; i < in; i++) before = btl_dim_add(g, before, n->in[i]->type.dims[axis]);
+    *at = btl_dim_mul(g, before, btl_dim_product(g, t->rank - axis - 1, t->dims + axis + 1));
+    return true;
 }
 
 static btl_status concatenate_vjp(btl_vjp *v) {
@@ -116,7 +128,7 @@ const btl_op btl_op_concatenate = {
     .name = "concatenate", .doc = "arrays behind one another along an axis", .signature = "concatenate([a, b, ...], axis=0)",
     .version = 1, .min_in = 1, .max_in = -1, .nout = 1, .flags = OP_IS_PURE_SHAPE, .promote = PROMOTE_COMMON,
     .nparams = 1, .params = concatenate_params, .infer = concatenate_infer, .eval = concatenate_eval,
-    .emit = concatenate_emit, .vjp = concatenate_vjp, .jvp = btl_jvp_linear, .batch = btl_batch_axis, .samples = concatenate_samples,
+    .emit = concatenate_emit, .holds = concatenate_holds, .vjp = concatenate_vjp, .jvp = btl_jvp_linear, .batch = btl_batch_axis, .samples = concatenate_samples,
 };
 
 /* ---- split -------------------------------------------------------------------------------- */

@@ -113,6 +113,8 @@ static btl_status liveness_check_share(liveness_build *b, int v, int from) {
     if (from < 0 || from >= p->nvalues) return btl_error_set(b->err, BTL_EVALUE, "value %d shares the storage of value %d; values are 0 to %d", v, from, p->nvalues - 1);
     for (int k = 0; i >= 0 && k < p->steps[i].nin; k++)
         if (p->steps[i].in[k] == from) return BTL_OK;
+    for (int k = 0; i >= 0 && k < p->steps[i].nout && p->steps[i].out[k] != v; k++)
+        if (p->steps[i].out[k] == from) return BTL_OK;
     return btl_error_set(b->err, BTL_EVALUE, "value %d shares the storage of value %d, which its op does not read", v, from);
 }
 

@@ -16,7 +16,7 @@ typedef struct btl_schedule_value {
     const btl_type *type;    /* may be NULL */
     int64_t bytes;
     int nviews;
-    const int *views;        /* values, inputs of the step that makes it, in whose memory it lies */
+    const int *views;        /* values, inputs of the step that makes it or made by it in front of it, in whose memory it lies */
     int into;                /* the value, an input of the step that makes it, that it is written over; -1: none */
     bool is_output;          /* read when all steps have run */
     bool is_result;          /* an output that is handed to the caller: in memory of its own, whatever the policy */

@@ -7,6 +7,7 @@
 #include "target/c/kernel.h"
 #include "vm/memory.h"
 #include "vm/size.h"
+#include "vm/within.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,22 +102,9 @@ static const int *arrange_append(arrange *w, const int *list, int n, int more) {
     return all;
 }
 
-/* Instructions as nodes. Where there are updates in place, one more, behind all that can fail and before those: by way of variables that stand
- * for "done". */
-static void arrange_nodes(arrange *w) {
-    btl_function *f = w->f;
-    int n = f->ninstrs, nupdates = 0, nfailing = 0;
-    btl_schedule_step *nodes = BTL_ARRAY(w->a, btl_schedule_step, n + 1);
-    for (int i = 0; i < n; i++) {
-        const vm_instr *q = &f->instrs[i];
-        nodes[i] = (btl_schedule_step){ .nin = q->nin, .in = q->in, .nout = q->nout, .out = q->out };
-        nupdates += arrange_updates(w, i), nfailing += w->can_fail[i];
-    }
-    w->p.nsteps = n, w->p.steps = nodes;
-    if (!nupdates || (!nfailing && w->clean < 0)) return;
-    int *failing = BTL_ARRAY(w->a, int, nfailing + 1), checked = w->p.nvalues + nfailing, tested = checked + 1, at = 0;
-    btl_schedule_value *vars = BTL_ARRAY(w->a, btl_schedule_value, tested + 1);
-    memcpy(vars, w->p.values, (size_t)w->p.nvalues * sizeof *vars);
+/* Where there are updates in place, one step more, behind all that can fail and before those: by way of variables that stand for "done". */
+static void arrange_checked(arrange *w, btl_schedule_step *nodes, btl_schedule_value *vars, int nfailing) {
+    int n = w->f->ninstrs, *failing = BTL_ARRAY(w->a, int, nfailing + 1), checked = w->p.nvalues + nfailing, tested = checked + 1, at = 0;
     for (int v = w->p.nvalues; v <= tested; v++) vars[v].into = -1;
     for (int i = 0; i < n; i++) {
         if (w->can_fail[i]) {
@@ -129,7 +117,24 @@ static void arrange_nodes(arrange *w) {
         }
     }
     nodes[n] = (btl_schedule_step){ .nin = nfailing, .in = failing, .nout = 1, .out = arrange_append(w, NULL, 0, checked) };
-    w->p.nsteps++, w->p.nvalues = tested + 1, w->p.values = vars;
+    w->p.nsteps++, w->p.nvalues = tested + 1;
+}
+
+/* Instructions as steps, and what else there is to wait for. */
+static void arrange_nodes(arrange *w) {
+    btl_function *f = w->f;
+    int n = f->ninstrs, nupdates = 0, nfailing = 0, nrooms = btl_vm_nrooms(f);
+    btl_schedule_step *nodes = BTL_ARRAY(w->a, btl_schedule_step, n + nrooms + 1);
+    for (int i = 0; i < n; i++) {
+        const vm_instr *q = &f->instrs[i];
+        nodes[i] = (btl_schedule_step){ .nin = q->nin, .in = q->in, .nout = q->nout, .out = q->out };
+        nupdates += arrange_updates(w, i), nfailing += w->can_fail[i];
+    }
+    btl_schedule_value *vars = BTL_ARRAY(w->a, btl_schedule_value, w->p.nvalues + nfailing + nrooms + 3);
+    memcpy(vars, w->p.values, (size_t)w->p.nvalues * sizeof *vars);
+    w->p.nsteps = n, w->p.steps = nodes, w->p.values = vars;
+    if (nupdates && (nfailing || w->clean >= 0)) arrange_checked(w, nodes, vars, nfailing);
+    btl_vm_rooms(w->a, f, vars, &w->p.nvalues, nodes, &w->p.nsteps, NULL, true);
 }
 
 /* ---- proposals ----------------------------------------------------------------------------- */
@@ -151,6 +156,7 @@ static void arrange_collect(arrange *w) {
             for (int in = 0; in < q->nin; in++) {
                 const vm_slot *to = &f->slots[q->out[o]], *from = &f->slots[q->in[in]];
                 bool updates = from->storage == STORE_SHARED && w->update[q->out[o]] == q->in[in] && arrange_updates(w, i);
+                if (to->whole >= 0 || from->whole >= 0) continue;
                 if (to->storage != STORE_ARENA || (from->storage != STORE_ARENA && !updates) || !btl_type_equal(&to->var->type, &from->var->type)) continue;
                 int number = w->n;
                 *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) =
@@ -233,6 +239,7 @@ static btl_liveness *arrange_liveness(const arrange *w, int64_t symbol) {
         values[i].is_free = s->storage != STORE_ARENA && s->storage != STORE_VIEW;
         values[i].is_output = values[i].is_output && !values[i].is_free;
         if (s->storage == STORE_ARENA) values[i].bytes = arrange_slot_bytes(s, symbols, &known), values[i].into = s->into;
+        if (s->whole < 0 && values[i].nviews && s->storage != STORE_VIEW) values[values[i].views[0]].bytes = values[i].bytes, values[values[i].views[0]].is_free = values[i].is_free;
     }
     btl_schedule p = w->p;
     p.values = values;
@@ -319,6 +326,7 @@ static bool arrange_once(btl_function *f, btl_arena *a, bool *refused) {
 void btl_vm_arrange(btl_function *f, btl_arena *a) {
     btl_arena *scratch = btl_arena_begin(a);
     bool *refused = BTL_ARRAY(scratch, bool, f->nslots + 1);
+    btl_vm_within(f, a, BTL_ARRAY(scratch, bool, f->nslots + 1));
     while (arrange_once(f, scratch, refused)) {}
     btl_arena_end(scratch);
 }

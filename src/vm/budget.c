@@ -35,7 +35,7 @@ static int budget_add_slot(budget *b, int like, bool view, int origin, int *capa
     btl_function *f = b->f;
     int i = f->nslots;
     vm_slot slot = f->slots[like];
-    slot.storage = view ? STORE_VIEW : STORE_ARENA, slot.index = -1, slot.into = -1, slot.root = view ? f->slots[origin].root : i;
+    slot.storage = view ? STORE_VIEW : STORE_ARENA, slot.index = -1, slot.into = slot.whole = -1, slot.at = NULL, slot.root = view ? f->slots[origin].root : i;
     slot.shape_at = f->shape_total;
     f->shape_total += 2 * slot.var->type.rank;
     *BTL_PUSH(b->a, f->slots, f->nslots, *capacity) = slot;

@@ -172,13 +172,19 @@ static bool call_must_be_aside(const call *c, int at) {
     return false;
 }
 
+/* A result lies there, and what is made in it from the start. */
+static void call_lay(call *c, int output, char *at) {
+    btl_lists parts = c->f->parts;
+    c->w->operands[c->f->outputs[output].slot].data = at;
+    for (BTL_EACH(k, parts, output)) c->w->operands[parts.item[k]].data = at ? at + c->w->slot_at[parts.item[k]] : NULL;
+}
+
 /* Where the results that an instruction writes straight are to lie. Those that the call makes come with their instruction where memory is taken
  * step by step. */
 static btl_status call_place_outputs(call *c) {
     bool later = btl_vm_is_stepwise(c->f);
     for (int i = 0; i < c->f->noutputs; i++) {
         const vm_output *output = &c->f->outputs[i];
-        btl_operand *o = &c->w->operands[output->slot];
         bool wanted = call_wants(c, i), callers = wanted && c->out[i].data;
         if (callers && !c->f->slots[output->slot].late) BTL_TRY(call_check_buffer(c, i, &c->out[i]));
         if (output->copy) {
@@ -186,13 +192,13 @@ static btl_status call_place_outputs(call *c) {
             continue;
         }
         if (callers && !call_must_be_aside(c, i)) {
-            o->data = btl_array_first(&c->out[i]);
+            call_lay(c, i, btl_array_first(&c->out[i]));
             continue;
         }
-        o->data = NULL;
+        call_lay(c, i, NULL);
         if (later) continue;
         BTL_TRY(call_make(c, i));
-        o->data = btl_array_first(&c->w->made[i]);
+        call_lay(c, i, btl_array_first(&c->w->made[i]));
     }
     return BTL_OK;
 }
@@ -247,6 +253,9 @@ static btl_status call_strips(call *c, const vm_instr *instr, btl_exec *x) {
     int64_t dims[BTL_MAX_RANK];
     for (int k = 0; k < shape->shape.n; k++)
         if (!btl_dim_eval(shape->shape.v[k], c->w->symbols, &dims[k])) return btl_error_set(c->err, BTL_ESHAPE, "a size is not known");
+    bool apart = false;
+    for (int k = 0; k < instr->nout; k++) apart |= c->f->slots[instr->out[k]].whole >= 0 && c->f->slots[instr->out[k]].strides;
+    if (apart) return btl_strips_run_apart(instr->strips, x->in, x->out, dims, shape->shape.n, btl_vm_aligned(c->w->scratch), c->err);
     return btl_strips_run(instr->strips, x->nin, x->in, x->nout, x->out, dims, shape->shape.n, btl_vm_aligned(c->w->scratch), c->err);
 }
 
@@ -297,7 +306,7 @@ static btl_status call_before(call *c, int i) {
         const vm_slot *s = &c->f->slots[q->out[k]];
         if (s->storage != STORE_OUTPUT || c->w->operands[q->out[k]].data) continue;
         BTL_TRY(call_make(c, s->index));
-        c->w->operands[q->out[k]].data = btl_array_first(&c->w->made[s->index]);
+        call_lay(c, s->index, btl_array_first(&c->w->made[s->index]));
     }
     return BTL_OK;
 }

@@ -33,7 +33,7 @@ static int compile_add_slot(compile_state *c, const btl_var *v, vm_storage stora
     btl_function *f = c->f;
     int i = f->nslots;
     vm_slot *s = BTL_PUSH(c->a, f->slots, f->nslots, c->slot_capacity);
-    *s = (vm_slot){ .var = v, .storage = storage, .index = index, .root = i, .into = -1, .shape_at = f->shape_total, .late = compile_type_late(&v->type), .fixed = true };
+    *s = (vm_slot){ .var = v, .storage = storage, .index = index, .root = i, .into = -1, .whole = -1, .shape_at = f->shape_total, .late = compile_type_late(&v->type), .fixed = true };
     f->shape_total += 2 * v->type.rank;
     if (s->late) f->any_late = true;
     c->slot_of[v->node->id][v->index] = i;

@@ -37,10 +37,12 @@ typedef struct vm_slot {
     int index;
     int root;               /* slot in whose memory it lies (itself if no view) */
     int into;               /* slot whose memory it is computed into, an operand of its instruction; -1: memory of its own */
+    int whole;              /* slot of a value that is put together later, of which it is a part that lies there from the start; -1: none */
+    const btl_dim *at;      /* where it begins in its memory, in elements; NULL: at the beginning */
     int shape_at;           /* its dims and strides in the workspace's tables */
     bool late;              /* has a size that is known at run time only */
     bool fixed;             /* its strides follow from sizes alone */
-    const btl_dim *const *strides; /* of a view that generated code makes, by axis; NULL entries: told when it runs */
+    const btl_dim *const *strides; /* of a view that generated code makes, or a part of a whole that is not row-major, by axis; NULL entries: told when it runs */
 } vm_slot;
 
 typedef enum vm_kind { VM_STRIPS, VM_VIEW, VM_RUN } vm_kind;
@@ -56,6 +58,7 @@ typedef struct vm_instr {
     int kernel;             /* number in the generated code, or -1: the library's own */
     const int32_t *o;       /* what the kernel is run on */
     const btl_dim *work;    /* bytes of scratch that it needs, or NULL */
+    const char *const *why_copied; /* of an op that may hold operands (btl_op.holds): why each is copied, "" where it is made in its place; NULL: not asked */
     const char *label;      /* "mul, add, tanh", where the function has checks */
 } vm_instr;
 
@@ -114,6 +117,7 @@ struct btl_function {
     int nstores;             /* of the policies other than `arena` */
     const int *store_of;     /* of each buffer */
     btl_lists tenants;        /* of each buffer: the slots that lie in it */
+    btl_lists parts;          /* of each result: the slots that lie in it from the start */
     int first_update;        /* the first instruction that writes into a shared variable's own memory; ninstrs: none does */
     btl_lists begins, ends;   /* of each instruction: buffers whose life it begins; storages that nobody needs behind it */
     size_t strips_scratch;
@@ -154,6 +158,7 @@ struct vm_workspace {
     btl_operand *operands;   /* by slot */
     int64_t *shapes;         /* dims, then strides, of all slots */
     int64_t *sizes;          /* values of the function's sizes */
+    size_t *slot_at;         /* where each slot begins in its memory, in bytes */
     size_t *slot_bytes;      /* of each slot's elements (a late output's: at its bound, or 0) */
     int home;                /* its place in the pool, or -1: it goes when the call ends */
     size_t work_bytes;       /* scratch of the kernel that needs most */

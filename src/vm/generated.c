@@ -40,7 +40,7 @@ static btl_c_value *code_values(btl_function *f, btl_arena *a) {
         const vm_slot *s = &f->slots[i];
         bool row_major = s->storage != STORE_VIEW || (s->var->node->op->flags & OP_ROW_MAJOR);
         values[i] = (btl_c_value){ i, &s->var->type, NULL, false };
-        values[i].strides = row_major ? code_row_major(f->graph, a, &s->var->type) : (const btl_dim *const *)BTL_ARRAY(a, const btl_dim *, s->var->type.rank + 1);
+        values[i].strides = s->whole >= 0 && s->strides ? s->strides : row_major ? code_row_major(f->graph, a, &s->var->type) : (const btl_dim *const *)BTL_ARRAY(a, const btl_dim *, s->var->type.rank + 1);
     }
     return values;
 }

@@ -27,7 +27,7 @@ static void memory_release(vm_workspace *w, char **at, size_t *has) {
 
 static void memory_place(vm_workspace *w, int buffer, char *at) {
     btl_lists tenants = w->f->tenants;
-    for (BTL_EACH(k, tenants, buffer)) w->operands[tenants.item[k]].data = at;
+    for (BTL_EACH(k, tenants, buffer)) w->operands[tenants.item[k]].data = at + w->slot_at[tenants.item[k]];
 }
 
 btl_status btl_vm_memory_scratch(vm_workspace *w, size_t bytes, btl_error *err) {

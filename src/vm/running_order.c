@@ -4,6 +4,7 @@
 #include "base/context.h"
 #include "vm/memory.h"
 #include "vm/storage.h"
+#include "vm/within.h"
 
 #include <math.h>
 #include <string.h>
@@ -48,7 +49,7 @@ static btl_status running_value(running *o, int i) {
     const vm_slot *slot = &o->f->slots[i];
     btl_schedule_value *v = &o->values[i];
     *v = (btl_schedule_value){ .name = slot->var->name, .places = slot->var->node->places, .type = &slot->var->type, .into = slot->into,
-                               .is_protected = slot->storage == STORE_INPUT || slot->storage == STORE_CONSTANT, .is_result = slot->storage == STORE_OUTPUT };
+                               .is_protected = slot->storage == STORE_INPUT || slot->storage == STORE_CONSTANT, .is_result = slot->storage == STORE_OUTPUT && slot->whole < 0 };
     return running_bytes(o, slot, &v->bytes);
 }
 
@@ -120,17 +121,21 @@ static void running_edges(running *o, int first_update) {
 btl_status btl_vm_schedule(btl_arena *a, const btl_function *f, const int64_t *symbols, btl_schedule **out, btl_error *err) {
     running o = { .a = a, .f = f, .err = err, .s = BTL_NEW(a, btl_schedule) };
     o.symbols = btl_arena_copy(a, symbols, (size_t)(f->graph->dims.nsymbols + 1) * sizeof *symbols);
-    o.values = BTL_ARRAY(a, btl_schedule_value, f->nslots + f->noutputs + 1);
+    o.values = BTL_ARRAY(a, btl_schedule_value, f->nslots + f->noutputs + btl_vm_nrooms(f) + 1);
     o.steps = BTL_ARRAY(a, btl_schedule_step, f->ninstrs + f->noutputs + 1);
     *o.s = (btl_schedule){ .nvalues = f->nslots, .values = o.values, .steps = o.steps };
     running_bounds(&o);
     for (int i = 0; i < f->nslots; i++) BTL_TRY(running_value(&o, i));
     running_ends(&o);
-    for (int i = 0; i < f->first_update; i++) BTL_TRY(running_step(&o, i));
-    running_copies(&o);
-    int first_update = o.s->nsteps;
-    for (int i = f->first_update; i < f->ninstrs; i++) BTL_TRY(running_step(&o, i));
+    int first_update = f->first_update, *step_of = BTL_ARRAY(a, int, f->ninstrs + 1);
+    for (int i = 0; i < f->ninstrs; i++) {
+        if (i == f->first_update) running_copies(&o), first_update = o.s->nsteps;
+        step_of[i] = o.s->nsteps;
+        BTL_TRY(running_step(&o, i));
+    }
+    if (f->first_update == f->ninstrs) running_copies(&o), first_update = o.s->nsteps;
     running_edges(&o, first_update);
+    btl_vm_rooms(a, f, o.values, &o.s->nvalues, o.steps, &o.s->nsteps, step_of, false);
     *out = o.s;
     return BTL_OK;
 }

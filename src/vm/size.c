@@ -150,6 +150,9 @@ btl_status btl_vm_size_slot(vm_workspace *w, int slot, btl_error *err) {
     size_t own = btl_dtype_bytes(o->dtype);
     for (int k = 0; k < o->rank; k++) own *= (size_t)dims[k];
     w->slot_bytes[slot] = own;
+    int64_t at = 0;
+    if (s->at && !btl_dim_eval(s->at, w->symbols, &at)) return size_unknown(w, s, s->at, err);
+    w->slot_at[slot] = (size_t)at * btl_dtype_bytes(o->dtype);
     btl_strides_row_major(o->rank, dims, o->strides);
     for (int k = 0; s->strides && k < o->rank; k++)
         if (s->strides[k] && !btl_dim_eval(s->strides[k], w->symbols, &o->strides[k])) return size_unknown(w, s, s->strides[k], err);

@@ -40,18 +40,22 @@ static bool storage_bounded(const btl_graph *g, const btl_dim *d, int depth) {
     return depth < 8 && d->kind == DIM_SYMBOL && g->dims.symbols[d->symbol]->bound && storage_bounded(g, g->dims.symbols[d->symbol]->bound, depth + 1);
 }
 
-/* A value in the place of another is in its buffer, which lives on; in that of a shared variable, it is that variable's. */
+static int storage_holder(const btl_function *f, int slot) { return f->slots[slot].into >= 0 ? f->slots[slot].into : f->slots[slot].whole; }
+
+/* A value in the place of another is in its buffer, which lives on; in that of a shared variable, it is that variable's. A part is in the buffer of
+ * its whole, which lives from the first part on. */
 static void storage_share(storage *s, btl_buffer *lives) {
     btl_function *f = s->f;
     for (int i = 0; i < f->nslots; i++) {
-        int first = f->slots[i].into;
+        int first = storage_holder(f, i);
         if (first < 0) continue;
-        while (f->slots[first].into >= 0) first = f->slots[first].into;
+        while (storage_holder(f, first) >= 0) first = storage_holder(f, first);
         f->slots[i].storage = f->slots[first].storage, f->slots[i].index = f->slots[first].index;
         if (f->slots[i].storage != STORE_ARENA) continue;
         btl_buffer *b = &lives[f->slots[i].index];
         int last = btl_bits_get(s->pinned, i) ? f->ninstrs : s->last_use[i];
         if (b->last < last) b->last = last;
+        if (b->first > s->first_use[i]) b->first = s->first_use[i];
     }
 }
 
@@ -61,7 +65,7 @@ static void storage_buffers(storage *s) {
     int *slots = BTL_ARRAY(s->a, int, f->nslots);
     for (int i = 0; i < f->nslots; i++) {
         vm_slot *slot = &f->slots[i];
-        if (slot->storage != STORE_ARENA || slot->into >= 0) continue;
+        if (slot->storage != STORE_ARENA || storage_holder(f, i) >= 0) continue;
         bool bounded = true;
         for (int k = 0; k < slot->var->type.rank; k++) bounded &= storage_bounded(f->graph, slot->var->type.dims[k], 0);
         if (!bounded) {
@@ -91,15 +95,29 @@ static void storage_tenants(storage *s) {
     f->tenants = storage_rows(s, f->nbuffers, f->nslots, n, pairs);
 }
 
-/* When a storage begins and ends; one that is needed at the end is not given back by an instruction. */
+/* The parts of each result. */
+static void storage_parts(storage *s) {
+    btl_function *f = s->f;
+    int n = 0, *pairs = BTL_ARRAY(s->a, int, 2 * f->nslots + 1);
+    for (int i = 0; i < f->nslots; i++)
+        if (f->slots[i].whole >= 0 && f->slots[i].storage == STORE_OUTPUT) pairs[2 * n] = f->slots[i].index, pairs[2 * n++ + 1] = i;
+    f->parts = storage_rows(s, f->noutputs, f->nslots, n, pairs);
+}
+
+/* When a storage begins and ends; one that is needed at the end is not given back by an instruction. Of several parts, which of them runs first is known
+ * when a call says what it wants. */
 static void storage_steps(storage *s) {
     btl_function *f = s->f;
-    int *pairs = BTL_ARRAY(s->a, int, 2 * f->nbuffers + 1), *last = BTL_ARRAY(s->a, int, f->nstores + 1), n = 0;
+    int *pairs = BTL_ARRAY(s->a, int, 2 * (f->nbuffers + f->nslots) + 1), *last = BTL_ARRAY(s->a, int, f->nstores + 1), n = 0;
     for (int b = 0; b < f->nbuffers; b++) {
         pairs[2 * b] = f->lives[b].first, pairs[2 * b + 1] = b;
         if (f->lives[b].last > last[f->store_of[b]]) last[f->store_of[b]] = f->lives[b].last;
     }
-    f->begins = storage_rows(s, f->ninstrs, f->nbuffers, f->nbuffers, pairs);
+    n = f->nbuffers;
+    for (int i = 0; i < f->nslots; i++)
+        if (f->slots[i].whole >= 0 && f->slots[i].storage == STORE_ARENA) pairs[2 * n] = s->first_use[i], pairs[2 * n++ + 1] = f->slots[i].index;
+    f->begins = storage_rows(s, f->ninstrs, f->nbuffers, n, pairs);
+    n = 0;
     for (int k = 0; k < f->nstores; k++)
         if (last[k] < f->ninstrs) pairs[2 * n] = last[k], pairs[2 * n++ + 1] = k;
     f->ends = storage_rows(s, f->ninstrs, f->nstores, n, pairs);
@@ -182,6 +200,7 @@ void btl_vm_storage(btl_function *f, btl_arena *a) {
     storage_lives(&s);
     storage_buffers(&s);
     storage_tenants(&s);
+    storage_parts(&s);
     storage_policy(&s);
     storage_rests(&s);
     f->first_update = storage_first_update(f);

@@ -70,6 +70,7 @@ typedef struct strip_run {
     const void **reg;  /* pointers of the registers */
     strip_walk *walks; /* one for each operand */
     char *buffers;     /* walk buffers, STRIP_WALK_BUFFER bytes each */
+    bool apart;        /* rows of results may lie apart */
     char *free;        /* scratch behind all that: the reduction's */
 } strip_run;
 

@@ -141,6 +141,36 @@ static void strip_execute_ahead(const strip_run *r) {
     }
 }
 
+bool btl_strips_is_reduction(const btl_strips *s) { return s->reduction != NULL; }
+
+/* Of how many elements the results lie without a gap, whatever else; they have the space's sizes. */
+static int64_t strip_dense_run(const btl_operand *out, int nout, int rank, const int64_t *shape) {
+    int64_t run = 1;
+    for (int d = rank - 1; d >= 0; run *= shape[d--])
+        for (int k = 0; k < nout; k++)
+            if (shape[d] != 1 && out[k].strides[d] != run) return run;
+    return run;
+}
+
+/* Elements from the start of a result to element `at` of the space. */
+static int64_t strip_place(const btl_operand *out, int rank, const int64_t *shape, int64_t at) {
+    int64_t place = 0;
+    for (int d = rank - 1; d >= 0; at /= shape[d--]) place += at % shape[d] * out->strides[d];
+    return place;
+}
+
+/* Strips that end where a result's rows do. */
+static void strip_map_rows(strip_run *r, const btl_operand *out, const int64_t *shape, int rank, int64_t elems, int64_t run) {
+    const btl_strips *s = r->program;
+    for (int64_t row = 0; row < elems; row += run)
+        for (int64_t at = 0; at < run; at += BTL_STRIP_ELEMS) {
+            int64_t n = run - at < BTL_STRIP_ELEMS ? run - at : BTL_STRIP_ELEMS;
+            for (int i = 0; i < s->nin; i++) r->reg[i] = btl_strip_walk_next(&r->walks[i], n);
+            for (int k = 0; k < s->nout; k++) r->reg[s->nin + k] = out[k].data + (strip_place(&out[k], rank, shape, row) + at) * s->elem_bytes[s->nin + k];
+            strip_execute(s, r->reg, n);
+        }
+}
+
 static btl_status strip_map_run(strip_run *r, const btl_operand *in, btl_operand *out,
                                 const int64_t *shape, int rank, int64_t elems, btl_error *err) {
     const btl_strips *s = r->program;
@@ -150,6 +180,11 @@ static btl_status strip_map_run(strip_run *r, const btl_operand *in, btl_operand
             return strip_sizes_differ(&in[i], i, rank, shape, err);
         btl_strip_walk_init(&r->walks[i], in[i].data, s->elem_bytes[i], rank, shape, strides,
                         r->buffers + (size_t)i * STRIP_WALK_BUFFER);
+    }
+    int64_t run = r->apart ? strip_dense_run(out, s->nout, rank, shape) : elems;
+    if (run < elems) {
+        strip_map_rows(r, out, shape, rank, elems, run);
+        return BTL_OK;
     }
     bool ahead = elems >= STRIP_FAR_ELEMS && s->ninstrs >= STRIP_FAR_INSTRS;
     for (int64_t at = 0; at < elems; at += BTL_STRIP_ELEMS) {
@@ -163,12 +198,9 @@ static btl_status strip_map_run(strip_run *r, const btl_operand *in, btl_operand
     return BTL_OK;
 }
 
-btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, int nout,
-                          btl_operand *out, const int64_t *shape, int rank, void *scratch,
-                          btl_error *err) {
-    assert(nin == s->nin && nout == s->nout && rank <= BTL_MAX_RANK);
-    (void)nin, (void)nout;
+static btl_status strip_run_all(const btl_strips *s, const btl_operand *in, btl_operand *out, const int64_t *shape, int rank, void *scratch, bool apart, btl_error *err) {
     strip_run r = strip_run_begin(s, scratch);
+    r.apart = apart;
     if (s->reduction) return btl_strip_reduce_run(&r, in, out, shape, rank, err);
     int64_t elems = 1;
     for (int d = 0; d < rank; d++) elems *= shape[d];
@@ -178,4 +210,16 @@ btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, i
     for (int k = 0; k < s->nout; k++) r.reg[s->nin + k] = out[k].data;
     strip_execute(s, r.reg, 1);
     return BTL_OK;
+}
+
+btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, int nout,
+                          btl_operand *out, const int64_t *shape, int rank, void *scratch,
+                          btl_error *err) {
+    assert(nin == s->nin && nout == s->nout && rank <= BTL_MAX_RANK);
+    (void)nin, (void)nout;
+    return strip_run_all(s, in, out, shape, rank, scratch, false, err);
+}
+
+btl_status btl_strips_run_apart(const btl_strips *s, const btl_operand *in, btl_operand *out, const int64_t *shape, int rank, void *scratch, btl_error *err) {
+    return strip_run_all(s, in, out, shape, rank, scratch, true, err);
 }

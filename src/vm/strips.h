@@ -41,6 +41,9 @@ btl_strips *btl_strips_compile(btl_arena *a, const btl_node *fused);
 /* Bytes that a run needs, whatever the sizes. */
 size_t btl_strips_scratch_bytes(const btl_strips *s);
 
+/* Does it end in a reduction? Then its results are row-major; those of others may have rows that lie apart. */
+bool btl_strips_is_reduction(const btl_strips *s);
+
 /* May output `out` lie in the very memory of input `in` (equal bytes, same place of each element)?
  * True if no kernel reads the input after one has begun to write the output. */
 bool btl_strips_may_overwrite(const btl_strips *s, int out, int in);
@@ -51,5 +54,8 @@ bool btl_strips_may_overwrite(const btl_strips *s, int out, int in);
 btl_status btl_strips_run(const btl_strips *s, int nin, const btl_operand *in, int nout,
                           btl_operand *out, const int64_t *shape, int rank, void *scratch,
                           btl_error *err);
+
+/* The same of a map whose results have the space's axes and any strides, but 1 along the last axis that is longer than 1. */
+btl_status btl_strips_run_apart(const btl_strips *s, const btl_operand *in, btl_operand *out, const int64_t *shape, int rank, void *scratch, btl_error *err);
 
 #endif

@@ -28,6 +28,7 @@ static void workspace_lay_out(const btl_function *f, vm_workspace *w, workspace_
     w->symbols = workspace_cut(b, (size_t)f->graph->dims.nsymbols + 1, sizeof *w->symbols);
     w->operands = workspace_cut(b, (size_t)f->nslots + 1, sizeof *w->operands);
     w->shapes = workspace_cut(b, (size_t)f->shape_total + 1, sizeof *w->shapes);
+    w->slot_at = workspace_cut(b, (size_t)f->nslots + 1, sizeof *w->slot_at);
     w->slot_bytes = workspace_cut(b, (size_t)f->nslots + 1, sizeof *w->slot_bytes);
     w->sizes = workspace_cut(b, (size_t)f->nsizes + 1, sizeof *w->sizes);
     w->buffers = workspace_cut(b, (size_t)f->nbuffers + 1, sizeof *w->buffers);

@@ -77,7 +77,7 @@ static void writeout_slots(writeout *w) {
     for (int i = 0; i < f->nslots; i++) {
         const vm_slot *s = &f->slots[i];
         btl_c_slot *c = &w->slots[i];
-        *c = (btl_c_slot){ .type = &s->var->type, .name = s->var->name, .index = s->index };
+        *c = (btl_c_slot){ .type = &s->var->type, .name = s->var->name, .index = s->index, .at = s->at, .strides = s->whole >= 0 ? s->strides : NULL };
         switch (s->storage) {
         case STORE_INPUT: c->place = C_IN; break;
         case STORE_SHARED: c->place = s->into >= 0 ? C_WORK : w->c.has_state ? C_STATE : C_IN; break;
@@ -127,6 +127,14 @@ static void writeout_add_output(writeout *w, const char *name, const char *type,
     w->outputs[w->noutputs++] = (btl_c_output){ name, type, slot, is_shared, !direct };
 }
 
+/* Parts lie where their wholes do, which may have moved; those are made later, so that they stand behind them. */
+static void writeout_parts(writeout *w) {
+    for (int i = w->f->nslots - 1; i >= 0; i--) {
+        int whole = w->f->slots[i].whole;
+        if (whole >= 0) w->slots[i].place = w->slots[whole].place, w->slots[i].index = w->slots[whole].index;
+    }
+}
+
 /* A new value is computed where the caller wants it; but into a state only when nothing can fail any more. */
 static void writeout_outputs(writeout *w) {
     btl_function *f = w->f;
@@ -138,6 +146,7 @@ static void writeout_outputs(writeout *w) {
         writeout_add_output(w, s->name, btl_type_text(f->graph, &s->type), f->updates[i].slot, true);
     }
     w->c.noutputs = w->noutputs, w->c.outputs = w->outputs;
+    writeout_parts(w);
 }
 
 /* Buffers that are still in work memory, numbered anew. */
@@ -147,11 +156,11 @@ static void writeout_buffers(writeout *w) {
     int *slots = BTL_ARRAY(w->a, int, f->nbuffers + f->nupdates + 1), n = 0;
     for (int b = 0; b < f->nbuffers; b++) {
         bool used = false;
-        for (int i = f->buffer_slot[b]; i < f->nslots; i++) {
-            if (f->slots[i].storage != STORE_ARENA || f->slots[i].index != b || w->slots[i].place != C_WORK) continue;
+        for (BTL_EACH(k, f->tenants, b)) {
+            int i = f->tenants.item[k];
+            if (w->slots[i].place != C_WORK) continue;
             w->slots[i].index = n;
-            if (!used) slots[n] = i, lives[n] = f->lives[b];
-            used = true;
+            if (!used && f->slots[i].whole < 0) slots[n] = i, lives[n] = f->lives[b], used = true;
         }
         n += used;
     }

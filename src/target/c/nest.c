@@ -117,9 +117,10 @@ static void nest_loops(nest *n) {
         l->size = size;
         l->strides = BTL_ARRAY(n->a, nest_stride, n->nin + n->nout);
         for (int i = 0; i < n->nin; i++) l->strides[i] = nest_operand_stride(n, i, d - (rank - btl_emit_type(n->e, i)->rank), size);
+        for (int i = n->nin; !n->reduction && i < n->nin + n->nout; i++) l->strides[i] = (nest_stride){ STEP_KNOWN, btl_emit_known_stride(n->e, i, d), d };
     }
-    const btl_dim *step = btl_dim_const(n->e->g, 1); /* results: row-major over what is kept */
-    for (int k = n->nkept - 1; k >= 0; k--) {
+    const btl_dim *step = btl_dim_const(n->e->g, 1); /* results: row-major over what is kept; those of a map may have rows that lie apart */
+    for (int k = n->nkept - 1; n->reduction && k >= 0; k--) {
         for (int i = n->nin; i < n->nin + n->nout; i++) n->kept[k].strides[i] = (nest_stride){ STEP_KNOWN, step, 0 };
         step = btl_dim_mul(n->e->g, step, n->kept[k].size);
     }
@@ -561,6 +562,8 @@ static bool nest_rows_together(const nest *n, int64_t *size) {
     const nest_loop *rows = &n->kept[n->nkept - 2], *few = &n->kept[n->nkept - 1];
     int64_t many;
     bool filled = false;
+    for (int i = n->nin; i < n->nin + n->nout; i++)
+        if (!nest_is_full(rows, few, i)) return false;
     for (int i = 0; i < n->nin; i++) filled |= !nest_is_full(rows, few, i) && !nest_is_same(rows, few, i);
     return !filled || *size < SHORT || !btl_dim_is_const(rows->size, &many) || many > MANY / *size;
 }

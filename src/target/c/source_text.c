@@ -72,6 +72,13 @@ static void source_print_places(written *w, btl_text *t, const btl_places *place
     btl_text_printf(t, "\n%s", text);
 }
 
+/* " + 4 * n": how far behind the start of what it is a part of, in elements or bytes. */
+static const char *source_at(written *w, const btl_c_slot *s, bool bytes) {
+    if (!s->at || btl_dim_is(s->at, 0)) return "";
+    if (!bytes) return btl_arena_printf(w->a, " + %s", btl_written_size(w, s->at, true));
+    return btl_arena_printf(w->a, " + %zu * (size_t)%s", btl_dtype_bytes(s->type->dtype), btl_written_size(w, s->at, true));
+}
+
 static void source_print_result(written *w, btl_text *t, const btl_c_call *call, int operand) {
     int slot = call->slots[operand];
     const btl_c_slot *s = &w->f->slots[slot];
@@ -83,9 +90,12 @@ static void source_print_result(written *w, btl_text *t, const btl_c_call *call,
         btl_text_printf(t, "    const %s *%s;", source_ctype(w, slot), w->slots[slot]);
         if (call->kernel->nviews) btl_text_printf(t, " int64_t %s[%d];", w->strides[slot], call->kernel->nviews);
     } else if (s->place == C_WORK && w->fixed) {
-        btl_text_printf(t, "    %s *const %s = (void *)(base + %zu);", source_ctype(w, slot), w->slots[slot], w->buffers[s->index].offset);
+        btl_text_printf(t, "    %s *const %s = (void *)(base + %zu%s);", source_ctype(w, slot), w->slots[slot], w->buffers[s->index].offset, source_at(w, s, true));
     } else if (s->place == C_WORK) {
-        btl_text_printf(t, "    %s *const %s = (void *)(base + at[%d]);", source_ctype(w, slot), w->slots[slot], s->index);
+        btl_text_printf(t, "    %s *const %s = (void *)(base + at[%d]%s);", source_ctype(w, slot), w->slots[slot], s->index, source_at(w, s, true));
+    } else if (s->place == C_OUT && s->at) {
+        w->uses_out[s->index] = true;
+        btl_text_printf(t, "    %s *const %s = %s%s;", source_ctype(w, slot), w->slots[slot], w->outs[s->index], source_at(w, s, false));
     } else {
         return;
     }

@@ -28,6 +28,7 @@ static bool *standalone_needed(const written *w) {
     for (int i = 0; i < w->f->nslots; i++) {
         const btl_c_slot *s = &w->f->slots[i];
         standalone_see_type(seen, s->type);
+        if (s->at) btl_csize_symbols(s->at, standalone_see, seen);
         for (int k = 0; s->strides && k < s->type->rank; k++)
             if (s->strides[k]) btl_csize_symbols(s->strides[k], standalone_see, seen);
     }

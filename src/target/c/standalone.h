@@ -27,7 +27,8 @@ typedef struct btl_c_slot {
     btl_c_place place;
     int index;
     const btl_array *constant;           /* C_CONSTANT */
-    const btl_dim *const *strides;       /* C_VIEW: by axis; a NULL: its call tells; the others are row-major: NULL */
+    const btl_dim *at;                   /* a part of what lies there: the element at which it begins; else NULL */
+    const btl_dim *const *strides;       /* C_VIEW, and parts whose rows lie apart: by axis; a NULL: its call tells; the others are row-major: NULL */
 } btl_c_slot;
 
 typedef struct btl_c_input {
