@@ -218,13 +218,6 @@ static void arrange_propose(arrange *w, btl_alias *alias) {
 static const int64_t arrange_sizes[] = { 96, 7, 1000 };
 enum { ARRANGE_NSIZES = sizeof arrange_sizes / sizeof *arrange_sizes, ARRANGE_MOST = 20000 /* instructions */, ARRANGE_LITTLE = 1 << 18 /* bytes, not worth a search */ };
 
-static int64_t arrange_slot_bytes(const vm_slot *s, const int64_t *symbols, bool *known) {
-    int64_t bytes = (int64_t)btl_dtype_bytes(s->var->type.dtype), size;
-    for (int k = 0; k < s->var->type.rank; k++)
-        if (!btl_dim_eval(s->var->type.dims[k], symbols, &size) || size < 0 || !btl_mul_i64(bytes, size, &bytes)) *known = false;
-    return bytes;
-}
-
 /* What lives when, in the arena alone: everything else is somebody else's memory. NULL: sizes that say nothing. */
 static btl_liveness *arrange_liveness(const arrange *w, int64_t symbol) {
     btl_function *f = w->f;
@@ -238,7 +231,7 @@ static btl_liveness *arrange_liveness(const arrange *w, int64_t symbol) {
         const vm_slot *s = &f->slots[i];
         values[i].is_free = s->storage != STORE_ARENA && s->storage != STORE_VIEW;
         values[i].is_output = values[i].is_output && !values[i].is_free;
-        if (s->storage == STORE_ARENA) values[i].bytes = arrange_slot_bytes(s, symbols, &known), values[i].into = s->into;
+        if (s->storage == STORE_ARENA) known = btl_type_bytes(&s->var->type, symbols, &values[i].bytes) < 0 && known, values[i].into = s->into;
         if (s->whole < 0 && values[i].nviews && s->storage != STORE_VIEW) values[values[i].views[0]].bytes = values[i].bytes, values[values[i].views[0]].is_free = values[i].is_free;
     }
     btl_schedule p = w->p;
@@ -293,11 +286,19 @@ static bool arrange_must_retry(arrange *w) {
     return found;
 }
 
-static void arrange_forget(arrange *w) {
-    for (int i = 0; i < w->f->nslots; i++) w->f->slots[i].into = -1;
+static void arrange_forget(btl_function *f) {
+    for (int i = 0; i < f->nslots; i++) f->slots[i].into = -1;
 }
 
-static bool arrange_once(btl_function *f, btl_arena *a, bool *refused) {
+static void arrange_find_peaks(const arrange *w, const int *order, int64_t *peaks) {
+    for (int i = 0; i < ARRANGE_NSIZES; i++) {
+        btl_liveness *l = i == 0 || arrange_is_symbolic(w) ? arrange_liveness(w, arrange_sizes[i]) : NULL;
+        peaks[i] = l ? btl_liveness_peak(l, order, w->a, NULL).bytes : 0;
+    }
+}
+
+/* True: once more. Notes the peaks at the sizes where somebody asks for them. */
+static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, int64_t *peaks) {
     arrange w = { .f = f, .a = btl_arena_begin(a), .refused = refused };
     bool again = false;
     arrange_vars(&w);
@@ -311,10 +312,11 @@ static bool arrange_once(btl_function *f, btl_arena *a, bool *refused) {
         arrange_propose(&w, alias);
         again = arrange_must_retry(&w);
         if (again) {
-            arrange_forget(&w);
+            arrange_forget(f);
         } else {
             btl_alias_order(alias, order);
             arrange_find_order(&w, order);
+            if (peaks) arrange_find_peaks(&w, order, peaks);
             arrange_reorder(&w, order);
         }
     }
@@ -322,12 +324,70 @@ static bool arrange_once(btl_function *f, btl_arena *a, bool *refused) {
     return again;
 }
 
-/* Each time one new value more is not made in place, so that it ends. */
+/* ---- parts of wholes ------------------------------------------------------------------------ */
+
+enum { ARRANGE_WHOLES = 8 /* that are tried without parts */ };
+
+/* What came of the given instructions. */
+typedef struct arranged {
+    vm_slot *slots;
+    vm_instr *instrs;
+    int64_t peaks[ARRANGE_NSIZES];
+} arranged;
+
+/* `keep`: slots that are not made as parts. Each time one new value more is not made in place, so that it ends. Without parts nothing is noted,
+ * unless it is to be `compared`. */
+static arranged arrange_with(btl_function *f, btl_arena *a, btl_arena *scratch, const vm_instr *given, const bool *keep, bool compared) {
+    arranged r = { .peaks = { 0 } };
+    bool *refused = BTL_ARRAY(scratch, bool, f->nslots + 1);
+    if (f->ninstrs) memcpy(f->instrs, given, (size_t)f->ninstrs * sizeof *given);
+    arrange_forget(f);
+    btl_vm_within(f, a, keep);
+    compared = compared || btl_vm_nrooms(f) > 0;
+    while (arrange_once(f, scratch, refused, compared ? r.peaks : NULL)) {}
+    if (!compared) return r;
+    r.slots = btl_arena_copy(scratch, f->slots, (size_t)f->nslots * sizeof *f->slots);
+    r.instrs = btl_arena_copy(scratch, f->instrs, (size_t)f->ninstrs * sizeof *f->instrs);
+    return r;
+}
+
+static bool arranged_is_above(const arranged *x, const arranged *y) {
+    for (int i = 0; i < ARRANGE_NSIZES; i++)
+        if (x->peaks[i] > y->peaks[i]) return true;
+    return false;
+}
+
+static int arranged_whole(const arranged *x, int slot) {
+    while (x->slots[slot].whole >= 0) slot = x->slots[slot].whole;
+    return slot;
+}
+
+/* A whole's memory is taken when the first of its parts is made: where they are made far apart, more may live than if they were copied. So parts are
+ * made in place as far as the peak is not above that without any. */
+static void arrange_parts(btl_function *f, btl_arena *a, btl_arena *scratch, const vm_instr *given, arranged *best) {
+    bool *keep = BTL_ARRAY(scratch, bool, f->nslots + 1), *all = BTL_ARRAY(scratch, bool, f->nslots + 1), *tried = BTL_ARRAY(scratch, bool, f->nslots + 1);
+    memset(all, true, (size_t)f->nslots * sizeof *all);
+    arranged none = arrange_with(f, a, scratch, given, all, true), parts = *best;
+    for (int slot = 0, n = 0; slot < f->nslots && n < ARRANGE_WHOLES && arranged_is_above(best, &none); slot++) {
+        int whole = arranged_whole(&parts, slot);
+        if (whole == slot || tried[whole]) continue;
+        tried[whole] = true, n++;
+        for (int i = 0; i < f->nslots; i++) keep[i] = keep[i] || arranged_whole(&parts, i) == whole;
+        arranged less = arrange_with(f, a, scratch, given, keep, true);
+        if (!arranged_is_above(&less, best)) *best = less;
+        else
+            for (int i = 0; i < f->nslots; i++) keep[i] = keep[i] && arranged_whole(&parts, i) != whole;
+    }
+    if (arranged_is_above(best, &none)) *best = none;
+    memcpy(f->slots, best->slots, (size_t)f->nslots * sizeof *f->slots);
+    memcpy(f->instrs, best->instrs, (size_t)f->ninstrs * sizeof *f->instrs);
+}
+
 void btl_vm_arrange(btl_function *f, btl_arena *a) {
     btl_arena *scratch = btl_arena_begin(a);
-    bool *refused = BTL_ARRAY(scratch, bool, f->nslots + 1);
-    btl_vm_within(f, a, BTL_ARRAY(scratch, bool, f->nslots + 1));
-    while (arrange_once(f, scratch, refused)) {}
+    const vm_instr *given = f->ninstrs ? btl_arena_copy(scratch, f->instrs, (size_t)f->ninstrs * sizeof *f->instrs) : NULL;
+    arranged best = arrange_with(f, a, scratch, given, BTL_ARRAY(scratch, bool, f->nslots + 1), false);
+    if (btl_vm_nrooms(f)) arrange_parts(f, a, scratch, given, &best);
     btl_arena_end(scratch);
 }
 

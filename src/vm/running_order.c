@@ -30,19 +30,15 @@ static void running_bounds(running *o) {
 
 static btl_status running_bytes(const running *o, const vm_slot *slot, int64_t *bytes) {
     const btl_type *t = &slot->var->type;
-    int64_t size;
-    *bytes = (int64_t)btl_dtype_bytes(t->dtype);
-    for (int k = 0; k < t->rank; k++) {
-        if (btl_dim_eval(t->dims[k], o->symbols, &size) && size >= 0 && btl_mul_i64(*bytes, size, bytes)) continue;
-        if (slot->late) {
-            *bytes = 0;
-            return BTL_OK;
-        }
-        btl_status status = btl_error_set(o->err, BTL_ESHAPE, "the size of %s is unknown or too large: axis %d of %s", slot->var->name ? slot->var->name : slot->var->node->op->name, k,
-                                          btl_type_text(o->f->graph, t));
-        return btl_places_error(slot->var->node->places, slot->var->node->op->name, status, o->err);
+    int axis = btl_type_bytes(t, o->symbols, bytes);
+    if (axis < 0) return BTL_OK;
+    if (slot->late) {
+        *bytes = 0;
+        return BTL_OK;
     }
-    return BTL_OK;
+    btl_status status = btl_error_set(o->err, BTL_ESHAPE, "the size of %s is unknown or too large: axis %d of %s", slot->var->name ? slot->var->name : slot->var->node->op->name, axis,
+                                      btl_type_text(o->f->graph, t));
+    return btl_places_error(slot->var->node->places, slot->var->node->op->name, status, o->err);
 }
 
 static btl_status running_value(running *o, int i) {

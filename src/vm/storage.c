@@ -148,10 +148,8 @@ static bool storage_nominal(const btl_function *f, btl_arena *scratch, btl_buffe
         if (!bound || !btl_dim_eval(bound, symbols, &symbols[k])) symbols[k] = STORAGE_SIZE;
     }
     for (int b = 0; b < f->nbuffers; b++) {
-        const btl_type *t = &f->slots[f->buffer_slot[b]].var->type;
-        int64_t bytes = (int64_t)btl_dtype_bytes(t->dtype), size;
-        for (int k = 0; k < t->rank; k++)
-            if (!btl_dim_eval(t->dims[k], symbols, &size) || size < 0 || !btl_mul_i64(bytes, size, &bytes)) return false;
+        int64_t bytes;
+        if (btl_type_bytes(&f->slots[f->buffer_slot[b]].var->type, symbols, &bytes) >= 0) return false;
         if (!btl_add_i64(sum, bytes, &sum) || sum > INT64_C(1) << 60) return false;
         buffers[b].bytes = (size_t)bytes;
     }

@@ -58,6 +58,45 @@ BTL_TEST(decisions) {
     expect("input x: f64[8, 1]\noutput concatenate([exp(x), sin(x)], axis=1)\n", 0);              /* elements that lie apart */
 }
 
+/* ---- what lives ------------------------------------------------------------------------------------ */
+
+static int64_t peak(const char *text, const char *mode, int64_t *arena) {
+    btl_graph *g;
+    btl_memory *memory;
+    btl_error err = { 0 };
+    btl_function_options f = { .struct_size = sizeof f, .mode = mode };
+    btl_memory_options o = { .struct_size = sizeof o, .function = &f, .order = BTL_ORDER_GIVEN };
+    BTL_ASSERT_OK(btl_graph_new(NULL, &g));
+    if (btl_graph_parse(g, text, strlen(text), "text") != BTL_OK) BTL_FAIL("%s\n%s", btl_graph_messages(g), text);
+    if (btl_memory_new(g, btl_entry_find(g, NULL), &o, &memory, &err) != BTL_OK) BTL_FAIL("%s\n%s", err.message, text);
+    int64_t bytes = btl_memory_look(memory)->peak_bytes;
+    *arena = btl_memory_look(memory)->arena_bytes;
+    btl_memory_free(memory);
+    btl_graph_free(g);
+    return bytes;
+}
+
+/* Eight exponentials of 64 KiB: the result is all that there is. Copied, all of them wait beside it. */
+BTL_TEST(a_whole_result_is_all_that_is_taken) {
+    char text[1000];
+    int at = snprintf(text, sizeof text, "input x: f32[128, 128]\noutput y = concatenate([");
+    for (int i = 0; i < 8; i++) at += snprintf(text + at, sizeof text - (size_t)at, "%sexp(x * %d)", i ? ", " : "", i + 1);
+    snprintf(text + at, sizeof text - (size_t)at, "])\n");
+    int64_t arena, copied;
+    assert_int_equal(peak(text, "fast_run,linker=strips", &arena), 8 * 65536);
+    assert_int_equal(arena, 0);
+    assert_int_equal(peak(text, "fast_run,linker=strips,without=inplace", &copied), 16 * 65536);
+    assert_int_equal(copied, 8 * 65536);
+}
+
+/* A whole's memory is taken when its first part is made. Here 64 x 5000 numbers live between a and s: the whole, of 32 KiB, would lie beside them in
+ * a's place, of 16 KiB, so a is copied in the end: a, the product and what is made of it. */
+BTL_TEST(the_peak_is_not_above_that_without) {
+    static const char far[] = "input x: f32[64, 64]\ninput m: f32[64, 5000]\ninput m2: f32[5000, 64]\ninput k: f32[64, 8]\na = exp(x)\ns = tanh((a @ m) @ m2)\nc = concatenate([a, s])\noutput y = sum(c @ k)\n";
+    int64_t arena;
+    assert_int_equal(peak(far, "fast_run,linker=strips", &arena), 4 * (64 * 64 + 64 * 5000 + 64 * 64));
+}
+
 /* ---- random programs ------------------------------------------------------------------------------ */
 
 enum { RESULT = 4000 };
@@ -151,4 +190,5 @@ BTL_TEST(the_bits_are_those_without) {
     assert_true(all > 500);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(the_bits_are_those_without))
+BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(a_whole_result_is_all_that_is_taken), cmocka_unit_test(the_peak_is_not_above_that_without),
+              cmocka_unit_test(the_bits_are_those_without))
