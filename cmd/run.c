@@ -3,6 +3,7 @@
 #include "batch.h"
 #include "common.h"
 #include "deliver.h"
+#include "inputs.h"
 #include "json.h"
 #include "progress.h"
 #include "show.h"
@@ -23,11 +24,12 @@ typedef struct run_options {
     bool drop_last, shuffle;
     uint64_t seed;
     const char *out, *load, *save;
+    int64_t budget;              /* bytes; 0: any */
     int nwords;
     char **words;                /* F.bitale, FUNCTION, NAME=VALUE … */
 } run_options;
 
-enum { KEY_STEPS = 0x300, KEY_BATCH, KEY_EPOCHS, KEY_DROP_LAST, KEY_SHUFFLE, KEY_LOAD, KEY_SAVE };
+enum { KEY_STEPS = 0x300, KEY_BATCH, KEY_EPOCHS, KEY_DROP_LAST, KEY_SHUFFLE, KEY_LOAD, KEY_SAVE, KEY_BUDGET };
 
 static const struct argp_option run_argp_options[] = {
     { "steps", KEY_STEPS, "K", 0, "Call the function K times, on the same inputs; the shared variables go on from call to call. With --batch: end after K minibatches", 1 },
@@ -38,6 +40,7 @@ static const struct argp_option run_argp_options[] = {
     { "output", 'o', "DIR", 0, "Write each result of the last call as DIR/NAME.npy. DIR is made if missing; all files appear or none", 3 },
     { "load", KEY_LOAD, "FILE", 0, "Begin with the shared variables of a .safetensors file; names that the program lacks are ignored", 3 },
     { "save", KEY_SAVE, "FILE", 0, "At the end save the shared variables as .safetensors", 3 },
+    { "memory-budget", KEY_BUDGET, "BYTES", 0, "What intermediate values and results of a call may take together (K, M, G: times 1024): nodes run again instead of keeping what they made; or, before anything runs, what the least is, and exit code 5. Planned for the sizes of the arguments, of minibatches with --batch", 3 },
     { 0 },
 };
 
@@ -74,6 +77,7 @@ static const char run_doc[] =
     "  bitale run lr.bitale train x=x.npy y=y.npy --steps 500 --save w.safetensors\n"
     "  bitale run lr.bitale train x=x.npy y=y.npy --batch n=128 --epochs 5\n"
     "  bitale run lr.bitale predict x=new.npy --load w.safetensors -o out\n"
+    "  bitale run deep.bitale train x=x.npy --memory-budget 500M\n"
     "\n"
     "Exit codes: 0 good; 1 mode debug found a fault; 2 wrong use of the command; 3 bad input (program, arguments, files, sizes); 5 the run failed (an index, an assertion, memory, a NaN in mode nan_guard); "
     "130 interrupted.";
@@ -93,6 +97,7 @@ static error_t run_parse(int key, char *arg, struct argp_state *state) {
     case 'o': o->out = arg; return 0;
     case KEY_LOAD: o->load = arg; return 0;
     case KEY_SAVE: o->save = arg; return 0;
+    case KEY_BUDGET: o->budget = cmd_option_bytes(state, "--memory-budget", arg); return 0;
     case ARGP_KEY_ARGS:
         o->words = state->argv + state->next;
         o->nwords = state->argc - state->next;
@@ -112,6 +117,7 @@ typedef struct run_epoch { int64_t rows; double *means; } run_epoch;
 typedef struct run {
     run_options o;
     cmd *c;
+    btl_entry *entry;
     btl_function *f;
     btl_state *state;
     values values;
@@ -142,25 +148,53 @@ static void run_watch_signals(void) {
     sigaction(SIGTERM, &action, NULL);
 }
 
-static int run_compile(run *r, int *nwords) {
+static int run_open(run *r, int *nwords) {
     int code = cmd_open(r->c, r->o.words[0]);
     if (code) return code;
     bool named = r->o.nwords > 1 && !strchr(r->o.words[1], '=');
-    btl_entry *entry = cmd_entry(r->c, named ? r->o.words[1] : NULL, &code);
-    if (!entry) return code;
+    r->entry = cmd_entry(r->c, named ? r->o.words[1] : NULL, &code);
     *nwords = named ? 2 : 1;
-    btl_function_options options = cmd_function_options(r->c);
+    return code;
+}
+
+static int run_compile(run *r, const btl_function_options *options) {
     btl_error err = { 0 };
     double start = cmd_now();
-    if (btl_function_new(r->c->g, entry, &options, &r->f, &err) != BTL_OK) return cmd_fail_error(r->c, &err);
-    r->compile_seconds = cmd_now() - start;
+    if (btl_function_new(r->c->g, r->entry, options, &r->f, &err) != BTL_OK) return cmd_fail_error(r->c, &err);
+    r->compile_seconds += cmd_now() - start;
+    return 0;
+}
+
+/* A budget is held at certain sizes, and which they are only the arguments tell: those are read for a function that strips run (no compiler), in whose
+ * place comes the one that is called. */
+static int run_compile_within(run *r) {
+    btl_function *reader = r->f;
+    inputs_sizes sizes = inputs_choose_sizes(&r->values);
+    const char *equals = r->o.batch ? strchr(r->o.batch, '=') : NULL;
+    for (int i = 0; equals && i < sizes.n; i++)
+        if (strlen(sizes.names[i]) == (size_t)(equals - r->o.batch) && strncmp(sizes.names[i], r->o.batch, (size_t)(equals - r->o.batch)) == 0) {
+            long long rows = strtoll(equals + 1, NULL, 10); /* what is wrong with it is told where minibatches begin */
+            if (rows > 0 && rows < sizes.values[i]) sizes.values[i] = rows;
+        }
+    btl_function_options options = cmd_function_options(r->c);
+    options.memory_budget = r->o.budget;
+    options.nsizes = sizes.n, options.size_names = sizes.names, options.size_values = sizes.values;
+    r->f = NULL;
+    int code = run_compile(r, &options);
+    if (!code) r->values.f = r->f;
+    else r->f = reader, reader = NULL;
+    btl_function_free(reader);
+    inputs_sizes_free(&sizes);
+    return code;
+}
+
+static void run_make_room(run *r) {
     if (*btl_function_note(r->f)) cmd_note(r->c, "%s", btl_function_note(r->f));
     r->noutputs = btl_function_noutputs(r->f);
     r->out = cmd_alloc((size_t)(r->noutputs + 1) * sizeof *r->out);
     r->sums = cmd_alloc((size_t)(r->noutputs + 1) * sizeof *r->sums);
     r->keeps_shapes = true;
     for (int i = 0; i < r->noutputs; i++) r->keeps_shapes = r->keeps_shapes && !strchr(btl_function_output_type(r->f, i), '?');
-    return 0;
 }
 
 static int run_state(run *r) {
@@ -195,9 +229,15 @@ static int run_plan_steps(run *r) {
 }
 
 static int run_prepare(run *r) {
-    int nwords = 0, code = run_compile(r, &nwords);
+    int nwords = 0, code = run_open(r, &nwords);
+    if (code) return code;
+    btl_function_options options = r->o.budget ? cmd_function_options_strips(r->c) : cmd_function_options(r->c);
+    code = run_compile(r, &options);
     if (!code) code = values_read(r->c, r->f, r->o.nwords - nwords, r->o.words + nwords, false, &r->values);
-    if (!code) code = run_state(r);
+    if (!code && r->o.budget) code = run_compile_within(r);
+    if (code) return code;
+    run_make_room(r);
+    code = run_state(r);
     if (!code) code = run_check_outputs(r);
     if (!code) code = run_plan_steps(r);
     if (!code) code = deliver_begin(&r->files, r->c, r->o.out);
