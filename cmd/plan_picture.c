@@ -164,14 +164,14 @@ static const char *const page_style =
     "@media(prefers-color-scheme:dark){:root{--bg:#16181b;--fg:#e4e4e4;--dim:#9a9a9a;--line:#444;--box:#22252a;--curve:#3f5f86;--peak:#f66;--s:35%;--l:38%}}\n"
     "body{font:14px sans-serif;margin:16px;background:var(--bg);color:var(--fg)}h1{font-size:18px;margin:0 0 6px}\n"
     "#top{display:flex;gap:18px;flex-wrap:wrap;align-items:center;margin-bottom:8px}select{font:inherit;background:var(--box);color:inherit;border:1px solid var(--line);padding:2px 6px}\n"
-    "canvas{width:100%;border:1px solid var(--line);cursor:crosshair;display:block}#tip{position:fixed;pointer-events:none;background:var(--box);border:1px solid var(--line);"
-    "padding:6px 8px;max-width:60ch;display:none;white-space:pre-wrap;font-size:12px;z-index:2}\n"
+    "canvas{width:100%;height:620px;box-sizing:border-box;border:1px solid var(--line);cursor:crosshair;display:block}#tip{position:fixed;pointer-events:none;background:var(--box);border:1px solid var(--line);"
+    "padding:6px 8px;max-width:60ch;display:none;white-space:pre-wrap;overflow-wrap:anywhere;font-size:12px;z-index:2}#who{overflow-x:auto}h1{overflow-wrap:anywhere}\n"
     "table{border-collapse:collapse;margin-top:10px;font-size:13px}td,th{padding:2px 10px;text-align:left;border-bottom:1px solid var(--line);white-space:nowrap}td.n,th.n{text-align:right}"
     "code{color:var(--dim)}.dim{color:var(--dim)}\n</style>\n";
 
 static const char *const page_body =
     "<div id='top'><label>policy <select id='policy'></select></label><span id='taken'></span><span class='dim'>wheel: zoom, drag: move, double click: all, click: who lives at a step</span></div>\n"
-    "<canvas id='c' height='620'></canvas><div id='tip'></div><div id='who'></div>\n<script>\n";
+    "<canvas id='c'></canvas><div id='tip'></div><div id='who'></div>\n<script>\n";
 
 static const char *const page_script[] = {
     "const c=document.getElementById('c'),x=c.getContext('2d'),tip=document.getElementById('tip'),sel=document.getElementById('policy'),n=Math.max(1,M.steps.length);\n",
@@ -185,32 +185,32 @@ static const char *const page_script[] = {
     "const C=130,T=16,B=170,L=90;let W,H;\nconst px=s=>L+(s-from)/(to-from)*(W-L-10),py=b=>H-20-b/total*(H-B-20);\n",
     "function draw(){const r=devicePixelRatio||1;W=c.clientWidth;H=c.clientHeight;c.width=W*r;c.height=H*r;x.setTransform(r,0,0,r,0,0);x.clearRect(0,0,W,H);x.font='11px sans-serif';\n",
     "x.fillStyle=css('--box');x.fillRect(L,B,W-L-10,H-B-20);x.save();x.beginPath();x.rect(L,0,W-L-10,H);x.clip();\n",
-    "x.fillStyle=css('--curve');const a=Math.max(0,Math.floor(from)),z=Math.min(n,Math.ceil(to));for(let i=a;i<z&&i<M.steps.length;i++){const h=M.steps[i][2]/Math.max(1,M.peak)*C;x.fillRect(px(i),T+C-h,Math.max(.6,px(i+1)-px(i)),h)}\n",
+    "x.fillStyle=css('--curve');const a=Math.max(0,Math.floor(from)),z=Math.min(n,Math.ceil(to));x.beginPath();x.moveTo(px(a),T+C);for(let i=a;i<z&&i<M.steps.length;i++){const y=T+C-M.steps[i][2]/Math.max(1,M.peak)*C;x.lineTo(px(i),y);x.lineTo(px(i+1),y)}x.lineTo(px(z),T+C);x.fill();\n",
     "const S=css('--s'),Li=css('--l'),fg=css('--fg');boxes.forEach((b,k)=>{const s=b.s,x0=px(s[2]),x1=px(Math.min(n,s[3]+1)),y1=py(b.y),y0=py(b.y+s[0]);if(x1<L||x0>W||!s[0])return;",
     "x.fillStyle=`hsl(${k*137%360},${S},${Li})`;x.fillRect(x0,y0,Math.max(.6,x1-x0),Math.max(.6,y1-y0));if(y1-y0>3){x.strokeStyle=css('--line');x.lineWidth=.5;x.strokeRect(x0,y0,x1-x0,y1-y0)}",
     "const t=M.values[s[4]][0];if(y1-y0>12&&x1-Math.max(x0,L)>x.measureText(t).width+8){x.fillStyle=fg;x.fillText(t,Math.max(x0,L)+4,(y0+y1)/2+4)}});\n",
-    "if(M.at>=0){x.strokeStyle=css('--peak');x.setLineDash([4,3]);x.beginPath();const p=px(M.at+.5);x.moveTo(p,T);x.lineTo(p,H-20);x.stroke();x.setLineDash([])}\n",
-    "if(step>=0){x.strokeStyle=fg;x.beginPath();const p=px(step+.5);x.moveTo(p,T);x.lineTo(p,H-20);x.stroke()}x.restore();\n",
+    "const line=(i,colour,dash)=>{x.strokeStyle=colour;x.lineWidth=1;x.setLineDash(dash);x.beginPath();x.moveTo(px(i+.5),T);x.lineTo(px(i+.5),H-20);x.stroke();x.setLineDash([])};\n",
+    "if(step>=0&&step!==M.at)line(step,fg,[]);if(M.at>=0)line(M.at,css('--peak'),[4,3]);x.restore();\n",
     "x.fillStyle=css('--dim');x.textAlign='right';x.fillText(num(M.peak),L-6,T+8);x.fillText('bytes alive',L-6,T+C/2);x.fillText(num(total),L-6,B+8);x.fillText(plan.policy==='arena'?'address':'storages',L-6,(B+H)/2);x.fillText('0',L-6,H-20);",
     "x.textAlign='left';x.fillText('step '+(Math.floor(from)+1),L,H-6);x.textAlign='right';x.fillText(String(Math.min(n,Math.ceil(to))),W-10,H-6);x.textAlign='left'}\n",
     "const at=e=>{const r=c.getBoundingClientRect();return[e.clientX-r.left,e.clientY-r.top]},stepAt=p=>Math.max(0,Math.min(n-1,Math.floor(from+(p-L)/(W-L-10)*(to-from))));\n",
-    "const place=v=>v[7]?`${v[7]}:${v[6]}`:'';\n",
+    "const place=v=>v[7]?`${v[7]}:${v[6]}`:'',made=(i,between)=>[...new Set(M.steps[i].slice(0,2))].join(between);\n",
     "function text(s){const v=M.values[s[4]];return `${v[0]}: ${v[1]}\\n${v[2]}\\n${num(s[0])} bytes`+(plan.policy==='arena'&&!s[5]?` at ${num(s[1])}`:'')+`, steps ${s[2]+1} to ${s[3]>=n?'the end':s[3]+1}`+(s[5]?', a result':'')+(v[7]?`\\n${place(v)}  ${v[8]}`:'')}\n",
     "let drag=null;c.onmousemove=e=>{const[p,q]=at(e);if(drag){const d=(drag[0]-p)/(W-L-10)*(to-from),w=to-from;from=Math.max(0,Math.min(n-w,drag[1]+d));to=from+w;draw();return}\n",
     "let hit=null;for(const b of boxes)if(p>=px(b.s[2])&&p<=px(Math.min(n,b.s[3]+1))&&q<=py(b.y)&&q>=py(b.y+b.s[0]))hit=b;\n",
-    "const i=stepAt(p);let t=hit?text(hit.s):q<B&&M.steps.length?`step ${i+1}: ${M.steps[i][0]}\\n${M.steps[i][1]}\\n${num(M.steps[i][2])} bytes alive`:'';tip.style.display=t?'block':'none';tip.textContent=t;",
+    "const i=stepAt(p);let t=hit?text(hit.s):q<B&&M.steps.length?`step ${i+1}: ${made(i,'\\n')}\\n${num(M.steps[i][2])} bytes alive`:'';tip.style.display=t?'block':'none';tip.textContent=t;",
     "tip.style.left=Math.min(e.clientX+14,innerWidth-tip.offsetWidth-8)+'px';tip.style.top=Math.min(e.clientY+14,innerHeight-tip.offsetHeight-8)+'px'};\n",
     "c.onmouseleave=()=>{tip.style.display='none';drag=null};let moved=false;c.onmousedown=e=>{drag=[at(e)[0],from];moved=false};\n",
     "addEventListener('mouseup',e=>{if(drag&&Math.abs(at(e)[0]-drag[0])<4&&e.target===c){step=stepAt(at(e)[0]);draw();who()}drag=null});\n",
     "c.ondblclick=()=>{from=0;to=n;draw()};c.onwheel=e=>{e.preventDefault();const[p]=at(e),k=from+(p-L)/(W-L-10)*(to-from),z=e.deltaY>0?1.25:.8,w=Math.max(2,Math.min(n,(to-from)*z));",
     "from=Math.max(0,Math.min(n-w,k-(k-from)*w/(to-from)));to=from+w;draw()};\n",
     "function who(){const w=document.getElementById('who');w.textContent='';if(step<0||!M.steps.length)return;const h=document.createElement('h1');h.style.marginTop='14px';",
-    "h.textContent=`step ${step+1}: ${M.steps[step][0]} (${M.steps[step][1]}), ${num(M.steps[step][2])} bytes alive`;w.append(h);\n",
+    "h.textContent=`step ${step+1}: ${made(step,', ')}, ${num(M.steps[step][2])} bytes alive`;w.append(h);\n",
     "const each=M.plans.find(p=>p.policy==='each')||M.plans[0],t=document.createElement('table'),live=each.stores.filter(s=>s[2]<=step&&step<=s[3]).sort((a,b)=>b[0]-a[0]);\n",
     "const row=(cells,tag)=>{const r=document.createElement('tr');cells.forEach((k,i)=>{const d=document.createElement(tag);d.textContent=k;if(i<2)d.className='n';r.append(d)});t.append(r)};\n",
     "row(['bytes','share','value','type','made by','steps','from'],'th');for(const s of live.slice(0,200)){const v=M.values[s[4]];row([num(s[0]),(100*s[0]/Math.max(1,M.steps[step][2])).toFixed(1)+' %',v[0],v[1],v[2],`${s[2]+1} to ${s[3]>=n?'the end':s[3]+1}`,place(v)+'  '+v[8]],'td')}\n",
     "if(live.length>200)row(['','',`${live.length-200} more`],'td');w.append(t)}\n",
-    "sel.onchange=()=>{plan=M.plans[sel.value];lay();draw()};addEventListener('resize',draw);matchMedia('(prefers-color-scheme:dark)').addEventListener('change',draw);lay();draw();who();\n</script>\n",
+    "sel.onchange=()=>{plan=M.plans[sel.value];lay();draw()};new ResizeObserver(draw).observe(c);matchMedia('(prefers-color-scheme:dark)').addEventListener('change',draw);lay();draw();who();\n</script>\n",
     NULL
 };
 
