@@ -107,39 +107,6 @@ static void measure_chain(int nodes) {
     free(t.text);
 }
 
-static void measure_layers(int layers) {
-    growing t = program_layers(layers);
-    btl_context *ctx;
-    btl_graph *g;
-    btl_function *f;
-    btl_standalone *s;
-    btl_error err = { 0 };
-    bench_check(btl_context_new(NULL, &ctx), "context", "");
-    bench_check(btl_graph_new(ctx, &g), "graph", "");
-    double start = now();
-    bench_check(btl_graph_parse(g, t.text, t.n, "layers"), "parse", btl_graph_messages(g));
-    double parse = now() - start;
-    btl_entry *e = btl_entry_find(g, "train");
-    double checks = until(g, e, "checks"), lower = until(g, e, "lower");
-    btl_function_options o = { .struct_size = sizeof o, .mode = "fast_run,linker=strips" };
-    start = now();
-    bench_check(btl_function_new(g, e, &o, &f, &err), "compile", err.message);
-    double compile = now() - start;
-    start = now();
-    bench_check(btl_standalone_new(f, NULL, &s, &err), "C", err.message);
-    double emit = now() - start;
-    printf("%9d %9.1f %9.1f %9.1f %9.1f %9.1f   %.0f %% of compiling is rewriting\n", layers, parse / 1e6, (lower - checks) / 1e6, compile / 1e6, emit / 1e6, (parse + compile + emit) / 1e6,
-           100 * (lower - checks) / compile);
-    fflush(stdout);
-    btl_standalone_free(s);
-    btl_function_free(f);
-    btl_graph_free(g);
-    btl_context_free(ctx);
-    free(t.text);
-}
-
-/* ---- programs in files ---------------------------------------------------------------------------------- */
-
 typedef struct program { btl_context *ctx; btl_graph *g; btl_entry *entry; double parse; } program;
 
 static program program_open(const char *path, const char *text, size_t bytes) {
@@ -158,7 +125,30 @@ static void program_close(program *p) {
     btl_context_free(p->ctx);
 }
 
-static double program_until(const program *p, const char *pass) { return until(p->g, p->entry, pass); }
+static void measure_layers(int layers) {
+    growing t = program_layers(layers);
+    btl_function *f;
+    btl_standalone *s;
+    btl_error err = { 0 };
+    program p = program_open("layers", t.text, t.n);
+    double checks = until(p.g, p.entry, "checks"), lower = until(p.g, p.entry, "lower");
+    btl_function_options o = { .struct_size = sizeof o, .mode = "fast_run,linker=strips" };
+    double start = now();
+    bench_check(btl_function_new(p.g, p.entry, &o, &f, &err), "compile", err.message);
+    double compile = now() - start;
+    start = now();
+    bench_check(btl_standalone_new(f, NULL, &s, &err), "C", err.message);
+    double emit = now() - start;
+    printf("%9d %9.1f %9.1f %9.1f %9.1f %9.1f   %.0f %% of compiling is rewriting\n", layers, p.parse / 1e6, (lower - checks) / 1e6, compile / 1e6, emit / 1e6,
+           (p.parse + compile + emit) / 1e6, 100 * (lower - checks) / compile);
+    fflush(stdout);
+    btl_standalone_free(s);
+    btl_function_free(f);
+    program_close(&p);
+    free(t.text);
+}
+
+/* ---- programs in files ---------------------------------------------------------------------------------- */
 
 /* What a context pays to read its rules. */
 static double rules_read(void) {
@@ -166,8 +156,8 @@ static double rules_read(void) {
     double samples[BENCH_SAMPLES];
     for (int i = 0; i < BENCH_SAMPLES; i++) {
         program p = program_open("none", text, sizeof text - 1);
-        double first = program_until(&p, "checks");
-        samples[i] = first - program_until(&p, "checks");
+        double first = until(p.g, p.entry, "checks");
+        samples[i] = first - until(p.g, p.entry, "checks");
         program_close(&p);
     }
     return bench_summary(samples, BENCH_SAMPLES).median;
@@ -183,9 +173,9 @@ static void measure_file(const char *path, double rules) {
         btl_error err = { 0 };
         btl_function_options o = { .struct_size = sizeof o, .mode = "fast_run,linker=strips" };
         program p = program_open(path, text, bytes);
-        program_until(&p, "checks"); /* the rules are read */
-        double checks = program_until(&p, "checks");
-        rewrite[i] = rules + program_until(&p, "lower") - checks;
+        until(p.g, p.entry, "checks"); /* the rules are read */
+        double checks = until(p.g, p.entry, "checks");
+        rewrite[i] = rules + until(p.g, p.entry, "lower") - checks;
         program_close(&p);
         p = program_open(path, text, bytes);
         double start = now();

@@ -28,13 +28,13 @@ void batch_permute(uint64_t seed, int64_t epoch, int64_t n, int64_t *order) {
 
 /* ---- what is cut --------------------------------------------------------------------------------- */
 
-static int batch_parse(batch *b, const char *spec, char **name) {
+int batch_parse(const cmd *c, const char *spec, char **name, int64_t *rows) {
     const char *equals = strchr(spec, '=');
     char *end = NULL;
     errno = 0;
     long long size = equals ? strtoll(equals + 1, &end, 10) : 0;
-    if (!equals || equals == spec || end == equals + 1 || *end || errno || size < 1) return cmd_usage(b->c, "--batch takes NAME=SIZE, the name of a size and how many rows a minibatch has; found %s", spec);
-    b->size = size;
+    if (!equals || equals == spec || end == equals + 1 || *end || errno || size < 1) return cmd_usage(c, "--batch takes NAME=SIZE, the name of a size and how many rows a minibatch has; found %s", spec);
+    *rows = size;
     *name = cmd_format("%.*s", (int)(equals - spec), spec);
     return 0;
 }
@@ -86,7 +86,7 @@ static size_t batch_row_bytes(const btl_array *a) {
 int batch_begin(batch *b, const cmd *c, const values *v, const char *spec, bool drop_last, bool shuffle, uint64_t seed) {
     *b = (batch){ .c = c, .values = v, .shuffle = shuffle, .seed = seed, .epoch = -1 };
     char *name = NULL;
-    int code = batch_parse(b, spec, &name);
+    int code = batch_parse(c, spec, &name, &b->size);
     if (code) return code;
     b->size_name = name;
     b->cut = cmd_alloc((size_t)v->ninputs + 1);

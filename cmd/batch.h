@@ -27,6 +27,8 @@ typedef struct batch {
     char **gathered;               /* rows in the shuffled order */
 } batch;
 
+/* "n=128": the name (to be freed) and the rows of a minibatch. 0 or the exit code after a message. */
+int batch_parse(const cmd *c, const char *spec, char **name, int64_t *rows);
 /* Finds what is cut by "n=128". 0 or the exit code after a message; batch_end in any case. */
 int batch_begin(batch *b, const cmd *c, const values *v, const char *spec, bool drop_last, bool shuffle, uint64_t seed);
 /* Puts minibatch `step` (counted from 0 over all epochs) into b->in; returns its number of rows. */

@@ -25,12 +25,6 @@ void plan_print_colour(FILE *f, int number) {
     fprintf(f, "#%02x%02x%02x", (unsigned)picture_channel(hue, 120), (unsigned)picture_channel(hue, 0), (unsigned)picture_channel(hue, 240));
 }
 
-static const btl_memory_plan *picture_plan(const btl_memory_info *m, const char *policy) {
-    for (int i = 0; i < m->nplans; i++)
-        if (strcmp(m->plans[i].policy, policy) == 0) return &m->plans[i];
-    return &m->plans[0];
-}
-
 /* ---- SVG ------------------------------------------------------------------------------------------ */
 
 enum { PICTURE_LEFT = 120, PICTURE_WIDTH = 1160, CURVE_TOP = 56, CURVE_HEIGHT = 140, BLOCK_TOP = 250, BLOCK_HEIGHT = 520, PICTURE_HEIGHT = BLOCK_TOP + BLOCK_HEIGHT + 50 };
@@ -91,7 +85,7 @@ static void picture_store(const picture *p, const btl_memory_store *s, int numbe
 }
 
 void plan_print_svg(FILE *f, const btl_memory_info *m) {
-    const btl_memory_plan *plan = picture_plan(m, "arena");
+    const btl_memory_plan *plan = plan_of_policy(m, "arena");
     picture p = { f, m, PICTURE_WIDTH / (double)(m->nsteps ? m->nsteps : 1), BLOCK_HEIGHT / (double)(m->arena_bytes ? m->arena_bytes : 1) };
     fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' font-family='sans-serif' font-size='11'>\n<rect width='100%%' height='100%%' fill='#fff'/>\n", PICTURE_LEFT + PICTURE_WIDTH + 20,
             PICTURE_HEIGHT);

@@ -20,6 +20,12 @@ const char *plan_step_text(const btl_memory_info *m, int step) {
     return name && !m->is_listing ? name : s->op;
 }
 
+const btl_memory_plan *plan_of_policy(const btl_memory_info *m, const char *policy) {
+    for (int i = 0; i < m->nplans; i++)
+        if (strcmp(m->plans[i].policy, policy) == 0) return &m->plans[i];
+    return m->plans;
+}
+
 /* "model.bitale:12" */
 static const char *report_place(const char *file, int line, char *text, size_t bytes) {
     const char *base = file ? strrchr(file, '/') : NULL;
@@ -64,9 +70,7 @@ static int report_largest_first(const void *a, const void *b) {
 
 /* Storages of `each` that live at a step, each under the last value in it by then. */
 static int report_holders(const btl_memory_info *m, int step, report_holder *out) {
-    const btl_memory_plan *each = m->plans;
-    for (int i = 0; i < m->nplans; i++)
-        if (strcmp(m->plans[i].policy, "each") == 0) each = &m->plans[i];
+    const btl_memory_plan *each = plan_of_policy(m, "each");
     int n = 0, *holder = cmd_alloc((size_t)(each->nstores + 1) * sizeof *holder);
     for (int k = 0; k < each->nstores; k++) holder[k] = each->stores[k].root;
     for (int v = 0; v < m->nvalues; v++)

@@ -9,6 +9,8 @@
 
 /* "w", or "%12 exp" of one without a name; in the caller's room. */
 const char *plan_value_text(const btl_memory_info *m, int value, char *text, size_t bytes);
+/* The plan of a policy; the first where there is none. */
+const btl_memory_plan *plan_of_policy(const btl_memory_info *m, const char *policy);
 /* What a step is called by: the name of its first result, or its op. */
 const char *plan_step_text(const btl_memory_info *m, int step);
 

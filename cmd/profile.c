@@ -198,13 +198,6 @@ typedef struct profile {
     int ncopies;
 } profile;
 
-static const btl_memory_plan *profile_plan(const btl_memory *m, const char *policy) {
-    const btl_memory_info *info = btl_memory_look(m);
-    for (int i = 0; i < info->nplans; i++)
-        if (strcmp(info->plans[i].policy, policy) == 0) return &info->plans[i];
-    return &info->plans[0];
-}
-
 static btl_status profile_planned(const profile *p, const char *settings, btl_memory **out, btl_error *err) {
     char *mode = cmd_format("%s,linker=strips%s", p->o.c->mode ? p->o.c->mode : btl_mode_default(), settings);
     btl_function_options o = cmd_function_options(p->o.c);
@@ -280,10 +273,10 @@ typedef struct profile_figure { const char *key, *what; int64_t measured, planne
 enum { PROFILE_FIGURES = 4 };
 
 static void profile_figures(const profile *p, profile_figure *out) {
-    out[0] = (profile_figure){ "peak", "each value by itself, given back when it dies", p->each.most - p->each.scratch, profile_plan(p->plan, "each")->taken_gc };
-    out[1] = (profile_figure){ "peak_nothing_overwritten", "the same, nothing written over an operand", p->pure_each.most - p->pure_each.scratch, profile_plan(p->pure, "each")->taken_gc };
-    out[2] = (profile_figure){ "gc_off", "each value by itself, all of it kept", p->each_off.kept - p->each.kept + p->each_off.results - p->each_off.scratch, profile_plan(p->plan, "each")->taken };
-    out[3] = (profile_figure){ "as_it_runs", "as it runs: one block, and the results", p->arena_off.kept - p->arena.kept + p->arena_off.results - p->arena_off.scratch, profile_plan(p->plan, "arena")->taken };
+    out[0] = (profile_figure){ "peak", "each value by itself, given back when it dies", p->each.most - p->each.scratch, plan_of_policy(btl_memory_look(p->plan), "each")->taken_gc };
+    out[1] = (profile_figure){ "peak_nothing_overwritten", "the same, nothing written over an operand", p->pure_each.most - p->pure_each.scratch, plan_of_policy(btl_memory_look(p->pure), "each")->taken_gc };
+    out[2] = (profile_figure){ "gc_off", "each value by itself, all of it kept", p->each_off.kept - p->each.kept + p->each_off.results - p->each_off.scratch, plan_of_policy(btl_memory_look(p->plan), "each")->taken };
+    out[3] = (profile_figure){ "as_it_runs", "as it runs: one block, and the results", p->arena_off.kept - p->arena.kept + p->arena_off.results - p->arena_off.scratch, plan_of_policy(btl_memory_look(p->plan), "arena")->taken };
 }
 
 static int profile_largest_first(const void *a, const void *b) {

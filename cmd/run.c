@@ -168,19 +168,20 @@ static int run_compile(run *r, const btl_function_options *options) {
 /* A budget is held at certain sizes, and which they are only the arguments tell: those are read for a function that strips run (no compiler), in whose
  * place comes the one that is called. */
 static int run_compile_within(run *r) {
+    char *name = NULL;
+    int64_t rows = 0;
+    int code = r->o.batch ? batch_parse(r->c, r->o.batch, &name, &rows) : 0;
+    if (code) return code;
     btl_function *reader = r->f;
     inputs_sizes sizes = inputs_choose_sizes(&r->values);
-    const char *equals = r->o.batch ? strchr(r->o.batch, '=') : NULL;
-    for (int i = 0; equals && i < sizes.n; i++)
-        if (strlen(sizes.names[i]) == (size_t)(equals - r->o.batch) && strncmp(sizes.names[i], r->o.batch, (size_t)(equals - r->o.batch)) == 0) {
-            long long rows = strtoll(equals + 1, NULL, 10); /* what is wrong with it is told where minibatches begin */
-            if (rows > 0 && rows < sizes.values[i]) sizes.values[i] = rows;
-        }
+    for (int i = 0; name && i < sizes.n; i++)
+        if (strcmp(sizes.names[i], name) == 0 && rows < sizes.values[i]) sizes.values[i] = rows;
+    free(name);
     btl_function_options options = cmd_function_options(r->c);
     options.memory_budget = r->o.budget;
     options.nsizes = sizes.n, options.size_names = sizes.names, options.size_values = sizes.values;
     r->f = NULL;
-    int code = run_compile(r, &options);
+    code = run_compile(r, &options);
     if (!code) r->values.f = r->f;
     else r->f = reader, reader = NULL;
     btl_function_free(reader);

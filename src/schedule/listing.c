@@ -4,7 +4,6 @@
 #include "expr/opaque.h"
 #include "schedule/alias.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -94,11 +93,8 @@ static btl_status listing_step(listing *l, const btl_node *n) {
     }
     BTL_TRY(listing_values(l, n));
     listing_lies(l, n, in);
-    double moved = 0;
-    for (int i = 0; i < n->nin; i++) moved += (double)l->values[in[i]].bytes;
-    for (int i = 0; i < n->nout; i++) moved += (double)l->values[l->value_of[n->id][i]].bytes;
     l->steps[l->s->nsteps++] = (btl_schedule_step){ .name = n->op == &btl_op_opaque ? n->params[0].s : n->op->name, .places = n->places, .nin = n->nin, .in = in,
-                                                    .nout = n->nout, .out = l->value_of[n->id], .cost = 20 + moved / 10 };
+                                                    .nout = n->nout, .out = l->value_of[n->id] };
     return BTL_OK;
 }
 

@@ -94,14 +94,6 @@ static void arrange_find_failures(arrange *w) {
 /* Into a shared variable's memory: nothing behind the instruction fails, and it waits for everything that can. */
 static bool arrange_updates(const arrange *w, int instr) { return !w->can_fail[instr] && arrange_makes_update(w, &w->f->instrs[instr]); }
 
-/* list, and one variable more. */
-static const int *arrange_append(arrange *w, const int *list, int n, int more) {
-    int *all = BTL_ARRAY(w->a, int, n + 1);
-    if (n) memcpy(all, list, (size_t)n * sizeof *all);
-    all[n] = more;
-    return all;
-}
-
 /* Where there are updates in place, one step more, behind all that can fail and before those: by way of variables that stand for "done". */
 static void arrange_checked(arrange *w, btl_schedule_step *nodes, btl_schedule_value *vars, int nfailing) {
     int n = w->f->ninstrs, *failing = BTL_ARRAY(w->a, int, nfailing + 1), checked = w->p.nvalues + nfailing, tested = checked + 1, at = 0;
@@ -109,28 +101,28 @@ static void arrange_checked(arrange *w, btl_schedule_step *nodes, btl_schedule_v
     for (int i = 0; i < n; i++) {
         if (w->can_fail[i]) {
             failing[at] = w->p.nvalues + at;
-            nodes[i].out = arrange_append(w, nodes[i].out, nodes[i].nout++, failing[at++]);
+            nodes[i].out = btl_vm_list_with(w->a, nodes[i].out, nodes[i].nout++, failing[at++], false);
         } else if (arrange_updates(w, i)) {
-            nodes[i].in = arrange_append(w, nodes[i].in, nodes[i].nin++, checked);
-            if (i == w->clean) nodes[i].out = arrange_append(w, nodes[i].out, nodes[i].nout++, tested);
-            else if (w->clean >= 0) nodes[i].in = arrange_append(w, nodes[i].in, nodes[i].nin++, tested);
+            nodes[i].in = btl_vm_list_with(w->a, nodes[i].in, nodes[i].nin++, checked, false);
+            if (i == w->clean) nodes[i].out = btl_vm_list_with(w->a, nodes[i].out, nodes[i].nout++, tested, false);
+            else if (w->clean >= 0) nodes[i].in = btl_vm_list_with(w->a, nodes[i].in, nodes[i].nin++, tested, false);
         }
     }
-    nodes[n] = (btl_schedule_step){ .nin = nfailing, .in = failing, .nout = 1, .out = arrange_append(w, NULL, 0, checked) };
+    nodes[n] = (btl_schedule_step){ .nin = nfailing, .in = failing, .nout = 1, .out = btl_vm_list_with(w->a, NULL, 0, checked, false) };
     w->p.nsteps++, w->p.nvalues = tested + 1;
 }
 
 /* Instructions as steps, and what else there is to wait for. */
 static void arrange_nodes(arrange *w) {
     btl_function *f = w->f;
-    int n = f->ninstrs, nupdates = 0, nfailing = 0, nrooms = btl_vm_nrooms(f);
-    btl_schedule_step *nodes = BTL_ARRAY(w->a, btl_schedule_step, n + nrooms + 1);
+    int n = f->ninstrs, nupdates = 0, nfailing = 0, nparts = btl_vm_nparts(f);
+    btl_schedule_step *nodes = BTL_ARRAY(w->a, btl_schedule_step, n + nparts + 1);
     for (int i = 0; i < n; i++) {
         const vm_instr *q = &f->instrs[i];
         nodes[i] = (btl_schedule_step){ .nin = q->nin, .in = q->in, .nout = q->nout, .out = q->out };
         nupdates += arrange_updates(w, i), nfailing += w->can_fail[i];
     }
-    btl_schedule_value *vars = BTL_ARRAY(w->a, btl_schedule_value, w->p.nvalues + nfailing + nrooms + 3);
+    btl_schedule_value *vars = BTL_ARRAY(w->a, btl_schedule_value, w->p.nvalues + nfailing + nparts + 3);
     memcpy(vars, w->p.values, (size_t)w->p.nvalues * sizeof *vars);
     w->p.nsteps = n, w->p.steps = nodes, w->p.values = vars;
     if (nupdates && (nfailing || w->clean >= 0)) arrange_checked(w, nodes, vars, nfailing);
@@ -343,7 +335,7 @@ static arranged arrange_with(btl_function *f, btl_arena *a, btl_arena *scratch, 
     if (f->ninstrs) memcpy(f->instrs, given, (size_t)f->ninstrs * sizeof *given);
     arrange_forget(f);
     btl_vm_within(f, a, keep);
-    compared = compared || btl_vm_nrooms(f) > 0;
+    compared = compared || btl_vm_nparts(f) > 0;
     while (arrange_once(f, scratch, refused, compared ? r.peaks : NULL)) {}
     if (!compared) return r;
     r.slots = btl_arena_copy(scratch, f->slots, (size_t)f->nslots * sizeof *f->slots);
@@ -387,7 +379,7 @@ void btl_vm_arrange(btl_function *f, btl_arena *a) {
     btl_arena *scratch = btl_arena_begin(a);
     const vm_instr *given = f->ninstrs ? btl_arena_copy(scratch, f->instrs, (size_t)f->ninstrs * sizeof *f->instrs) : NULL;
     arranged best = arrange_with(f, a, scratch, given, BTL_ARRAY(scratch, bool, f->nslots + 1), false);
-    if (btl_vm_nrooms(f)) arrange_parts(f, a, scratch, given, &best);
+    if (btl_vm_nparts(f)) arrange_parts(f, a, scratch, given, &best);
     btl_arena_end(scratch);
 }
 

@@ -117,7 +117,7 @@ static void running_edges(running *o, int first_update) {
 btl_status btl_vm_schedule(btl_arena *a, const btl_function *f, const int64_t *symbols, btl_schedule **out, btl_error *err) {
     running o = { .a = a, .f = f, .err = err, .s = BTL_NEW(a, btl_schedule) };
     o.symbols = btl_arena_copy(a, symbols, (size_t)(f->graph->dims.nsymbols + 1) * sizeof *symbols);
-    o.values = BTL_ARRAY(a, btl_schedule_value, f->nslots + f->noutputs + btl_vm_nrooms(f) + 1);
+    o.values = BTL_ARRAY(a, btl_schedule_value, f->nslots + f->noutputs + btl_vm_nparts(f) + 1);
     o.steps = BTL_ARRAY(a, btl_schedule_step, f->ninstrs + f->noutputs + 1);
     *o.s = (btl_schedule){ .nvalues = f->nslots, .values = o.values, .steps = o.steps };
     running_bounds(&o);

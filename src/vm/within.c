@@ -170,14 +170,15 @@ static within_why within_try(within *w, int instr, int operand) {
     return "";
 }
 
-void btl_vm_without(btl_function *f) {
+/* No operand is made in its place. */
+static void within_none(btl_function *f) {
     for (int i = 0; i < f->nslots; i++)
         if (f->slots[i].whole >= 0) f->slots[i].whole = -1, f->slots[i].at = NULL, f->slots[i].strides = NULL;
 }
 
 void btl_vm_within(btl_function *f, btl_arena *a, const bool *keep) {
     within w = { .f = f, .a = a, .scratch = btl_arena_begin(a), .keep = keep };
-    btl_vm_without(f);
+    within_none(f);
     within_look(&w);
     for (int i = f->ninstrs - 1; i >= 0; i--) {
         vm_instr *q = &f->instrs[i];
@@ -196,14 +197,13 @@ static int within_outermost(const btl_function *f, int slot) {
     return slot;
 }
 
-int btl_vm_nrooms(const btl_function *f) {
+int btl_vm_nparts(const btl_function *f) {
     int n = 0;
-    for (int i = 0; i < f->nslots; i++) n += f->slots[i].whole >= 0; /* at most one for each part */
+    for (int i = 0; i < f->nslots; i++) n += f->slots[i].whole >= 0;
     return n;
 }
 
-/* list with a value more: behind the others, or in front of them. */
-static const int *within_with(btl_arena *a, const int *list, int n, int value, bool in_front) {
+const int *btl_vm_list_with(btl_arena *a, const int *list, int n, int value, bool in_front) {
     int *all = BTL_ARRAY(a, int, n + 1);
     if (n) memcpy(all + in_front, list, (size_t)n * sizeof *all);
     all[in_front ? 0 : n] = value;
@@ -235,7 +235,7 @@ void btl_vm_rooms(btl_arena *a, const btl_function *f, btl_schedule_value *value
         if (room[i] >= 0) number[i] = room[i], values[i].nviews = 1, values[i].views = &number[i];
     bool *is_open = BTL_ARRAY(a, bool, *nvalues - first + 1);
     for (int r = first; opens && r < *nvalues; r++) {
-        steps[(*nsteps)++] = (btl_schedule_step){ .name = values[r].name, .places = values[r].places, .nout = 1, .out = within_with(a, NULL, 0, r, false) };
+        steps[(*nsteps)++] = (btl_schedule_step){ .name = values[r].name, .places = values[r].places, .nout = 1, .out = btl_vm_list_with(a, NULL, 0, r, false) };
         is_open[r - first] = true;
     }
     for (int i = 0; i < f->ninstrs; i++)
@@ -243,8 +243,8 @@ void btl_vm_rooms(btl_arena *a, const btl_function *f, btl_schedule_value *value
             btl_schedule_step *s = &steps[step_of ? step_of[i] : i];
             int r = room[f->instrs[i].out[k]];
             if (r < 0 || within_has(s->in, s->nin, r) || within_has(s->out, s->nout, r)) continue;
-            if (is_open[r - first]) s->in = within_with(a, s->in, s->nin++, r, false);
-            else s->out = within_with(a, s->out, s->nout++, r, true);
+            if (is_open[r - first]) s->in = btl_vm_list_with(a, s->in, s->nin++, r, false);
+            else s->out = btl_vm_list_with(a, s->out, s->nout++, r, true);
             is_open[r - first] = true;
         }
 }

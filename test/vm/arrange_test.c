@@ -1,33 +1,13 @@
 /* arrange_test.c - results in the place of operands: the bits that come without, less memory, and a state that a failed
  * call leaves as it was.
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "support.h"
+#include "made.h"
 
-#include "bitale/bitale.h"
 #include "random_step.h"
 #include "vm/function.h"
 
 #include <stdio.h>
 #include <string.h>
-
-typedef struct made { btl_graph *g; btl_function *f; btl_state *state; } made;
-
-static made make(const char *text, const char *mode) {
-    made m = { 0 };
-    btl_error err = { 0 };
-    btl_function_options o = { .struct_size = sizeof o, .mode = mode };
-    BTL_ASSERT_OK(btl_graph_new(NULL, &m.g));
-    if (btl_graph_parse(m.g, text, strlen(text), "text") != BTL_OK) BTL_FAIL("%s\n%s", btl_graph_messages(m.g), text);
-    if (btl_function_new(m.g, btl_entry_find(m.g, NULL), &o, &m.f, &err) != BTL_OK) BTL_FAIL("%s\n%s", err.message, text);
-    if (btl_state_new(m.g, &m.state, &err) != BTL_OK) BTL_FAIL("%s\n%s", err.message, text);
-    return m;
-}
-
-static void drop(made *m) {
-    btl_function_free(m->f);
-    btl_state_free(m->state);
-    btl_graph_free(m->g);
-}
 
 /* Slots whose value lies in the place of another, in the arena or in the state. */
 static int in_place(const made *m, vm_storage where) {
