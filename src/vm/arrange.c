@@ -149,7 +149,8 @@ static void arrange_collect(arrange *w) {
                 const vm_slot *to = &f->slots[q->out[o]], *from = &f->slots[q->in[in]];
                 bool updates = from->storage == STORE_SHARED && w->update[q->out[o]] == q->in[in] && arrange_updates(w, i);
                 if (to->whole >= 0 || from->whole >= 0) continue;
-                if (to->storage != STORE_ARENA || (from->storage != STORE_ARENA && !updates) || !btl_type_equal(&to->var->type, &from->var->type)) continue;
+                bool makes = to->storage == STORE_ARENA || (to->storage == STORE_OUTPUT && !updates); /* a result, whose operand then lies there from the start */
+                if (!makes || (from->storage != STORE_ARENA && !updates) || !btl_type_equal(&to->var->type, &from->var->type)) continue;
                 int number = w->n;
                 *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) =
                     (arrange_proposal){ number, i, in, o, q->out[o], updates, arrange_bytes(&to->var->type) };
@@ -223,9 +224,12 @@ static btl_liveness *arrange_liveness(const arrange *w, int64_t symbol) {
         const vm_slot *s = &f->slots[i];
         values[i].is_free = s->storage != STORE_ARENA && s->storage != STORE_VIEW;
         values[i].is_output = values[i].is_output && !values[i].is_free;
-        if (s->storage == STORE_ARENA) known = btl_type_bytes(&s->var->type, symbols, &values[i].bytes) < 0 && known, values[i].into = s->into;
+        values[i].into = s->into;
+        if (s->storage == STORE_ARENA) known = btl_type_bytes(&s->var->type, symbols, &values[i].bytes) < 0 && known;
         if (s->whole < 0 && values[i].nviews && s->storage != STORE_VIEW) values[values[i].views[0]].bytes = values[i].bytes, values[values[i].views[0]].is_free = values[i].is_free;
     }
+    for (int i = 0; i < f->nslots; i++) /* what lies in a result's memory from the start */
+        for (int at = f->slots[i].storage == STORE_OUTPUT ? f->slots[i].into : -1; at >= 0; at = f->slots[at].into) values[at].is_free = true;
     btl_schedule p = w->p;
     p.values = values;
     btl_liveness *l = NULL;

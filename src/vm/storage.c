@@ -42,6 +42,14 @@ static bool storage_bounded(const btl_graph *g, const btl_dim *d, int depth) {
 
 static int storage_holder(const btl_function *f, int slot) { return f->slots[slot].into >= 0 ? f->slots[slot].into : f->slots[slot].whole; }
 
+/* What a result is written over lies in that result's memory from the start. */
+static void storage_results(storage *s) {
+    btl_function *f = s->f;
+    for (int i = 0; i < f->nslots; i++)
+        for (int at = f->slots[i].storage == STORE_OUTPUT ? f->slots[i].into : -1; at >= 0; at = f->slots[at].into)
+            f->slots[at].storage = STORE_OUTPUT, f->slots[at].index = f->slots[i].index;
+}
+
 /* A value in the place of another is in its buffer, which lives on; in that of a shared variable, it is that variable's. A part is in the buffer of
  * its whole, which lives from the first part on. */
 static void storage_share(storage *s, btl_buffer *lives) {
@@ -95,12 +103,12 @@ static void storage_tenants(storage *s) {
     f->tenants = storage_rows(s, f->nbuffers, f->nslots, n, pairs);
 }
 
-/* The parts of each result. */
+/* What lies in a result's memory besides the result. */
 static void storage_parts(storage *s) {
     btl_function *f = s->f;
     int n = 0, *pairs = BTL_ARRAY(s->a, int, 2 * f->nslots + 1);
     for (int i = 0; i < f->nslots; i++)
-        if (f->slots[i].whole >= 0 && f->slots[i].storage == STORE_OUTPUT) pairs[2 * n] = f->slots[i].index, pairs[2 * n++ + 1] = i;
+        if (f->slots[i].storage == STORE_OUTPUT && i != f->outputs[f->slots[i].index].slot) pairs[2 * n] = f->slots[i].index, pairs[2 * n++ + 1] = i;
     f->parts = storage_rows(s, f->noutputs, f->nslots, n, pairs);
 }
 
@@ -196,6 +204,7 @@ void btl_vm_storage(btl_function *f, btl_arena *a) {
     storage s = { .f = f, .a = a, .first_use = BTL_ARRAY(a, int, f->nslots + 1), .last_use = BTL_ARRAY(a, int, f->nslots + 1), .pinned = btl_bits_new(a, f->nslots) };
     storage_pin(&s);
     storage_lives(&s);
+    storage_results(&s);
     storage_buffers(&s);
     storage_tenants(&s);
     storage_parts(&s);

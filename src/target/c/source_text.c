@@ -93,7 +93,7 @@ static void source_print_result(written *w, btl_text *t, const btl_c_call *call,
         btl_text_printf(t, "    %s *const %s = (void *)(base + %zu%s);", source_ctype(w, slot), w->slots[slot], w->buffers[s->index].offset, source_at(w, s, true));
     } else if (s->place == C_WORK) {
         btl_text_printf(t, "    %s *const %s = (void *)(base + at[%d]%s);", source_ctype(w, slot), w->slots[slot], s->index, source_at(w, s, true));
-    } else if (s->place == C_OUT && s->at) {
+    } else if (s->place == C_OUT && w->f->outputs[s->index].slot != slot) {
         w->uses_out[s->index] = true;
         btl_text_printf(t, "    %s *const %s = %s%s;", source_ctype(w, slot), w->slots[slot], w->outs[s->index], source_at(w, s, false));
     } else {
