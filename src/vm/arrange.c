@@ -22,6 +22,7 @@ typedef struct arrange {
     bool *can_fail;           /* by instruction: it can, or something behind it can */
     int clean;                /* the one instruction that may fail and write into a state: it tests everything first, and the others wait for it; or -1 */
     int *update;              /* by slot: the shared variable's slot whose new value it is, or -1 */
+    const int *maker;         /* by slot: the instruction that makes it, or -1 */
     int n, capacity;
     arrange_proposal *proposals;
     btl_table abilities;
@@ -139,6 +140,12 @@ static int64_t arrange_bytes(const btl_type *t) {
     return bytes;
 }
 
+/* Is the operand all of a value of the arena, row-major, if perhaps by another shape? */
+static bool arrange_is_whole_value(const arrange *w, int slot) {
+    if (w->f->slots[slot].storage == STORE_VIEW) slot = btl_vm_origin(w->f, w->a, w->maker, slot);
+    return slot >= 0 && w->f->slots[slot].storage == STORE_ARENA && w->f->slots[slot].whole < 0;
+}
+
 static void arrange_collect(arrange *w) {
     btl_function *f = w->f;
     for (int i = 0; i < f->ninstrs; i++) {
@@ -148,9 +155,9 @@ static void arrange_collect(arrange *w) {
             for (int in = 0; in < q->nin; in++) {
                 const vm_slot *to = &f->slots[q->out[o]], *from = &f->slots[q->in[in]];
                 bool updates = from->storage == STORE_SHARED && w->update[q->out[o]] == q->in[in] && arrange_updates(w, i);
-                if (to->whole >= 0 || from->whole >= 0) continue;
-                bool makes = to->storage == STORE_ARENA || (to->storage == STORE_OUTPUT && !updates); /* a result, whose operand then lies there from the start */
-                if (!makes || (from->storage != STORE_ARENA && !updates) || !btl_type_equal(&to->var->type, &from->var->type)) continue;
+                if (to->whole >= 0 || !btl_type_equal(&to->var->type, &from->var->type)) continue;
+                if (to->storage != STORE_ARENA && (to->storage != STORE_OUTPUT || updates)) continue; /* what a result is written over lies in its memory from the start */
+                if (!updates && !arrange_is_whole_value(w, q->in[in])) continue;
                 int number = w->n;
                 *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) =
                     (arrange_proposal){ number, i, in, o, q->out[o], updates, arrange_bytes(&to->var->type) };
@@ -200,8 +207,9 @@ static void arrange_propose(arrange *w, btl_alias *alias) {
     btl_alias_foresee(alias, w->n, o, hopeless);
     for (int i = 0; i < w->n; i++) {
         int to = w->proposals[i].slot, from = w->f->instrs[o[i].node].in[o[i].input];
-        if (hopeless[i] || w->f->slots[to].into >= 0 || taken[from] || !arrange_can(w, &w->proposals[i]) || !btl_alias_propose(alias, &o[i], NULL)) continue;
-        w->f->slots[to].into = from, taken[from] = true;
+        int root = w->f->slots[from].root;
+        if (hopeless[i] || w->f->slots[to].into >= 0 || taken[root] || !arrange_can(w, &w->proposals[i]) || !btl_alias_propose(alias, &o[i], NULL)) continue;
+        w->f->slots[to].into = from, taken[root] = true;
     }
 }
 
@@ -222,14 +230,16 @@ static btl_liveness *arrange_liveness(const arrange *w, int64_t symbol) {
     memcpy(values, w->p.values, (size_t)w->p.nvalues * sizeof *values);
     for (int i = 0; i < f->nslots; i++) {
         const vm_slot *s = &f->slots[i];
-        values[i].is_free = s->storage != STORE_ARENA && s->storage != STORE_VIEW;
+        values[i].is_free = values[i].is_free || (s->storage != STORE_ARENA && s->storage != STORE_VIEW);
         values[i].is_output = values[i].is_output && !values[i].is_free;
         values[i].into = s->into;
         if (s->storage == STORE_ARENA) known = btl_type_bytes(&s->var->type, symbols, &values[i].bytes) < 0 && known;
-        if (s->whole < 0 && values[i].nviews && s->storage != STORE_VIEW) values[values[i].views[0]].bytes = values[i].bytes, values[values[i].views[0]].is_free = values[i].is_free;
+        for (int at = s->storage == STORE_OUTPUT ? btl_vm_written_over(f, i) : -1; at >= 0; at = btl_vm_written_over(f, at)) values[at].is_free = true; /* it lies in the result's memory */
     }
-    for (int i = 0; i < f->nslots; i++) /* what lies in a result's memory from the start */
-        for (int at = f->slots[i].storage == STORE_OUTPUT ? f->slots[i].into : -1; at >= 0; at = f->slots[at].into) values[at].is_free = true;
+    for (int i = 0; i < f->nslots; i++) {
+        btl_schedule_value *room = f->slots[i].whole < 0 && values[i].nviews && f->slots[i].storage != STORE_VIEW ? &values[values[i].views[0]] : NULL;
+        if (room) room->bytes = values[i].bytes, room->is_free = values[i].is_free;
+    }
     btl_schedule p = w->p;
     p.values = values;
     btl_liveness *l = NULL;
@@ -296,6 +306,7 @@ static void arrange_find_peaks(const arrange *w, const int *order, int64_t *peak
 /* True: once more. Notes the peaks at the sizes where somebody asks for them. */
 static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, int64_t *peaks) {
     arrange w = { .f = f, .a = btl_arena_begin(a), .refused = refused };
+    w.maker = btl_vm_makers(f, w.a);
     bool again = false;
     arrange_vars(&w);
     arrange_find_failures(&w);
@@ -390,14 +401,14 @@ void btl_vm_arrange(btl_function *f, btl_arena *a) {
 btl_onto btl_vm_arrange_candidates(btl_function *f, btl_arena *a) {
     arrange w = { .f = f, .a = btl_arena_begin(a) };
     const int **onto = BTL_ARRAY(a, const int *, 2 * f->nslots + 1); /* copies of results are numbered behind the slots */
-    w.refused = BTL_ARRAY(w.a, bool, f->nslots + 1);
+    w.refused = BTL_ARRAY(w.a, bool, f->nslots + 1), w.maker = btl_vm_makers(f, w.a);
     arrange_vars(&w);
     arrange_find_failures(&w);
     arrange_collect(&w);
     for (int i = 0; i < w.n; i++) {
         const arrange_proposal *p = &w.proposals[i];
         int from = f->instrs[p->instr].in[p->input], n = 0;
-        if (p->is_update || !arrange_can(&w, p)) continue;
+        if (p->is_update || f->slots[from].storage == STORE_VIEW || !arrange_can(&w, p)) continue;
         while (onto[p->slot] && onto[p->slot][n] >= 0) n++;
         int *list = BTL_ARRAY(a, int, n + 2);
         if (n) memcpy(list, onto[p->slot], (size_t)n * sizeof *list);

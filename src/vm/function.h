@@ -36,7 +36,7 @@ typedef struct vm_slot {
     vm_storage storage;
     int index;
     int root;               /* slot in whose memory it lies (itself if no view) */
-    int into;               /* slot whose memory it is computed into, an operand of its instruction; -1: memory of its own */
+    int into;               /* operand of its instruction, a value or a plain view of one, that it is written over; -1: memory of its own */
     int whole;              /* slot of a value that is put together later, of which it is a part that lies there from the start; -1: none */
     const btl_dim *at;      /* where it begins in its memory, in elements; NULL: at the beginning */
     int shape_at;           /* its dims and strides in the workspace's tables */
@@ -142,6 +142,9 @@ struct btl_function {
     int ncurve;
     const btl_memory_point *curve; /* of btl_vm_limit.curve; extra as a share of all work */
 };
+
+/* The slot whose memory slot i is written over; -1: it has memory of its own. */
+static inline int btl_vm_written_over(const btl_function *f, int i) { return f->slots[i].into < 0 ? -1 : f->slots[f->slots[i].into].root; }
 
 /* Bit of result i in vm_instr.needed_by: results from 61 on share a bit. */
 static inline uint64_t vm_need_bit(int output) { return (uint64_t)1 << (output < 61 ? output : 61); }

@@ -40,13 +40,13 @@ static bool storage_bounded(const btl_graph *g, const btl_dim *d, int depth) {
     return depth < 8 && d->kind == DIM_SYMBOL && g->dims.symbols[d->symbol]->bound && storage_bounded(g, g->dims.symbols[d->symbol]->bound, depth + 1);
 }
 
-static int storage_holder(const btl_function *f, int slot) { return f->slots[slot].into >= 0 ? f->slots[slot].into : f->slots[slot].whole; }
+static int storage_holder(const btl_function *f, int slot) { return f->slots[slot].into >= 0 ? btl_vm_written_over(f, slot) : f->slots[slot].whole; }
 
 /* What a result is written over lies in that result's memory from the start. */
 static void storage_results(storage *s) {
     btl_function *f = s->f;
     for (int i = 0; i < f->nslots; i++)
-        for (int at = f->slots[i].storage == STORE_OUTPUT ? f->slots[i].into : -1; at >= 0; at = f->slots[at].into)
+        for (int at = f->slots[i].storage == STORE_OUTPUT ? btl_vm_written_over(f, i) : -1; at >= 0; at = btl_vm_written_over(f, at))
             f->slots[at].storage = STORE_OUTPUT, f->slots[at].index = f->slots[i].index;
 }
 

@@ -55,6 +55,30 @@ BTL_TEST(decisions) {
     expect("shared w: f64[9] = zeros([9])\nshared v: f64[9] = zeros([9])\ninput i: i64\ninput x: f64\nupdate w = set_subtensor(w[i], x)\nupdate v = set_subtensor(v[i], x)\n", 0, 1); /* one of two */
 }
 
+/* Results, and what they are written over, lie in a result's memory: that many overwrites there. */
+static void expect_results(const char *text, int in_results, int64_t arena) {
+    made m = make(text, "fast_run,linker=strips"), off = make(text, "fast_run,linker=strips,without=inplace");
+    int64_t taken;
+    planned(text, "fast_run,linker=strips", &taken);
+    if (in_place(&m, STORE_OUTPUT) != in_results || taken != arena)
+        BTL_FAIL("%d in results, arena of %lld bytes; expected %d, %lld\n%s", in_place(&m, STORE_OUTPUT), (long long)taken, in_results, (long long)arena, text);
+    assert_int_equal(in_place(&off, STORE_OUTPUT), 0);
+    drop(&m), drop(&off);
+}
+
+BTL_TEST(results_are_written_over_what_dies_with_their_kernel) {
+    expect_results("input x: f64[16, 16]\na = x @ x\noutput y = a + 1\n", 1, 0);
+    expect_results("input x: f64[16, 16]\na = x @ x\noutput y = tanh(a), z = a[0, 0] * 2\n", 1, 0);                      /* z first */
+    expect_results("input x: f64[16, 16]\na = x @ x\noutput y = a + 1, z = exp(a) @ a\n", 1, 2048);                   /* exp(a) @ a first; exp(a) lies in the arena */
+    expect_results("input x: f64[16, 16]\na = x @ x\noutput y = a + 1, z = a\n", 0, 0);                               /* a is a result itself */
+    expect_results("input x: f64[16, 16]\na = x @ x\noutput y = a + a.T\n", 0, 2048);                                 /* elements elsewhere */
+    expect_results("input x: f64[16, 16]\na = x @ x\nb = set_subtensor(a[1], x[0])\noutput y = tanh(b)\n", 2, 0);     /* one over the other */
+    expect_results("input x: f64[16, 9]\ninput v: f64[9]\ninput w: f64[16]\noutput y = w - 0.1 * (x @ v)\n", 1, 0);   /* [16, 1], seen as [16] */
+    expect_results("input x: f64[16, 16]\na = x @ x\noutput y = reshape(tanh(a) @ x, shape=[256]) * 2\n", 1, 2048); /* tanh over a, in the arena */
+    expect_results("shared w: f64[9] = zeros([9])\ninput x: f64[9]\nd = w - x * x\noutput y = w * 2\nupdate w = d\n", 0, 0);
+    expect_results("input x: f64[16, 16]\na = x @ x\noutput y = inc_subtensor(a[::-1], a)\n", 0, 2048);                /* it reads what it writes over */
+}
+
 /* ---- failure ----------------------------------------------------------------------------------- */
 
 static void read_w(const made *m, double w[3]) {
@@ -146,29 +170,29 @@ static void run_steps(made *m, double results[3][32], double states[3][16]) {
     }
 }
 
-static void compare(const char *text, const char *mode, int *overwrites) {
+static void compare(const char *text, const char *mode, int *overwrites, int *in_results) {
     char off[100];
     double results[2][3][32] = { { { 0 } } }, states[2][3][16] = { { { 0 } } };
     snprintf(off, sizeof off, "%s,without=inplace", mode);
     made with = make(text, mode), without = make(text, off);
     run_steps(&with, results[0], states[0]), run_steps(&without, results[1], states[1]);
     if (memcmp(results[0], results[1], sizeof results[0]) != 0 || memcmp(states[0], states[1], sizeof states[0]) != 0) BTL_FAIL("%s: other bits\n%s", mode, text);
-    *overwrites += in_place(&with, STORE_ARENA) + in_place(&with, STORE_SHARED);
+    *overwrites += in_place(&with, STORE_ARENA) + in_place(&with, STORE_SHARED) + in_place(&with, STORE_OUTPUT), *in_results += in_place(&with, STORE_OUTPUT);
     drop(&with), drop(&without);
 }
 
 BTL_TEST(the_bits_are_those_without) {
     btl_rng r = { btl_test_seed() };
     char text[4000];
-    int overwrites = 0;
+    int overwrites = 0, results = 0;
     for (int i = 0; i < 400; i++) {
         random_step(&r, text, sizeof text);
-        compare(text, "fast_run,linker=strips", &overwrites);
-        compare(text, "fast_compile", &overwrites);
-        if (i % 40 == 0) compare(text, "fast_run,linker=c", &overwrites);
+        compare(text, "fast_run,linker=strips", &overwrites, &results);
+        compare(text, "fast_compile", &overwrites, &results);
+        if (i % 40 == 0) compare(text, "fast_run,linker=c", &overwrites, &results);
     }
-    print_message("%d overwrites\n", overwrites);
-    assert_true(overwrites > 400);
+    print_message("%d overwrites, %d of them in results\n", overwrites, results);
+    assert_true(overwrites > 400 && results > 100);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(a_failed_call_changes_nothing), cmocka_unit_test(a_part_that_can_t_be_written_changes_nothing), cmocka_unit_test(a_guard_that_ends_a_call_changes_nothing), cmocka_unit_test(the_bits_are_those_without))
+BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(results_are_written_over_what_dies_with_their_kernel), cmocka_unit_test(a_failed_call_changes_nothing), cmocka_unit_test(a_part_that_can_t_be_written_changes_nothing), cmocka_unit_test(a_guard_that_ends_a_call_changes_nothing), cmocka_unit_test(the_bits_are_those_without))

@@ -40,22 +40,6 @@ BTL_TEST(decisions) {
 
 /* ---- what lives ------------------------------------------------------------------------------------ */
 
-static int64_t peak(const char *text, const char *mode, int64_t *arena) {
-    btl_graph *g;
-    btl_memory *memory;
-    btl_error err = { 0 };
-    btl_function_options f = { .struct_size = sizeof f, .mode = mode };
-    btl_memory_options o = { .struct_size = sizeof o, .function = &f, .order = BTL_ORDER_GIVEN };
-    BTL_ASSERT_OK(btl_graph_new(NULL, &g));
-    if (btl_graph_parse(g, text, strlen(text), "text") != BTL_OK) BTL_FAIL("%s\n%s", btl_graph_messages(g), text);
-    if (btl_memory_new(g, btl_entry_find(g, NULL), &o, &memory, &err) != BTL_OK) BTL_FAIL("%s\n%s", err.message, text);
-    int64_t bytes = btl_memory_look(memory)->peak_bytes;
-    *arena = btl_memory_look(memory)->arena_bytes;
-    btl_memory_free(memory);
-    btl_graph_free(g);
-    return bytes;
-}
-
 /* Eight exponentials of 64 KiB: the result is all that there is. Copied, all of them wait beside it. */
 BTL_TEST(a_whole_result_is_all_that_is_taken) {
     char text[1000];
@@ -63,9 +47,9 @@ BTL_TEST(a_whole_result_is_all_that_is_taken) {
     for (int i = 0; i < 8; i++) at += snprintf(text + at, sizeof text - (size_t)at, "%sexp(x * %d)", i ? ", " : "", i + 1);
     snprintf(text + at, sizeof text - (size_t)at, "])\n");
     int64_t arena, copied;
-    assert_int_equal(peak(text, "fast_run,linker=strips", &arena), 8 * 65536);
+    assert_int_equal(planned(text, "fast_run,linker=strips", &arena), 8 * 65536);
     assert_int_equal(arena, 0);
-    assert_int_equal(peak(text, "fast_run,linker=strips,without=inplace", &copied), 16 * 65536);
+    assert_int_equal(planned(text, "fast_run,linker=strips,without=inplace", &copied), 16 * 65536);
     assert_int_equal(copied, 8 * 65536);
 }
 
@@ -74,7 +58,7 @@ BTL_TEST(a_whole_result_is_all_that_is_taken) {
 BTL_TEST(the_peak_is_not_above_that_without) {
     static const char far[] = "input x: f32[64, 64]\ninput m: f32[64, 5000]\ninput m2: f32[5000, 64]\ninput k: f32[64, 8]\na = exp(x)\ns = tanh((a @ m) @ m2)\nc = concatenate([a, s])\noutput y = sum(c @ k)\n";
     int64_t arena;
-    assert_int_equal(peak(far, "fast_run,linker=strips", &arena), 4 * (64 * 64 + 64 * 5000 + 64 * 64));
+    assert_int_equal(planned(far, "fast_run,linker=strips", &arena), 4 * (64 * 64 + 64 * 5000 + 64 * 64));
 }
 
 /* ---- random programs ------------------------------------------------------------------------------ */
