@@ -68,13 +68,13 @@ static int report_largest_first(const void *a, const void *b) {
     return x->value < y->value ? -1 : x->value > y->value;
 }
 
-/* Storages of `each` that live at a step, each under the last value in it by then. */
+/* Storages of `each` that live at a step, each under the last value by then that takes all of it. */
 static int report_holders(const btl_memory_info *m, int step, report_holder *out) {
     const btl_memory_plan *each = plan_of_policy(m, "each");
     int n = 0, *holder = cmd_alloc((size_t)(each->nstores + 1) * sizeof *holder);
     for (int k = 0; k < each->nstores; k++) holder[k] = each->stores[k].root;
     for (int v = 0; v < m->nvalues; v++)
-        if (each->store_of[v] >= 0 && m->values[v].view < 0 && m->values[v].made <= step) holder[each->store_of[v]] = v;
+        if (each->store_of[v] >= 0 && m->values[v].view < 0 && m->values[v].made <= step && m->values[v].bytes == each->stores[each->store_of[v]].bytes) holder[each->store_of[v]] = v;
     for (int k = 0; k < each->nstores; k++)
         if (each->stores[k].first <= step && step <= each->stores[k].last) out[n++] = (report_holder){ holder[k], each->stores[k].bytes };
     free(holder);

@@ -389,6 +389,17 @@ bool btl_dim_differ(btl_graph *g, const btl_dim *a, const btl_dim *b) {
     return d->kind != DIM_SUM && (d->lo > 0 || d->hi < 0);
 }
 
+int64_t btl_dim_divisor(const btl_dim *d) {
+    if (d->kind != DIM_POLY) return 1;
+    int64_t divisor = d->constant < 0 ? -d->constant : d->constant;
+    for (int i = 0; i < d->nterms; i++)
+        for (int64_t x = d->terms[i].coef < 0 ? -d->terms[i].coef : d->terms[i].coef; x;) {
+            int64_t rest = divisor % x;
+            divisor = x, x = rest;
+        }
+    return divisor;
+}
+
 int btl_dim_symbol_index(const btl_dim *d) {
     return d->kind == DIM_SYMBOL ? d->symbol : -1;
 }

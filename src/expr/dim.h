@@ -63,6 +63,8 @@ static inline bool btl_dim_is(const btl_dim *d, int64_t value) {
 }
 /* True where a and b must differ, whatever the symbols' values. */
 bool btl_dim_differ(btl_graph *g, const btl_dim *a, const btl_dim *b);
+/* A number that divides it, whatever the symbols' values; 0 of 0. */
+int64_t btl_dim_divisor(const btl_dim *d);
 /* A bare symbol's index, or -1. */
 int btl_dim_symbol_index(const btl_dim *d);
 /* Does its value depend on symbol i? */

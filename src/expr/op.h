@@ -214,6 +214,9 @@ struct btl_op {
     /* May input `in` be made where it lies in output 0, with that one's strides (rows of equal rank), and the op leave it there? *at: the element of the
      * row-major output at which it begins. The op finds by its address that it is there. */
     bool (*holds)(btl_graph *g, const btl_node *n, int in, const btl_dim **at);
+    /* Of a view of one operand, if that is row-major: the element at which it begins, where it takes elements that follow one another, in that order; NULL: it does
+     * not, or not for all sizes. Missing: such a view takes all of its operand, if anything. */
+    const btl_dim *(*starts)(btl_graph *g, const btl_node *n);
     const btl_elem *elem;
     const btl_reduction *reduction;
     btl_samples samples;       /* NULL-terminated, NULL: the family's */

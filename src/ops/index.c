@@ -110,6 +110,42 @@ static btl_status basic_view(const btl_exec *x, const btl_operand *base, btl_ope
 
 /* ---- subtensor ---------------------------------------------------------------------------- */
 
+/* Along one axis: where x[item] begins, and how much it takes; false where that is not known, not in steps of 1, or no index counts from one end for all sizes. */
+static bool subtensor_axis(btl_graph *g, const btl_index_item *item, const btl_dim *n, const btl_dim **start, const btl_dim **length) {
+    int64_t step;
+    if (item->start.input >= 0 || item->stop.input >= 0 || item->step.input >= 0) return false;
+    if (item->kind == INDEX_INT) {
+        const btl_dim *at = item->start.dim;
+        *start = at->hi < 0 ? btl_dim_add(g, at, n) : at, *length = btl_dim_const(g, 1);
+        return at->hi < 0 || at->lo >= 0;
+    }
+    if (item->kind != INDEX_SLICE || (item->step.dim && !btl_dim_is(item->step.dim, 1))) return false;
+    *start = btl_slice_start(g, n, item, &step);
+    return btl_slice_dim(g, n, item, length) == BTL_OK && *length;
+}
+
+/* Single elements along some axes, then a range, then all that there is. */
+static const btl_dim *subtensor_starts(btl_graph *g, const btl_node *n) {
+    const btl_param *p = &n->params[0];
+    const btl_type *x = &n->in[0]->type;
+    const btl_dim *at = btl_dim_const(g, 0), *start, *length;
+    bool all = false; /* from here on */
+    int axis = 0;
+    for (int i = 0; i < p->index.n; i++) {
+        const btl_index_item *item = &p->index.v[i];
+        if (item->kind == INDEX_NEWAXIS) continue;
+        if (item->kind == INDEX_SLICE && btl_slice_is_full(item)) {
+            all = all || !btl_dim_is(x->dims[axis], 1);
+        } else {
+            if (all || !subtensor_axis(g, item, x->dims[axis], &start, &length) || start->late) return NULL;
+            at = btl_dim_add(g, at, btl_dim_mul(g, start, btl_dim_product(g, x->rank - axis - 1, x->dims + axis + 1)));
+            all = !btl_dim_is(length, 1);
+        }
+        axis++;
+    }
+    return at;
+}
+
 static btl_status subtensor_infer(btl_infer *x) {
     const btl_dim *dims[BTL_MAX_RANK];
     int rank, axis = 0, at = 0;
@@ -255,7 +291,7 @@ static const char *const subtensor_samples[] = {
 const btl_op btl_op_subtensor = {
     .name = "subtensor", .doc = "x[ints, slices, newaxis]; a view", .signature = "x[...]", .version = 1, .min_in = 1,
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL | OP_IS_PURE_SHAPE, .nparams = 1, .params = index_params,
-    .infer = subtensor_infer, .measure = subtensor_measure, .view = subtensor_view, .views = subtensor_views,
+    .infer = subtensor_infer, .measure = subtensor_measure, .view = subtensor_view, .views = subtensor_views, .starts = subtensor_starts,
     .emit = btl_subtensor_emit, .fails = "an index is out of range, or a step is 0",
     .vjp = subtensor_vjp, .connected = subtensor_connected, .batch = subtensor_batch,
     .samples = subtensor_samples,

@@ -3,6 +3,7 @@
 
 #include "expr/opaque.h"
 #include "schedule/alias.h"
+#include "schedule/region.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +16,9 @@ typedef struct listing {
     btl_schedule *s;
     btl_schedule_value *values;
     btl_schedule_step *steps;
+    const btl_var **vars;    /* by value */
     int **value_of;          /* of each output of each node; NULL: not met */
-    int capacity;
+    int capacity, nvars, var_capacity;
     btl_error *err;
 } listing;
 
@@ -36,6 +38,7 @@ static btl_status listing_values(listing *l, const btl_node *n) {
         const btl_var *v = &n->out[i];
         btl_schedule_value *value = (numbers[i] = l->s->nvalues, BTL_PUSH(l->a, l->values, l->s->nvalues, l->capacity));
         *value = (btl_schedule_value){ .name = v->name, .places = n->places, .type = &v->type, .into = -1 };
+        *BTL_PUSH(l->a, l->vars, l->nvars, l->var_capacity) = v;
         BTL_TRY(listing_bytes(l, v, &value->bytes));
     }
     return BTL_OK;
@@ -106,6 +109,7 @@ btl_status btl_listing_schedule(btl_arena *a, btl_graph *g, const btl_entry *e, 
     BTL_TRY(listing_ends(&l));
     listing_protect(&l);
     l.s->values = l.values, l.s->steps = l.steps;
+    l.s->disjoint = btl_regions_disjoint, l.s->user = btl_regions_new(a, g, l.s, l.nvars, l.vars);
     *out = l.s;
     return BTL_OK;
 }

@@ -51,6 +51,9 @@ static void liveness_pair(btl_arena *a, liveness_pairs *p, int x, int y) {
     pair[0] = x, pair[1] = y;
 }
 
+/* A value that is written over another; `next`: one more over the same, or -1. */
+typedef struct liveness_overwrites { int value, next; } liveness_overwrites;
+
 typedef struct liveness_build {
     btl_arena *a, *scratch;
     const btl_schedule *p;
@@ -60,7 +63,9 @@ typedef struct liveness_build {
     int *old;       /* of each value: the value whose views it is one of; what is written over another begins anew */
     int *root;      /* of each value: the first of its storage */
     int *seen, stamp, *found; /* of the values that lie in several storages, see liveness_origins */
-    int *overwriter; /* of each value that is its own `old`: the op that overwrites it, or -1 */
+    int *over;      /* of each value that is its own `old`: the last of what is written over a part of it, in `overwrites`, or -1 */
+    int noverwrites, capacity;
+    liveness_overwrites *overwrites;
     liveness_pairs edges;
 } liveness_build;
 
@@ -194,12 +199,22 @@ static int liveness_origins(liveness_build *b, int *chain, int v) {
     return n;
 }
 
+static bool liveness_disjoint(const liveness_build *b, int v, int w) { return b->p->disjoint && b->p->disjoint(b->p->user, v, w); }
+
+/* Of what is written over `old`, what hits value v, from entry `at` on; -1: nothing. */
+static int liveness_hit(const liveness_build *b, int at, int v) {
+    while (at >= 0 && liveness_disjoint(b, v, b->p->values[b->overwrites[at].value].into)) at = b->overwrites[at].next;
+    return at;
+}
+
 static btl_status liveness_overwrite(liveness_build *b, int v) {
-    for (int k = 0, n = liveness_origins(b, b->old, b->p->values[v].into); k < n; k++) {
-        int old = b->found[k], by = b->overwriter[old];
+    int into = b->p->values[v].into;
+    for (int k = 0, n = liveness_origins(b, b->old, into); k < n; k++) {
+        int old = b->found[k], at = liveness_hit(b, b->over[old], into), by = at < 0 ? -1 : b->producer[b->overwrites[at].value], entry = b->noverwrites;
         if (by >= 0)
             return btl_error_set(b->err, BTL_EVALUE, "value %d is overwritten twice: by op %d %s and by op %d %s", old, by, liveness_name(b, by), b->producer[v], liveness_name(b, b->producer[v]));
-        b->overwriter[old] = b->producer[v];
+        *BTL_PUSH(b->scratch, b->overwrites, b->noverwrites, b->capacity) = (liveness_overwrites){ v, b->over[old] };
+        b->over[old] = entry;
     }
     return BTL_OK;
 }
@@ -210,14 +225,14 @@ static btl_status liveness_overwriting(liveness_build *b) {
         const btl_schedule_value *x = &p->values[v];
         b->old[v] = x->nviews == 1 ? x->views[0] : v;
         b->root[v] = x->into >= 0 ? x->into : b->old[v];
-        b->overwriter[v] = -1;
+        b->over[v] = -1;
     }
     for (int v = 0; v < p->nvalues; v++) liveness_find(b->root, v), liveness_find(b->old, v);
     for (int v = 0; v < p->nvalues; v++)
         if (p->values[v].into >= 0) BTL_TRY(liveness_overwrite(b, v));
     for (int v = 0; v < p->nvalues; v++)
         for (int k = 0, n = p->values[v].is_output ? liveness_origins(b, b->old, v) : 0; k < n; k++) {
-            int by = b->overwriter[b->found[k]];
+            int at = liveness_hit(b, b->over[b->found[k]], v), by = at < 0 ? -1 : b->producer[b->overwrites[at].value];
             if (by >= 0) return btl_error_set(b->err, BTL_EVALUE, "value %d is an output, and op %d %s overwrites its storage", v, by, liveness_name(b, by));
         }
     return BTL_OK;
@@ -227,10 +242,11 @@ static btl_status liveness_overwriting(liveness_build *b) {
 static void liveness_overwriting_edges(liveness_build *b) {
     for (int i = 0; i < b->p->nsteps; i++)
         for (int k = 0; k < b->p->steps[i].nin; k++)
-            for (int j = 0, n = liveness_origins(b, b->old, b->p->steps[i].in[k]); j < n; j++) {
-                int by = b->overwriter[b->found[j]];
-                if (by >= 0 && by != i) liveness_pair(b->scratch, &b->edges, by, i);
-            }
+            for (int v = b->p->steps[i].in[k], j = 0, n = liveness_origins(b, b->old, v); j < n; j++)
+                for (int at = liveness_hit(b, b->over[b->found[j]], v); at >= 0; at = liveness_hit(b, b->overwrites[at].next, v)) {
+                    int by = b->producer[b->overwrites[at].value];
+                    if (by != i) liveness_pair(b->scratch, &b->edges, by, i);
+                }
 }
 
 static btl_status liveness_edges(liveness_build *b) {
@@ -294,7 +310,7 @@ static btl_status liveness_make(liveness_build *b) {
     b->producer = BTL_ARRAY(b->scratch, int, n);
     b->old = BTL_ARRAY(b->scratch, int, n);
     b->root = BTL_ARRAY(b->scratch, int, n);
-    b->overwriter = BTL_ARRAY(b->scratch, int, n);
+    b->over = BTL_ARRAY(b->scratch, int, n);
     b->seen = BTL_ARRAY(b->scratch, int, n);
     b->found = BTL_ARRAY(b->scratch, int, n);
     BTL_TRY(liveness_check_ids(b));

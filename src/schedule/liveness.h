@@ -46,7 +46,7 @@ typedef struct btl_liveness {
 
 /* Storages without bytes and those not charged are left out. EVALUE: an id that does not exist, a value made twice, a
  * negative size, sizes whose sum passes 2^60, a shared storage that the op does not read, two overwriters of one
- * value, an output that is overwritten, a cycle (its ops are named). Under the arena's protection. */
+ * value (of the same elements, as far as is known), an output that is overwritten, a cycle (its ops are named). Under the arena's protection. */
 btl_status btl_liveness_new(btl_arena *a, const btl_schedule *p, btl_liveness **out, btl_error *err);
 
 /* The part of a problem in which the ops of `part` run after those for which `done` is set (a NULL: none): what lives

@@ -4,6 +4,7 @@
 #include "expr/leaf.h"
 #include "schedule/alias.h"
 #include "schedule/order.h"
+#include "schedule/region.h"
 #include "target/c/kernel.h"
 #include "vm/memory.h"
 #include "vm/size.h"
@@ -19,16 +20,24 @@ typedef struct arrange {
     btl_arena *a;
     btl_schedule p;
     bool *refused;            /* by slot: its new value can't be made in place */
+    const bool *without_pieces; /* by slot: no piece of it is written over; NULL: any */
     bool *can_fail;           /* by instruction: it can, or something behind it can */
     int clean;                /* the one instruction that may fail and write into a state: it tests everything first, and the others wait for it; or -1 */
     int *update;              /* by slot: the shared variable's slot whose new value it is, or -1 */
-    const int *maker;         /* by slot: the instruction that makes it, or -1 */
+    const btl_regions *regions; /* of the slots */
     int n, capacity;
     arrange_proposal *proposals;
     btl_table abilities;
 } arrange;
 
 /* ---- the problem --------------------------------------------------------------------------- */
+
+/* Which parts of others views are; whatever is no view, or a part of a whole, lies by itself. */
+static btl_regions *arrange_regions(btl_arena *a, const btl_function *f, const btl_schedule *s) {
+    const btl_var **vars = BTL_ARRAY(a, const btl_var *, f->nslots + 1);
+    for (int i = 0; i < f->nslots; i++) vars[i] = f->slots[i].whole >= 0 && f->slots[i].strides ? NULL : f->slots[i].var; /* the others lie row after row */
+    return btl_regions_new(a, f->graph, s, f->nslots, vars);
+}
 
 static void arrange_vars(arrange *w) {
     btl_function *f = w->f;
@@ -50,6 +59,9 @@ static void arrange_vars(arrange *w) {
     for (int i = 0; i < f->ninstrs; i++)
         if (f->instrs[i].kind == VM_VIEW) vars[f->instrs[i].out[0]].nviews = 1, vars[f->instrs[i].out[0]].views = f->instrs[i].in;
     w->p.nvalues = f->nslots, w->p.values = vars;
+    btl_regions *regions = arrange_regions(w->a, f, &w->p);
+    w->p.disjoint = btl_regions_disjoint, w->p.user = regions;
+    w->regions = regions;
 }
 
 /* Memory that is taken step by step may be wanting. */
@@ -140,10 +152,20 @@ static int64_t arrange_bytes(const btl_type *t) {
     return bytes;
 }
 
-/* Is the operand all of a value of the arena, row-major, if perhaps by another shape? */
-static bool arrange_is_whole_value(const arrange *w, int slot) {
-    if (w->f->slots[slot].storage == STORE_VIEW) slot = btl_vm_origin(w->f, w->a, w->maker, slot);
-    return slot >= 0 && w->f->slots[slot].storage == STORE_ARENA && w->f->slots[slot].whole < 0;
+/* Is the operand all of what lies in its memory? */
+static bool arrange_is_all(const arrange *w, int slot) {
+    const btl_region *r = &w->regions->of[slot];
+    return btl_dim_is(r->at, 0) && r->elems == w->regions->of[r->origin].elems;
+}
+
+/* Has the operand, or what it is a piece of, a place in the arena where something as large may be made? A part begins where bits of a BLAS can't differ. */
+static bool arrange_is_place(const arrange *w, int slot, const vm_slot *to) {
+    const btl_region *r = &w->regions->of[slot];
+    const vm_slot *origin = r->origin < 0 ? NULL : &w->f->slots[r->origin];
+    if (!origin || !r->is_all || origin->storage != STORE_ARENA || origin->whole >= 0) return false;
+    if (arrange_is_all(w, slot)) return true;
+    if (w->without_pieces && w->without_pieces[r->origin]) return false;
+    return to->storage == STORE_ARENA && !origin->late && !to->late && btl_dim_divisor(r->at) * (int64_t)btl_dtype_bytes(to->var->type.dtype) % VM_ALIGN == 0;
 }
 
 static void arrange_collect(arrange *w) {
@@ -157,7 +179,7 @@ static void arrange_collect(arrange *w) {
                 bool updates = from->storage == STORE_SHARED && w->update[q->out[o]] == q->in[in] && arrange_updates(w, i);
                 if (to->whole >= 0 || !btl_type_equal(&to->var->type, &from->var->type)) continue;
                 if (to->storage != STORE_ARENA && (to->storage != STORE_OUTPUT || updates)) continue; /* what a result is written over lies in its memory from the start */
-                if (!updates && !arrange_is_whole_value(w, q->in[in])) continue;
+                if (!updates && !arrange_is_place(w, q->in[in], to)) continue;
                 int number = w->n;
                 *BTL_PUSH(w->a, w->proposals, w->n, w->capacity) =
                     (arrange_proposal){ number, i, in, o, q->out[o], updates, arrange_bytes(&to->var->type) };
@@ -200,17 +222,42 @@ static bool arrange_can(arrange *w, const arrange_proposal *p) {
     return key.can;
 }
 
+/* Whatever a result is written over, and what that is, is as large as the result: the memory is the caller's. */
+static bool arrange_is_in_result(const arrange *w, const bool *in_result, int to, int from) {
+    if (w->f->slots[to].storage != STORE_OUTPUT && !in_result[to]) return true;
+    bool all = true;
+    for (int at = from; at >= 0 && all; at = w->f->slots[w->f->slots[at].root].into) all = arrange_is_all(w, at);
+    return all;
+}
+
+/* Where each begins in its memory; what it is written over is made before. */
+static void arrange_places(arrange *w) {
+    btl_function *f = w->f;
+    for (int i = 0; i < f->ninstrs; i++)
+        for (int k = 0; k < f->instrs[i].nout; k++) {
+            vm_slot *s = &f->slots[f->instrs[i].out[k]];
+            if (s->into < 0 || f->slots[s->into].storage == STORE_SHARED) continue;
+            const btl_dim *at = w->regions->of[s->into].at, *before = f->slots[f->slots[s->into].root].at;
+            if (before) at = btl_dim_add(f->graph, at, before);
+            s->at = btl_dim_is(at, 0) ? NULL : at;
+        }
+}
+
 static void arrange_propose(arrange *w, btl_alias *alias) {
+    btl_function *f = w->f;
     btl_alias_overwrite *o = BTL_ARRAY(w->a, btl_alias_overwrite, w->n + 1);
-    bool *hopeless = BTL_ARRAY(w->a, bool, w->n + 1), *taken = BTL_ARRAY(w->a, bool, w->f->nslots + 1);
+    bool *hopeless = BTL_ARRAY(w->a, bool, w->n + 1), *taken = BTL_ARRAY(w->a, bool, f->nslots + 1), *in_result = BTL_ARRAY(w->a, bool, f->nslots + 1);
     for (int i = 0; i < w->n; i++) o[i] = (btl_alias_overwrite){ .node = w->proposals[i].instr, .input = w->proposals[i].input };
     btl_alias_foresee(alias, w->n, o, hopeless);
     for (int i = 0; i < w->n; i++) {
-        int to = w->proposals[i].slot, from = w->f->instrs[o[i].node].in[o[i].input];
-        int root = w->f->slots[from].root;
-        if (hopeless[i] || w->f->slots[to].into >= 0 || taken[root] || !arrange_can(w, &w->proposals[i]) || !btl_alias_propose(alias, &o[i], NULL)) continue;
-        w->f->slots[to].into = from, taken[root] = true;
+        int to = w->proposals[i].slot, from = f->instrs[o[i].node].in[o[i].input], root = f->slots[from].root;
+        if (hopeless[i] || f->slots[to].into >= 0 || taken[root] || !arrange_is_in_result(w, in_result, to, from)) continue;
+        if (!arrange_can(w, &w->proposals[i]) || !btl_alias_propose(alias, &o[i], NULL)) continue;
+        f->slots[to].into = from, taken[root] = w->proposals[i].is_update || arrange_is_all(w, from);
+        if (f->slots[to].storage == STORE_OUTPUT || in_result[to])
+            for (int at = root; at >= 0; at = btl_vm_written_over(f, at)) in_result[at] = true;
     }
+    arrange_places(w);
 }
 
 /* ---- the order ------------------------------------------------------------------------------ */
@@ -293,7 +340,10 @@ static bool arrange_must_retry(arrange *w) {
 }
 
 static void arrange_forget(btl_function *f) {
-    for (int i = 0; i < f->nslots; i++) f->slots[i].into = -1;
+    for (int i = 0; i < f->nslots; i++) {
+        if (f->slots[i].into >= 0 && f->slots[i].whole < 0) f->slots[i].at = NULL;
+        f->slots[i].into = -1;
+    }
 }
 
 static void arrange_find_peaks(const arrange *w, const int *order, int64_t *peaks) {
@@ -303,10 +353,48 @@ static void arrange_find_peaks(const arrange *w, const int *order, int64_t *peak
     }
 }
 
-/* True: once more. Notes the peaks at the sizes where somebody asks for them. */
-static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, int64_t *peaks) {
-    arrange w = { .f = f, .a = btl_arena_begin(a), .refused = refused };
-    w.maker = btl_vm_makers(f, w.a);
+/* ---- memory that is shared by parts ----------------------------------------------------------- */
+
+enum { ARRANGE_GROUPS = 8 /* that are tried without */ };
+
+/* What came of the given instructions. */
+typedef struct arranged {
+    vm_slot *slots;
+    vm_instr *instrs;
+    int64_t peaks[ARRANGE_NSIZES];
+} arranged;
+
+static const btl_dim *arranged_elems(const btl_function *f, int slot) {
+    const btl_type *t = &f->slots[slot].var->type;
+    return btl_dim_product(f->graph, t->rank, t->dims);
+}
+
+/* The slot of the memory of which this one is a part: the whole that is put together later, or what a piece of is written over; -1: it is none. */
+static int arranged_group(const btl_function *f, const vm_slot *slots, int slot) {
+    const vm_slot *s = &slots[slot];
+    if (s->whole < 0) return s->into < 0 || arranged_elems(f, slot) == arranged_elems(f, slots[s->into].root) ? -1 : slots[s->into].root;
+    while (slots[slot].whole >= 0) slot = slots[slot].whole;
+    return slot;
+}
+
+static bool arranged_has_groups(const btl_function *f) {
+    for (int i = 0; i < f->nslots; i++)
+        if (arranged_group(f, f->slots, i) >= 0) return true;
+    return false;
+}
+
+/* What is not to be: slots that are not made as parts, slots of which no piece is written over. */
+typedef struct arrange_without { bool *parts, *pieces; } arrange_without;
+
+static arrange_without arrange_without_new(const btl_function *f, btl_arena *scratch, const arrange_without *like) {
+    size_t n = (size_t)f->nslots + 1;
+    if (!like) return (arrange_without){ BTL_ARRAY(scratch, bool, n), BTL_ARRAY(scratch, bool, n) };
+    return (arrange_without){ btl_arena_copy(scratch, like->parts, n), btl_arena_copy(scratch, like->pieces, n) };
+}
+
+/* True: once more. Notes the peaks if they are to be compared, as they are where there are groups. */
+static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, const bool *without_pieces, int64_t *peaks, bool *compared) {
+    arrange w = { .f = f, .a = btl_arena_begin(a), .refused = refused, .without_pieces = without_pieces };
     bool again = false;
     arrange_vars(&w);
     arrange_find_failures(&w);
@@ -323,7 +411,8 @@ static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, int64_t *
         } else {
             btl_alias_order(alias, order);
             arrange_find_order(&w, order);
-            if (peaks) arrange_find_peaks(&w, order, peaks);
+            *compared = *compared || arranged_has_groups(f);
+            if (*compared) arrange_find_peaks(&w, order, peaks);
             arrange_reorder(&w, order);
         }
     }
@@ -331,27 +420,14 @@ static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, int64_t *
     return again;
 }
 
-/* ---- parts of wholes ------------------------------------------------------------------------ */
-
-enum { ARRANGE_WHOLES = 8 /* that are tried without parts */ };
-
-/* What came of the given instructions. */
-typedef struct arranged {
-    vm_slot *slots;
-    vm_instr *instrs;
-    int64_t peaks[ARRANGE_NSIZES];
-} arranged;
-
-/* `keep`: slots that are not made as parts. Each time one new value more is not made in place, so that it ends. Without parts nothing is noted,
- * unless it is to be `compared`. */
-static arranged arrange_with(btl_function *f, btl_arena *a, btl_arena *scratch, const vm_instr *given, const bool *keep, bool compared) {
+/* Each time one new value more is not made in place, so that it ends. Without groups nothing is noted, unless it is to be `compared`. */
+static arranged arrange_with(btl_function *f, btl_arena *a, btl_arena *scratch, const vm_instr *given, const arrange_without *without, bool compared) {
     arranged r = { .peaks = { 0 } };
     bool *refused = BTL_ARRAY(scratch, bool, f->nslots + 1);
     if (f->ninstrs) memcpy(f->instrs, given, (size_t)f->ninstrs * sizeof *given);
     arrange_forget(f);
-    btl_vm_within(f, a, keep);
-    compared = compared || btl_vm_nparts(f) > 0;
-    while (arrange_once(f, scratch, refused, compared ? r.peaks : NULL)) {}
+    btl_vm_within(f, a, without->parts);
+    while (arrange_once(f, scratch, refused, without->pieces, r.peaks, &compared)) {}
     if (!compared) return r;
     r.slots = btl_arena_copy(scratch, f->slots, (size_t)f->nslots * sizeof *f->slots);
     r.instrs = btl_arena_copy(scratch, f->instrs, (size_t)f->ninstrs * sizeof *f->instrs);
@@ -364,28 +440,29 @@ static bool arranged_is_above(const arranged *x, const arranged *y) {
     return false;
 }
 
-static int arranged_whole(const arranged *x, int slot) {
-    while (x->slots[slot].whole >= 0) slot = x->slots[slot].whole;
-    return slot;
-}
-
-/* A whole's memory is taken when the first of its parts is made: where they are made far apart, more may live than if they were copied. So parts are
- * made in place as far as the peak is not above that without any. */
-static void arrange_parts(btl_function *f, btl_arena *a, btl_arena *scratch, const vm_instr *given, arranged *best) {
-    bool *keep = BTL_ARRAY(scratch, bool, f->nslots + 1), *all = BTL_ARRAY(scratch, bool, f->nslots + 1), *tried = BTL_ARRAY(scratch, bool, f->nslots + 1);
-    memset(all, true, (size_t)f->nslots * sizeof *all);
-    arranged none = arrange_with(f, a, scratch, given, all, true), parts = *best;
-    for (int slot = 0, n = 0; slot < f->nslots && n < ARRANGE_WHOLES && arranged_is_above(best, &none); slot++) {
-        int whole = arranged_whole(&parts, slot);
-        if (whole == slot || tried[whole]) continue;
-        tried[whole] = true, n++;
-        for (int i = 0; i < f->nslots; i++) keep[i] = keep[i] || arranged_whole(&parts, i) == whole;
-        arranged less = arrange_with(f, a, scratch, given, keep, true);
-        if (!arranged_is_above(&less, best)) *best = less;
-        else
-            for (int i = 0; i < f->nslots; i++) keep[i] = keep[i] && arranged_whole(&parts, i) != whole;
+/* A whole's memory is taken when the first of its parts is made, and memory whose pieces are written over stays until the last of those dies: where they are made or read far
+ * apart, more may live than if they were copied. So it is done as far as the peak is not above that of doing neither, or one of both alone. */
+static void arrange_compare(btl_function *f, btl_arena *a, btl_arena *scratch, const vm_instr *given, arranged *best) {
+    arrange_without without = arrange_without_new(f, scratch, NULL), all = arrange_without_new(f, scratch, NULL);
+    const arrange_without one[2] = { { all.parts, without.pieces }, { without.parts, all.pieces } };
+    bool *tried = BTL_ARRAY(scratch, bool, f->nslots + 1);
+    memset(all.parts, true, (size_t)f->nslots * sizeof *all.parts), memset(all.pieces, true, (size_t)f->nslots * sizeof *all.pieces);
+    arranged least = arrange_with(f, a, scratch, given, &all, true), first = *best;
+    for (int i = 0; i < 2 && arranged_is_above(best, &least); i++) {
+        arranged other = arrange_with(f, a, scratch, given, &one[i], true);
+        if (!arranged_is_above(&other, &least)) least = other;
     }
-    if (arranged_is_above(best, &none)) *best = none;
+    for (int slot = 0, n = 0; slot < f->nslots && n < ARRANGE_GROUPS && arranged_is_above(best, &least); slot++) {
+        int group = arranged_group(f, first.slots, slot);
+        if (group < 0 || tried[group]) continue;
+        tried[group] = true, n++;
+        arrange_without more = arrange_without_new(f, scratch, &without);
+        more.pieces[group] = true;
+        for (int i = 0; i < f->nslots; i++) more.parts[i] |= first.slots[i].whole >= 0 && arranged_group(f, first.slots, i) == group;
+        arranged less = arrange_with(f, a, scratch, given, &more, true);
+        if (!arranged_is_above(&less, best)) *best = less, without = more;
+    }
+    if (arranged_is_above(best, &least)) *best = least;
     memcpy(f->slots, best->slots, (size_t)f->nslots * sizeof *f->slots);
     memcpy(f->instrs, best->instrs, (size_t)f->ninstrs * sizeof *f->instrs);
 }
@@ -393,15 +470,19 @@ static void arrange_parts(btl_function *f, btl_arena *a, btl_arena *scratch, con
 void btl_vm_arrange(btl_function *f, btl_arena *a) {
     btl_arena *scratch = btl_arena_begin(a);
     const vm_instr *given = f->ninstrs ? btl_arena_copy(scratch, f->instrs, (size_t)f->ninstrs * sizeof *f->instrs) : NULL;
-    arranged best = arrange_with(f, a, scratch, given, BTL_ARRAY(scratch, bool, f->nslots + 1), false);
-    if (btl_vm_nparts(f)) arrange_parts(f, a, scratch, given, &best);
+    arrange_without nothing = arrange_without_new(f, scratch, NULL);
+    arranged best = arrange_with(f, a, scratch, given, &nothing, false);
+    if (best.slots) arrange_compare(f, a, scratch, given, &best);
+    arrange w = { .f = f, .a = a, .refused = BTL_ARRAY(scratch, bool, f->nslots + 1) };
+    arrange_vars(&w);
+    f->regions = w.regions;
     btl_arena_end(scratch);
 }
 
 btl_onto btl_vm_arrange_candidates(btl_function *f, btl_arena *a) {
     arrange w = { .f = f, .a = btl_arena_begin(a) };
     const int **onto = BTL_ARRAY(a, const int *, 2 * f->nslots + 1); /* copies of results are numbered behind the slots */
-    w.refused = BTL_ARRAY(w.a, bool, f->nslots + 1), w.maker = btl_vm_makers(f, w.a);
+    w.refused = BTL_ARRAY(w.a, bool, f->nslots + 1);
     arrange_vars(&w);
     arrange_find_failures(&w);
     arrange_collect(&w);

@@ -12,6 +12,7 @@
 #include "schedule/order.h"
 #include "schedule/plan.h"
 #include "schedule/recompute.h"
+#include "schedule/region.h"
 #include "schedule/rests.h"
 #include "target/c/services.h"
 #include "target/c/unit.h"
@@ -111,6 +112,7 @@ struct btl_function {
     const btl_buffer *lives; /* of the buffers: first, last (bytes depend on the sizes) */
     const int *buffer_slot;  /* whose memory a buffer is */
     btl_rests rests;         /* of the buffers in the arena: for any sizes, which lie above which; n = 0: there is none */
+    const btl_regions *regions; /* of the slots: which parts of others views are; NULL: nothing is written over */
     btl_policy policy;
     btl_ordering ordering;   /* how an order of the instructions was looked for */
     bool gc;                 /* memory is given back: `arena` after the call, others after the last instruction that needs it */

@@ -16,6 +16,8 @@ typedef struct running {
     btl_schedule *s;
     btl_schedule_value *values;
     btl_schedule_step *steps;
+    int *made;               /* by slot: the instruction that makes it, or -1 */
+    int *room;               /* by result: a value that stands for its memory, taken before it is copied, or -1 */
     btl_error *err;
 } running;
 
@@ -90,19 +92,46 @@ static btl_status running_step(running *o, int i) {
     return BTL_OK;
 }
 
-/* A result that is copied: from a value that has its place elsewhere. */
-static void running_copy(running *o, const vm_output *output) {
-    int *io = BTL_ARRAY(o->a, int, 2);
+/* A result that is copied from a value that has its place elsewhere; `room`: its memory, if that was taken before; or -1. */
+static void running_copy(running *o, const vm_output *output, int room) {
+    int *io = BTL_ARRAY(o->a, int, 3);
     const btl_schedule_value *from = &o->values[output->slot];
-    io[0] = output->slot, io[1] = o->s->nvalues;
-    o->values[o->s->nvalues++] = (btl_schedule_value){ .name = output->name, .places = from->places, .type = from->type, .bytes = from->bytes, .into = -1, .is_output = true, .is_result = true };
-    o->steps[o->s->nsteps++] = (btl_schedule_step){ .name = "copy", .places = from->places, .nin = 1, .in = io, .nout = 1, .out = io + 1, .cost = 20 + (double)from->bytes / 5 };
+    io[0] = output->slot, io[1] = room, io[2] = o->s->nvalues;
+    o->values[o->s->nvalues++] = (btl_schedule_value){ .name = output->name, .places = from->places, .type = from->type, .bytes = from->bytes, .nviews = room >= 0, .views = io + 1, .into = -1,
+                                                       .is_output = true, .is_result = true };
+    o->steps[o->s->nsteps++] = (btl_schedule_step){ .name = "copy", .places = from->places, .nin = 1 + (room >= 0), .in = io, .nout = 1, .out = io + 2, .cost = 20 + (double)from->bytes / 5 };
 }
 
-/* Memory for these is taken before a state is changed. */
-static void running_copies(running *o) {
+static int running_take(running *o, const vm_output *output) {
+    int *out = BTL_ARRAY(o->a, int, 1), room = *out = o->s->nvalues++;
+    const btl_schedule_value *from = &o->values[output->slot];
+    o->values[room] = (btl_schedule_value){ .name = output->name, .places = from->places, .type = from->type, .bytes = from->bytes, .into = -1 };
+    o->steps[o->s->nsteps++] = (btl_schedule_step){ .name = "memory of a result", .places = from->places, .nout = 1, .out = out };
+    return room;
+}
+
+/* Memory for these is taken before a state is changed, at instruction `at`; what is not there by then is copied behind its instruction. */
+static void running_copies(running *o, int at) {
+    for (int i = 0; i < o->f->noutputs; i++) {
+        const vm_output *output = &o->f->outputs[i];
+        if (!output->copy) continue;
+        if (o->made[output->slot] < at) running_copy(o, output, -1);
+        else o->room[i] = running_take(o, output);
+    }
+}
+
+static void running_copies_behind(running *o, int instr) {
     for (int i = 0; i < o->f->noutputs; i++)
-        if (o->f->outputs[i].copy) running_copy(o, &o->f->outputs[i]);
+        if (o->room[i] >= 0 && o->made[o->f->outputs[i].slot] == instr) running_copy(o, &o->f->outputs[i], o->room[i]);
+}
+
+static void running_makers(running *o) {
+    const btl_function *f = o->f;
+    o->made = BTL_ARRAY(o->a, int, f->nslots + 1), o->room = BTL_ARRAY(o->a, int, f->noutputs + 1);
+    for (int i = 0; i < f->nslots; i++) o->made[i] = -1;
+    for (int i = 0; i < f->noutputs; i++) o->room[i] = -1;
+    for (int i = 0; i < f->ninstrs; i++)
+        for (int k = 0; k < f->instrs[i].nout; k++) o->made[f->instrs[i].out[k]] = i;
 }
 
 /* New values go into a state's own memory behind all that reads its old ones and all that can fail: behind all that stands before them. */
@@ -117,20 +146,23 @@ static void running_edges(running *o, int first_update) {
 btl_status btl_vm_schedule(btl_arena *a, const btl_function *f, const int64_t *symbols, btl_schedule **out, btl_error *err) {
     running o = { .a = a, .f = f, .err = err, .s = BTL_NEW(a, btl_schedule) };
     o.symbols = btl_arena_copy(a, symbols, (size_t)(f->graph->dims.nsymbols + 1) * sizeof *symbols);
-    o.values = BTL_ARRAY(a, btl_schedule_value, f->nslots + f->noutputs + btl_vm_nparts(f) + 1);
-    o.steps = BTL_ARRAY(a, btl_schedule_step, f->ninstrs + f->noutputs + 1);
+    o.values = BTL_ARRAY(a, btl_schedule_value, f->nslots + 2 * f->noutputs + btl_vm_nparts(f) + 1);
+    o.steps = BTL_ARRAY(a, btl_schedule_step, f->ninstrs + 2 * f->noutputs + 1);
     *o.s = (btl_schedule){ .nvalues = f->nslots, .values = o.values, .steps = o.steps };
     running_bounds(&o);
     for (int i = 0; i < f->nslots; i++) BTL_TRY(running_value(&o, i));
     running_ends(&o);
+    running_makers(&o);
     int first_update = f->first_update, *step_of = BTL_ARRAY(a, int, f->ninstrs + 1);
     for (int i = 0; i < f->ninstrs; i++) {
-        if (i == f->first_update) running_copies(&o), first_update = o.s->nsteps;
+        if (i == f->first_update) running_copies(&o, i), first_update = o.s->nsteps;
         step_of[i] = o.s->nsteps;
         BTL_TRY(running_step(&o, i));
+        running_copies_behind(&o, i);
     }
-    if (f->first_update == f->ninstrs) running_copies(&o), first_update = o.s->nsteps;
+    if (f->first_update == f->ninstrs) running_copies(&o, f->ninstrs), first_update = o.s->nsteps;
     running_edges(&o, first_update);
+    if (f->regions) o.s->disjoint = btl_regions_disjoint, o.s->user = btl_regions_at(a, f->regions, o.symbols);
     btl_vm_rooms(a, f, o.values, &o.s->nvalues, o.steps, &o.s->nsteps, step_of, false);
     *out = o.s;
     return BTL_OK;

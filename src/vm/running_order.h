@@ -6,8 +6,8 @@
 #include "schedule/plan.h"
 #include "vm/function.h"
 
-/* The values are the function's slots, then one for each result that is copied at the end; the steps its instructions, in the order
- * in which they run, those copies behind them (before those that change a state). `symbols`: the values of the function's size symbols; sizes that only a run tells count at
+/* The values are the function's slots, then those for results that are copied at the end; the steps its instructions, in the order
+ * in which they run, those copies behind them (before those that change a state; of what is not there by then, at least the memory is taken). `symbols`: the values of the function's size symbols; sizes that only a run tells count at
  * their bounds, and not at all where they have none. ESHAPE: a size is unknown, or too large. In the arena, under its protection. */
 btl_status btl_vm_schedule(btl_arena *a, const btl_function *f, const int64_t *symbols, btl_schedule **out, btl_error *err);
 

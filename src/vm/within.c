@@ -1,7 +1,7 @@
 /* within.c - see within.h. SPDX-License-Identifier: BSD-3-Clause */
 #include "vm/within.h"
 
-#include "expr/operand.h"
+#include "schedule/region.h"
 #include "vm/memory.h"
 
 #include <string.h>
@@ -18,25 +18,21 @@ typedef struct within {
 /* Why an operand is copied; "" where it is not. */
 typedef const char *within_why;
 
-int *btl_vm_makers(const btl_function *f, btl_arena *a) {
-    int *maker = BTL_ARRAY(a, int, f->nslots + 1);
-    for (int i = 0; i < f->nslots; i++) maker[i] = -1;
-    for (int i = 0; i < f->ninstrs; i++)
-        for (int k = 0; k < f->instrs[i].nout; k++) maker[f->instrs[i].out[k]] = i;
-    return maker;
-}
-
 /* ---- what the function says ---------------------------------------------------------------------- */
 
 static void within_look(within *w) {
     btl_function *f = w->f;
-    int n = 0, reads = 0;
-    for (int i = 0; i < f->ninstrs; i++) reads += f->instrs[i].nin;
+    int *maker = BTL_ARRAY(w->scratch, int, f->nslots + 1), n = 0, reads = 0;
+    for (int i = 0; i < f->nslots; i++) maker[i] = -1;
+    for (int i = 0; i < f->ninstrs; i++) {
+        for (int k = 0; k < f->instrs[i].nout; k++) maker[f->instrs[i].out[k]] = i;
+        reads += f->instrs[i].nin;
+    }
     int *pairs = BTL_ARRAY(w->scratch, int, 2 * reads + 1);
     for (int i = 0; i < f->ninstrs; i++)
         for (int k = 0; k < f->instrs[i].nin; k++) pairs[2 * n] = f->slots[f->instrs[i].in[k]].root, pairs[2 * n++ + 1] = i;
     w->readers = btl_lists_new(w->scratch, f->nslots, f->ninstrs, n, (const int (*)[2])(void *)pairs);
-    w->maker = btl_vm_makers(f, w->scratch);
+    w->maker = maker;
     w->ends = btl_bits_new(w->scratch, f->nslots);
     for (int i = 0; i < f->noutputs; i++) btl_bits_set(w->ends, f->outputs[i].slot);
     for (int i = 0; i < f->nupdates; i++) btl_bits_set(w->ends, f->updates[i].slot);
@@ -50,47 +46,16 @@ static const btl_dim *within_elems(const btl_function *f, int slot) {
     return btl_dim_product(f->graph, t->rank, t->dims);
 }
 
-/* Does the view begin where its operand does, element by element in row-major order? It is asked, at some sizes. */
-static bool within_is_plain(const btl_function *f, btl_arena *scratch, const vm_instr *q, int64_t size) {
-    const btl_type *from = &f->slots[q->in[0]].var->type, *to = &f->slots[q->out[0]].var->type;
-    int nsymbols = f->graph->dims.nsymbols;
-    int64_t *symbols = BTL_ARRAY(scratch, int64_t, nsymbols + 1), dims[2][BTL_MAX_RANK], strides[2][BTL_MAX_RANK] = { { 0 } }, want[BTL_MAX_RANK];
-    btl_error ignored = { 0 };
-    char somewhere = 0;
-    for (int k = 0; k < nsymbols; k++) symbols[k] = size;
-    for (int k = 0; k < from->rank; k++)
-        if (!btl_dim_eval(from->dims[k], symbols, &dims[0][k]) || dims[0][k] < 1) return false;
-    for (int k = 0; k < to->rank; k++)
-        if (!btl_dim_eval(to->dims[k], symbols, &dims[1][k]) || dims[1][k] < 1) return false;
-    btl_strides_row_major(from->rank, dims[0], strides[0]);
-    btl_strides_row_major(to->rank, dims[1], want);
-    btl_operand x = { &somewhere, from->dtype, from->rank, dims[0], strides[0] }, y = { NULL, to->dtype, to->rank, dims[1], strides[1] };
-    btl_exec e = { .node = q->node, .params = q->node->params, .nin = 1, .nout = 1, .in = &x, .out = &y, .symbols = symbols, .ctx = f->ctx, .err = &ignored };
-    if (q->node->op->view(&e) != BTL_OK || y.data != x.data) return false;
-    for (int k = 0; k < to->rank; k++)
-        if (dims[1][k] != 1 && strides[1][k] != want[k]) return false;
-    return true;
-}
-
-int btl_vm_origin(const btl_function *f, btl_arena *scratch, const int *maker, int slot) {
+/* The slot in whose memory the operand lies as it is, through views that leave everything where it is; -1: other views. */
+static int within_origin(const within *w, int slot) {
+    const btl_function *f = w->f;
     while (f->slots[slot].storage == STORE_VIEW) {
-        const vm_instr *q = &f->instrs[maker[slot]];
-        if (q->nin != 1 || within_elems(f, slot) != within_elems(f, q->in[0]) || !within_is_plain(f, scratch, q, 3) || !within_is_plain(f, scratch, q, 5)) return -1;
+        const vm_instr *q = &f->instrs[w->maker[slot]];
+        const btl_dim *start = q->nin == 1 && within_elems(f, slot) == within_elems(f, q->in[0]) ? btl_view_start(f->graph, w->scratch, q->node) : NULL;
+        if (!start || !btl_dim_is(start, 0)) return -1;
         slot = q->in[0];
     }
     return slot;
-}
-
-/* A number that divides the size, whatever the symbols. */
-static int64_t within_divisor(const btl_dim *d) {
-    if (d->kind != DIM_POLY) return 1;
-    int64_t divisor = d->constant < 0 ? -d->constant : d->constant;
-    for (int i = 0; i < d->nterms; i++)
-        for (int64_t x = d->terms[i].coef < 0 ? -d->terms[i].coef : d->terms[i].coef; x;) {
-            int64_t rest = divisor % x;
-            divisor = x, x = rest;
-        }
-    return divisor; /* 0: the size is */
 }
 
 /* Of row-major memory of that type: by axis. */
@@ -126,7 +91,7 @@ static bool within_may_ask_blas(const vm_instr *q) { return q->kind == VM_RUN &&
 static within_why within_kernels(const within *w, int slot, const btl_type *whole, const btl_dim *at, bool dense) {
     const btl_function *f = w->f;
     const vm_instr *maker = &f->instrs[w->maker[slot]];
-    int64_t divisor = within_divisor(at) * (int64_t)btl_dtype_bytes(whole->dtype);
+    int64_t divisor = btl_dim_divisor(at) * (int64_t)btl_dtype_bytes(whole->dtype);
     bool aligned = dense && divisor % VM_ALIGN == 0;
     if (!dense && (maker->kind != VM_STRIPS || btl_strips_is_reduction(maker->strips))) return "its kernel writes row after row, and the result's rows lie apart";
     if (!aligned && within_may_ask_blas(maker)) return "its place is not at a multiple of 64 bytes, and where a product is written may show in its last bits";
@@ -154,7 +119,7 @@ static within_why within_slot(const within *w, const vm_instr *q, int slot) {
 static within_why within_try(within *w, int instr, int operand) {
     btl_function *f = w->f;
     const vm_instr *q = &f->instrs[instr];
-    int slot = btl_vm_origin(f, w->scratch, w->maker, q->in[operand]);
+    int slot = within_origin(w, q->in[operand]);
     const btl_dim *at = NULL;
     within_why why = within_slot(w, q, slot);
     if (*why) return why;

@@ -15,10 +15,6 @@ void btl_vm_within(btl_function *f, btl_arena *a, const bool *keep);
  * becomes a value of its own behind the others (there must be room: at most one for each part), of which the whole and its parts are views. With `opens` a step behind the others
  * takes that memory, so that any part may be made first; otherwise the first instruction of those that make a part does. */
 void btl_vm_rooms(btl_arena *a, const btl_function *f, btl_schedule_value *values, int *nvalues, btl_schedule_step *steps, int *nsteps, const int *step_of, bool opens);
-/* By slot: the instruction that makes it, or -1. In `a`. */
-int *btl_vm_makers(const btl_function *f, btl_arena *a);
-/* The slot in whose memory the slot lies as it is, through views that leave everything where it is; -1: other views. */
-int btl_vm_origin(const btl_function *f, btl_arena *scratch, const int *maker, int slot);
 /* How many operands are made in their place. */
 int btl_vm_nparts(const btl_function *f);
 /* A step's list with a value more: behind the others, or in front of them. */

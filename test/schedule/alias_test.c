@@ -4,6 +4,7 @@
 #include "support.h"
 
 #include "schedule/alias.h"
+#include "schedule/liveness.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -320,8 +321,8 @@ static bool world_search(world *w, uint32_t done) {
     return false;
 }
 
-/* Does some order of the nodes respect the accepted overwrites? */
-static bool world_is_possible(world *w) {
+/* Lays out, and what leaves hold is there. */
+static void world_fill(world *w) {
     world_lay_out(w);
     for (int v = 0; v < w->s.p.nvalues; v++) {
         bool leaf = true;
@@ -329,6 +330,11 @@ static bool world_is_possible(world *w) {
         for (int i = 0; leaf && i < MOST_CELLS; i++)
             if (w->var[v].mask >> i & 1) w->memory[i] = w->var[v].token[i];
     }
+}
+
+/* Does some order of the nodes respect the accepted overwrites? */
+static bool world_is_possible(world *w) {
+    world_fill(w);
     return world_search(w, 0);
 }
 
@@ -377,8 +383,45 @@ static void check_edges(const scene *s) {
             for (int m = 0; m < s->p.nsteps; m++) assert_true(s->p.steps[m].out[0] != s->p.steps[n].in[i] || place[m] < place[n]);
 }
 
+/* Liveness of the accepted overwrites: any order that it allows respects them. A schedule has one for each result: where a node has two, it is left out. */
+typedef struct liveness_of { world *w; btl_rng *r; bool made; } liveness_of;
+
+static btl_status check_liveness(void *arg) {
+    liveness_of *x = arg;
+    world *w = x->w;
+    btl_schedule p = w->s.p;
+    btl_schedule_value values[MOST_VARS];
+    btl_liveness *l;
+    btl_error err = { 0 };
+    memcpy(values, p.values, (size_t)p.nvalues * sizeof *values);
+    for (int v = 0; v < p.nvalues; v++) values[v].into = -1, values[v].bytes = 8;
+    for (int i = 0; i < w->naccepted; i++) {
+        const btl_alias_overwrite *o = &w->overwrite[w->accepted[i]];
+        int *into = &values[p.steps[o->node].out[0]].into;
+        if (*into >= 0) return BTL_OK;
+        *into = p.steps[o->node].in[o->input];
+    }
+    p.values = values, x->made = true;
+    if (btl_liveness_new(&w->s.arena, &p, &l, &err) != BTL_OK) BTL_FAIL("what the alias checker accepts, liveness does not: %s", err.message);
+    for (int t = 0; t < 4; t++) {
+        int given[MOST_NODES], order[MOST_NODES];
+        for (int i = 0; i < p.nsteps; i++) given[i] = i;
+        for (int i = p.nsteps - 1; i > 0; i--) {
+            int k = pick(x->r, i + 1), other = given[i];
+            given[i] = given[k], given[k] = other;
+        }
+        btl_liveness_sort(l, given, &w->s.arena, order);
+        world_fill(w);
+        for (int i = 0; i < p.nsteps; i++)
+            if (!world_run(w, order[i])) BTL_FAIL("liveness allows an order in which node %d reads what was overwritten", order[i]);
+        for (int v = 0; v < p.nvalues; v++)
+            if (p.values[v].is_output && !world_holds(w, v)) BTL_FAIL("liveness allows an order that overwrites output %d", v);
+    }
+    return BTL_OK;
+}
+
 /* Each proposal is accepted if and only if with it some order is left. */
-static void compare_with_brute_force(btl_rng *r, bool parts, int *accepted, int *refused) {
+static void compare_with_brute_force(btl_rng *r, bool parts, int *accepted, int *refused, int *lives) {
     world w;
     world_new(&w, r, parts);
     world_lay_out(&w);
@@ -411,15 +454,18 @@ static void compare_with_brute_force(btl_rng *r, bool parts, int *accepted, int 
         if (!answer) w.naccepted--, world_lay_out(&w);
         check_edges(&w.s);
     }
+    liveness_of x = { &w, r, false };
+    BTL_ASSERT_OK(btl_arena_protect(&w.s.arena, check_liveness, &x));
+    *lives += x.made && w.naccepted;
     scene_free(&w.s);
 }
 
 static void compare_many(bool parts) {
     btl_rng r = { btl_test_seed() };
-    int accepted = 0, refused = 0;
-    for (int i = 0; i < 6000; i++) compare_with_brute_force(&r, parts, &accepted, &refused);
-    print_message("%d accepted, %d refused\n", accepted, refused);
-    assert_true(accepted > 2000 && refused > 2000);
+    int accepted = 0, refused = 0, lives = 0;
+    for (int i = 0; i < 6000; i++) compare_with_brute_force(&r, parts, &accepted, &refused, &lives);
+    print_message("%d accepted, %d refused; liveness of %d\n", accepted, refused, lives);
+    assert_true(accepted > 2000 && refused > 2000 && lives > 2000);
 }
 
 BTL_TEST(verdicts_are_those_of_brute_force) { compare_many(false); }

@@ -55,6 +55,19 @@ BTL_TEST(decisions) {
     expect("shared w: f64[9] = zeros([9])\nshared v: f64[9] = zeros([9])\ninput i: i64\ninput x: f64\nupdate w = set_subtensor(w[i], x)\nupdate v = set_subtensor(v[i], x)\n", 0, 1); /* one of two */
 }
 
+/* Parts of a value are written over by what is made of them. */
+BTL_TEST(parts_are_written_over_apart) {
+    expect("input x: f64[16, 16]\na = x @ x\noutput sum(tanh(a[:8]) @ exp(a[8:]).T)\n", 2, 0);
+    expect("input x: f64[16, 16]\na = x @ x\noutput sum(tanh(a[:9]) @ exp(a[7:]).T)\n", 1, 0);                    /* they share rows: one of them, behind the other */
+    expect("input x: f64[16, 16]\na = x @ x\noutput sum(tanh(a[:8]) @ exp(a[8:]).T) + a[0, 0]\n", 1, 0);          /* a[0, 0] is read behind, and is none of a[8:] */
+    expect("input x: f64[16, 16]\na = x @ x\nb = tanh(a[:8])\noutput sum((b @ a[8:].T) @ exp(a[8:]))\n", 2, 0);   /* exp(a[8:]) waits for b */
+    expect("input x: f64[16, 16]\na = x @ x\noutput sum(tanh(a[:, :8]) @ exp(a[:, 8:]).T)\n", 0, 0);              /* rows that lie apart */
+    expect("input x: f64[16, 16]\na = x @ x\noutput sum(tanh(a[:3]) @ exp(a[3:6]).T)\n", 2, 0);                   /* 3 rows: 384 bytes */
+    expect("input x: f64[15, 15]\na = x @ x\noutput sum(tanh(a[:3]) @ exp(a[3:6]).T)\n", 1, 0);                   /* 360: where a product's operand lies shows */
+    expect("input x: f64[16, 16]\ninput i: i64\na = x @ x\noutput sum(tanh(a[i]) * a[0])\n", 0, 0);              /* it depends */
+    expect("input x: f64[n, 16]\na = x @ x.T @ x\nb = x @ tanh(a[0])\nc = x @ tanh(a[1])\noutput sum(b * c)\n", 2, 0);      /* rows of any number of rows */
+}
+
 /* Results, and what they are written over, lie in a result's memory: that many overwrites there. */
 static void expect_results(const char *text, int in_results, int64_t arena) {
     made m = make(text, "fast_run,linker=strips"), off = make(text, "fast_run,linker=strips,without=inplace");
@@ -195,4 +208,4 @@ BTL_TEST(the_bits_are_those_without) {
     assert_true(overwrites > 400 && results > 100);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(results_are_written_over_what_dies_with_their_kernel), cmocka_unit_test(a_failed_call_changes_nothing), cmocka_unit_test(a_part_that_can_t_be_written_changes_nothing), cmocka_unit_test(a_guard_that_ends_a_call_changes_nothing), cmocka_unit_test(the_bits_are_those_without))
+BTL_TEST_MAIN(cmocka_unit_test(decisions), cmocka_unit_test(parts_are_written_over_apart), cmocka_unit_test(results_are_written_over_what_dies_with_their_kernel), cmocka_unit_test(a_failed_call_changes_nothing), cmocka_unit_test(a_part_that_can_t_be_written_changes_nothing), cmocka_unit_test(a_guard_that_ends_a_call_changes_nothing), cmocka_unit_test(the_bits_are_those_without))

@@ -13,7 +13,8 @@ static inline int random_step_pick(btl_rng *r, int n) { return (int)btl_rng_belo
 static inline void random_step(btl_rng *r, char *text, size_t bytes) {
     static const char *const forms[] = { "$ + $", "$ * $ - 0.5 * $", "tanh($)", "sin($) + $", "$ @ $", "$.T + $", "$ - sum($, axis=0)", "$[::-1] * 0.5", "where($ > $, $, 0.0)",
                                          "exp(-$ * $)", "set_subtensor($[1], $[0])", "$ / (1 + abs($))", "concatenate([$[2:], $[:2]])", "max($, axis=1, keepdims=true) - $",
-                                         "reshape(reshape($ + 1, shape=[16]) * 2, shape=[4, 4])" };
+                                         "reshape(reshape($ + 1, shape=[16]) * 2, shape=[4, 4])",
+                                         "concatenate([tanh($[:2]), $[2:] * 0.5])", "concatenate([$[:1] - $[3:], sin($[2]) + $[:3]])", "concatenate([$[2:] @ $, $[:2] - $[:2] @ $])" };
     size_t at = (size_t)snprintf(text, bytes, "input x: f64[4, 4]\nshared a: f64[4, 4] = eye(4)\nshared b: f64[4, 4] = full([4, 4], 0.25)\nshared c: f64[4, 4] = zeros([4, 4])\n");
     int known = 4;
     for (int line = 0; line < 6; line++) {
