@@ -134,14 +134,19 @@ static bool gen_is_named(const gen *g, const btl_op *op) {
     return false;
 }
 
+static bool gen_is_pass(const btl_compiled_rule *c, const btl_op *op) {
+    (void)op;
+    return c->rule->pass;
+}
+
 /* "{ op, n, rules }" */
-static const char *gen_list(gen *g, const btl_op *op) {
+static const char *gen_list(gen *g, const btl_op *op, bool (*is_in)(const btl_compiled_rule *c, const btl_op *op)) {
     btl_text t;
     int n = 0;
     btl_text_init(&t, g->arena);
     btl_text_add(&t, "{");
     for (int i = 0; i < g->nrules; i++)
-        if (gen_meets(&g->rules[i].c, op)) btl_text_printf(&t, "%s &btl_compiled_rules[%d]", n++ ? "," : "", i);
+        if (is_in(&g->rules[i].c, op)) btl_text_printf(&t, "%s &btl_compiled_rules[%d]", n++ ? "," : "", i);
     btl_text_add(&t, " }");
     return btl_arena_printf(g->arena, "{ %s, %d, %s }", op ? gen_op(g, op) : "0", n, n ? gen_constant_of(g, "btl_compiled_rule *const", "[]", t.data) : "0");
 }
@@ -150,7 +155,9 @@ static void gen_lists(gen *g) {
     static const btl_op *slots[RULE_SLOTS];
     btl_text t;
     btl_text_init(&t, g->arena);
-    btl_text_printf(&t, "const btl_rule_list btl_compiled_any = %s;\nconst btl_rule_list btl_compiled_lists[RULE_SLOTS] = {\n", gen_list(g, NULL));
+    btl_text_printf(&t, "const btl_rule_list btl_compiled_any = %s;\n", gen_list(g, NULL, gen_meets));
+    btl_text_printf(&t, "const btl_rule_list btl_compiled_passes = %s;\n", gen_list(g, NULL, gen_is_pass));
+    btl_text_add(&t, "const btl_rule_list btl_compiled_lists[RULE_SLOTS] = {\n");
     for (int i = 0; btl_ops[i]; i++) {
         if (!gen_is_named(g, btl_ops[i])) continue;
         size_t slot = btl_rule_slot(btl_ops[i]);
@@ -158,7 +165,7 @@ static void gen_lists(gen *g) {
         slots[slot] = btl_ops[i];
     }
     for (int i = 0; i < RULE_SLOTS; i++)
-        if (slots[i]) btl_text_printf(&t, "    [%d] = %s,\n", i, gen_list(g, slots[i]));
+        if (slots[i]) btl_text_printf(&t, "    [%d] = %s,\n", i, gen_list(g, slots[i], gen_meets));
     btl_text_add(&t, "};\n");
     btl_text_add(&g->out, t.data);
 }

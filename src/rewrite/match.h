@@ -69,7 +69,8 @@ enum { RULE_SLOTS = 256 };
 extern const int btl_compiled_count;
 extern const btl_compiled_rule btl_compiled_rules[];
 extern const btl_rule_list btl_compiled_lists[RULE_SLOTS];
-extern const btl_rule_list btl_compiled_any;  /* for ops that are in no slot */
+extern const btl_rule_list btl_compiled_any;     /* for ops that are in no slot */
+extern const btl_rule_list btl_compiled_passes;
 
 static inline size_t btl_rule_slot(const btl_op *op) { return btl_hash_bytes(op->name, strlen(op->name), 0) % RULE_SLOTS; }
 

@@ -100,5 +100,16 @@ BTL_TEST(every_op_has_the_list_of_the_rules_that_name_it) {
     assert_ptr_equal(of_namesake.rules, btl_compiled_any.rules);
 }
 
+BTL_TEST(the_passes_are_those_of_the_tables) {
+    int n = 0;
+    for (int i = 0; i < btl_compiled_count; i++) {
+        if (!btl_compiled_rules[i].rule->pass) continue;
+        assert_in_range(n, 0, btl_compiled_passes.n - 1);
+        assert_ptr_equal(btl_compiled_passes.rules[n++], &btl_compiled_rules[i]);
+    }
+    assert_int_equal(n, btl_compiled_passes.n);
+    assert_string_equal(btl_rule_merge.name, "merge_equal");
+}
+
 BTL_TEST_MAIN(cmocka_unit_test(rules_compiled_while_building_are_what_their_texts_say),
-              cmocka_unit_test(every_op_has_the_list_of_the_rules_that_name_it))
+              cmocka_unit_test(every_op_has_the_list_of_the_rules_that_name_it), cmocka_unit_test(the_passes_are_those_of_the_tables))
