@@ -109,7 +109,8 @@ static void pipeline_import_all(pipeline *l, btl_var_map *m) {
 static btl_status pipeline_switches(pipeline *l) {
     btl_arena *a = &l->g->arena;
     const btl_rulebook *book = btl_rulebook_of(l->g);
-    const char **with = BTL_ARRAY(a, const char *, l->mode.nwords + 1), **without = BTL_ARRAY(a, const char *, l->mode.nwords + book->nrules + 1);
+    int nrules = btl_rulebook_size(book);
+    const char **with = BTL_ARRAY(a, const char *, l->mode.nwords + 1), **without = BTL_ARRAY(a, const char *, l->mode.nwords + nrules + 1);
     btl_rewrite_options *o = &l->rewrites;
     *o = (btl_rewrite_options){ .phases = l->mode.phases, .with = with, .without = without };
     l->fuse_alone = l->mode.as_written;
@@ -125,8 +126,8 @@ static btl_status pipeline_switches(pipeline *l) {
     const char *unknown = btl_rewrite_unknown_switch(l->g, o);
     if (unknown) return btl_error_set(l->err, BTL_EUSAGE, "no rewrite and no tag is named %s; `bitale rules` lists them", unknown);
     /* what is asked for runs also where the mode leaves its phase out: that phase with nothing else */
-    for (int i = 0; i < book->nrules && o->nwith; i++) {
-        const btl_rule *rule = book->rules[i].rule;
+    for (int i = 0; i < nrules && o->nwith; i++) {
+        const btl_rule *rule = btl_rulebook_at(book, i)->rule;
         bool wanted = false;
         for (int k = 0; k < o->nwith && !wanted; k++) wanted = btl_rule_word_is(rule, with[k]);
         if (wanted) o->phases |= rule->phase;

@@ -272,10 +272,12 @@ static btl_status rulecheck_rewrite_body(void *arg) {
     const rulecheck_rewriting *w = arg;
     rulecheck_side *s = w->s;
     const btl_rulebook *book = btl_rulebook_of(s->g);
-    const char **names = BTL_ARRAY(&s->g->arena, const char *, book->nrules + 1);
-    int n = 0;
-    for (int i = 0; i < book->nrules && w->which != WITH_ALL; i++)
-        if ((book->rules[i].rule == s->rule) == (w->which == WITHOUT)) names[n++] = book->rules[i].rule->name;
+    int n = 0, nrules = btl_rulebook_size(book);
+    const char **names = BTL_ARRAY(&s->g->arena, const char *, nrules + 1);
+    for (int i = 0; i < nrules && w->which != WITH_ALL; i++) {
+        const btl_rule *rule = btl_rulebook_at(book, i)->rule;
+        if ((rule == s->rule) == (w->which == WITHOUT)) names[n++] = rule->name;
+    }
     unsigned usual = BTL_CANONICALIZE | BTL_STABILIZE | BTL_SPECIALIZE;
     s->options = (btl_rewrite_options){ .phases = w->which == ALONE ? s->rule->phase : usual | s->rule->phase, .nwith = w->which != WITHOUT, .with = &s->rule->name,
                                         .nwithout = n, .without = names, .trace = rulecheck_note, .trace_user = s, .report = &s->report };

@@ -51,7 +51,7 @@ typedef struct driver_frame {
     int depth;                      /* firings that led here */
 } driver_frame;
 
-/* The rules that are on, of some phases, for an op: only these are looked at. */
+/* The rules that are on, of some phases, for an op: only these are looked at, and only what is asked for is made. */
 typedef struct driver_candidate { uint64_t mask; const btl_compiled_rule *rule; } driver_candidate;
 typedef struct driver_list {
     const btl_op *op;
@@ -64,9 +64,10 @@ typedef struct driver {
     btl_graph *g;
     const btl_rewrite_options *options;
     const btl_rulebook *book;
+    int nrules;               /* in it */
     unsigned active;          /* phases whose rules run along now */
     unsigned phase;           /* this one */
-    bool *on;                 /* by rule, in this phase */
+    bool *stopped;            /* by rule, in this phase: it does not end */
     int *fired;               /* by rule, in this phase */
     bool merge;               /* equal nodes become one, in this phase */
     bool exhausted;           /* no rule fires any more in this phase */
@@ -103,8 +104,8 @@ bool btl_rule_is_on(const btl_rule *rule, const btl_rewrite_options *options) {
 }
 
 static bool driver_is_switch(const btl_rulebook *book, const char *word) {
-    for (int i = 0; i < book->nrules; i++)
-        if (btl_rule_word_is(book->rules[i].rule, word)) return true;
+    for (int i = 0; i < btl_rulebook_size(book); i++)
+        if (btl_rule_word_is(btl_rulebook_at(book, i)->rule, word)) return true;
     return false;
 }
 
@@ -229,7 +230,7 @@ static void driver_stop(driver *d, int n, const btl_compiled_rule *const *rules,
     bool own = false;
     for (int i = 0; i < n; i++) own = own || rules[i]->origin;
     for (int i = 0; i < n; i++)
-        if (!own || rules[i]->origin) d->on[rules[i]->index] = false; /* Bitale's own end by themselves */
+        if (!own || rules[i]->origin) d->stopped[rules[i]->index] = true; /* Bitale's own end by themselves */
     const char *text = btl_arena_printf(&d->g->arena, "%s %s", driver_names(d, n, rules), how);
     if (own && d->g->status == BTL_OK) {
         btl_fail(d->g, BTL_EVALUE, "%s", text);
@@ -265,13 +266,13 @@ static void driver_stop_growth(driver *d) {
     int n = 0;
     for (; n < DRIVER_NAMES; n++) {
         int best = -1;
-        for (int i = 0; i < d->book->nrules; i++) {
+        for (int i = 0; i < d->nrules; i++) {
             bool named = false;
             for (int k = 0; k < n; k++) named = named || rules[k]->index == i;
             if (!named && d->fired[i] && (best < 0 || d->fired[i] > d->fired[best])) best = i;
         }
         if (best < 0 || (n && d->fired[best] < d->fired[rules[0]->index] / 4)) break;
-        rules[n] = &d->book->rules[best];
+        rules[n] = btl_rulebook_at(d->book, best);
     }
     d->exhausted = true;
     if (n) driver_stop(d, n, rules, btl_arena_printf(&d->g->arena, "made %d nodes of %d, more than a program can need", d->g->nnodes, d->began));
@@ -353,14 +354,21 @@ static bool driver_list_equal(const void *key, const void *thing) {
     return a->op == b->op && a->phases == b->phases;
 }
 
+/* In this phase. */
+static bool driver_is_on(const driver *d, const btl_rule *rule) { return (rule->phase & d->active) && btl_rule_is_on(rule, d->options); }
+
+static void driver_list_fill(driver *d, driver_list *made, btl_rule_list from) {
+    for (int i = 0; i < from.n; i++) {
+        const btl_compiled_rule *c = from.rules[i];
+        if (!(c->rule->phase & ~made->phases) && driver_is_on(d, c->rule))
+            *BTL_PUSH(d->work, made->candidates, made->n, made->capacity) = (driver_candidate){ btl_rule_mask(c), c };
+    }
+}
+
 static const driver_list *driver_list_make(driver *d, const driver_list *wanted) {
     driver_list *made = btl_arena_copy(d->work, wanted, sizeof *wanted);
-    const btl_rule_list *all = btl_rulebook_list(d->book, wanted->op);
-    for (int i = 0; i < all->n; i++) {
-        const btl_compiled_rule *c = all->rules[i];
-        if (d->on[c->index] && !(c->rule->phase & ~wanted->phases))
-            *BTL_PUSH(d->work, made->candidates, made->n, made->capacity) = (driver_candidate){ c->mask, c };
-    }
+    driver_list_fill(d, made, btl_rulebook_own(d->book, wanted->op));
+    driver_list_fill(d, made, btl_rulebook_built_in(wanted->op));
     return made;
 }
 
@@ -384,7 +392,7 @@ static btl_var *driver_fire(driver *d, btl_var *v, const btl_compiled_rule **by)
     m.g = g, m.root = v->node, m.barriers = d->barriers;
     for (int i = 0; i < list->n; i++) {
         const btl_compiled_rule *c = list->candidates[i].rule;
-        if ((list->candidates[i].mask & ~operands) || !d->on[c->index] || !driver_has_fuel(d, c) || !btl_rule_matches(&m, c)) continue;
+        if ((list->candidates[i].mask & ~operands) || d->stopped[c->index] || !driver_has_fuel(d, c) || !btl_rule_matches(&m, c)) continue;
         int start = g->nnodes, seen = m.nconsumed;
         g->here = driver_places(g, m.root->places, m.nconsumed, m.consumed);
         btl_var *after = btl_rule_build(&m, c);
@@ -603,21 +611,18 @@ static btl_status driver_phase(driver *d, unsigned phase, int nroots, btl_var **
     d->phase = phase;
     d->active = driver_active(d->options->phases | d->options->along, phase);
     d->exhausted = false;
-    for (int i = 0; i < d->book->nrules; i++) {
-        const btl_rule *rule = d->book->rules[i].rule;
-        d->on[i] = (rule->phase & d->active) && btl_rule_is_on(rule, d->options);
-        d->fired[i] = 0;
-        if (strcmp(rule->name, "merge_equal") == 0) d->merge = d->on[i];
-    }
+    d->merge = driver_is_on(d, &btl_rule_merge);
+    memset(d->stopped, 0, (size_t)d->nrules * sizeof *d->stopped);
+    memset(d->fired, 0, (size_t)d->nrules * sizeof *d->fired);
     d->lists = (btl_table){ 0 };
     memset(d->at_hand, 0, sizeof d->at_hand);
     BTL_TRY(driver_settle(d, nroots, roots));
     bool again = true;
     for (int round = 0; again && round < DRIVER_ROUNDS; round++) {
         again = false;
-        for (int i = 0; i < d->book->nrules; i++) {
-            const btl_compiled_rule *c = &d->book->rules[i];
-            if (!c->rule->pass || !d->on[i] || !(c->rule->phase & phase)) continue;
+        for (int i = 0; i < btl_compiled_passes.n; i++) {
+            const btl_compiled_rule *c = btl_compiled_passes.rules[i];
+            if (!(c->rule->phase & phase) || !driver_is_on(d, c->rule) || d->stopped[c->index]) continue;
             BTL_TRY(driver_pass(d, c, nroots, roots));
             again = again || d->replaced;
         }
@@ -640,8 +645,9 @@ btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewr
     if (btl_rewrite_unknown_switch(g, options)) return BTL_ENAME;
     const btl_places *here = g->here;
     d.work = btl_arena_begin(&g->arena);
-    d.on = BTL_ARRAY(d.work, bool, d.book->nrules);
-    d.fired = BTL_ARRAY(d.work, int, d.book->nrules);
+    d.nrules = btl_rulebook_size(d.book);
+    d.stopped = BTL_ARRAY(d.work, bool, d.nrules);
+    d.fired = BTL_ARRAY(d.work, int, d.nrules);
     d.barriers = btl_bits_new(d.work, g->nnodes);
     for (int i = 0; i < options->nbarriers; i++) btl_bits_set(d.barriers, options->barriers[i]->node->id);
     btl_var **rewritten = nroots ? btl_arena_copy(d.work, roots, (size_t)nroots * sizeof *roots) : NULL;

@@ -6,6 +6,8 @@
 #include "bitale/rules.h"
 #include "rewrite/rules.h"
 
+#include <string.h>
+
 typedef enum pattern_kind { PATTERN_VAR, PATTERN_NUMBER, PATTERN_CALL } pattern_kind;
 
 enum { PATTERN_KIDS = 4, PATTERN_SETTINGS = 4 };
@@ -48,29 +50,44 @@ struct btl_compiled_rule {
     int index;                 /* in the book */
     const btl_pattern *match;  /* NULL: apply alone */
     const btl_pattern *result;
+    const btl_op *operand;     /* rule->operand */
     int nbindings;
     char letters[BTL_RULE_BINDINGS];
     int nconditions;
     btl_asked conditions[RULE_CONDITIONS];
-    uint64_t mask;             /* ops that must be among the root's operands, as btl_op_bit */
     const char *origin;        /* of a user's own: "mine.rules:3"; NULL: Bitale's */
     const char *broken;        /* why the rule cannot be used, or NULL */
     const char *broken_at;     /* where in match, result or conditions, or NULL */
 };
 
-/* The rules to try at a node, in order. */
-typedef struct btl_rule_list { const btl_op *op; int n, capacity; btl_compiled_rule **rules; } btl_rule_list;
+/* The rules to try at a node of an op, in order. */
+typedef struct btl_rule_list { const btl_op *op; int n; const btl_compiled_rule *const *rules; } btl_rule_list;
 
-/* All rules, compiled, users' own first; immutable once made. */
+/* Bitale's rules compiled, btl_rule_at(i) and its kin, and their lists: constants, written while Bitale is built (tools/genrules.c).
+ * A list lies in the first free slot from btl_rule_slot on. */
+enum { RULE_SLOTS = 256 };
+extern const int btl_compiled_count;
+extern const btl_compiled_rule btl_compiled_rules[];
+extern const btl_rule_list btl_compiled_lists[RULE_SLOTS];
+extern const btl_rule_list btl_compiled_any;     /* for ops that are in no slot */
+extern const btl_rule_list btl_compiled_passes;
+
+static inline size_t btl_rule_slot(const btl_op *op) { return btl_hash_bytes(op->name, strlen(op->name), 0) % RULE_SLOTS; }
+
+/* All rules, compiled; immutable once made. Users' own are tried first; by index they stand behind Bitale's. */
 typedef struct btl_rulebook btl_rulebook;
 struct btl_rulebook {
     btl_arena arena;
     btl_rulebook *older;       /* of the same context: somebody may still read it */
-    int nrules;
-    btl_compiled_rule *rules;
-    btl_table by_op;           /* of btl_rule_list */
-    btl_rule_list any;         /* for ops that no rule names */
+    int nown;
+    btl_compiled_rule *own;
+    btl_table by_op;           /* own ones */
 };
+
+static inline int btl_rulebook_size(const btl_rulebook *book) { return btl_compiled_count + book->nown; }
+static inline const btl_compiled_rule *btl_rulebook_at(const btl_rulebook *book, int i) {
+    return i < btl_compiled_count ? &btl_compiled_rules[i] : &book->own[i - btl_compiled_count];
+}
 
 /* A user's rule. */
 typedef struct btl_own_rule {
@@ -86,16 +103,19 @@ const btl_rule *btl_rule_lookup(btl_context *ctx, const char *name);
 /* The i-th user's rule, or NULL. */
 const btl_own_rule *btl_rule_own(btl_context *ctx, int i);
 
-/* The rule book of the graph's context, made at first use (each time for a graph without one). Under
- * protection of the graph, whose memory runs out where there is none for the book. */
+/* The rule book of the graph's context, made at first use after rules were added. Under protection of
+ * the graph, whose memory runs out where there is none for the book. */
 const btl_rulebook *btl_rulebook_of(btl_graph *g);
-/* The list for an op; never NULL. */
-const btl_rule_list *btl_rulebook_list(const btl_rulebook *book, const btl_op *op);
+/* The users' rules for an op, and Bitale's. */
+btl_rule_list btl_rulebook_own(const btl_rulebook *book, const btl_op *op);
+btl_rule_list btl_rulebook_built_in(const btl_op *op);
 
 /* One of 64 bits, by op: a node whose operands lack a bit of a rule's mask cannot match it. */
 static inline uint64_t btl_op_bit(const btl_op *op) {
     return (uint64_t)1 << ((((uintptr_t)op >> 4) * 0x9e3779b97f4a7c15u) >> 58 & 63);
 }
+/* Of the ops that must be among the root's operands. */
+uint64_t btl_rule_mask(const btl_compiled_rule *rule);
 
 /* Does the rule's pattern (and condition) fit m->root? Fills in the bindings. A rule without a
  * pattern fits. */

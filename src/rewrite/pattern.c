@@ -257,13 +257,10 @@ void btl_rule_compile(btl_arena *a, const btl_rule *rule, btl_compiled_rule *out
     if (rule->match) {
         out->match = pattern_parse(a, out, rule->match, false);
         if (out->match && out->match->kind != PATTERN_CALL) out->broken = "a pattern must be an operation, not a letter or a number alone", out->broken_at = rule->match;
-        for (int i = 0; !out->broken && i < out->match->nkids; i++)
-            if (out->match->kids[i]->kind == PATTERN_CALL) out->mask |= btl_op_bit(out->match->kids[i]->op);
     }
     if (rule->operand) {
-        const btl_op *op = btl_op_find(rule->operand, strlen(rule->operand));
-        if (op) out->mask = btl_op_bit(op);
-        else out->broken = "an operation that does not exist", out->broken_at = rule->operand;
+        out->operand = btl_op_find(rule->operand, strlen(rule->operand));
+        if (!out->operand) out->broken = "an operation that does not exist", out->broken_at = rule->operand;
     }
     if (!out->broken && rule->conditions) btl_conditions_compile(a, rule->conditions, out);
     if (!out->broken && rule->result) out->result = pattern_parse(a, out, rule->result, true);

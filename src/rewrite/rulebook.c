@@ -1,7 +1,8 @@
-/* rulebook.c - the rules as a book to look up by op: Bitale's tables, and before them what was registered in the context.
+/* rulebook.c - the rules as a book to look up by op: Bitale's, and before them what was registered in the context.
  *
- * A book is immutable. Where rules are registered a new one is made at the next use; the older ones stay until
- * the context ends, since a function that is being compiled may read one.
+ * Bitale's rules are constants, compiled when Bitale was built; a book is made of users' rules alone, and is immutable. Where
+ * rules are registered a new one is made at the next use; the older ones stay until the context ends, since a function
+ * that is being compiled may read one.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/context.h"
 #include "rewrite/match.h"
@@ -9,9 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const btl_rule *const rulebook_tables[] = { btl_rules_fold, btl_rules_canonical, btl_rules_arith, btl_rules_logic,
-                                                   btl_rules_reduce, btl_rules_views, btl_rules_index, btl_rules_product,
-                                                   btl_rules_stable, btl_rules_softmax, btl_rules_special, btl_rules_lower };
+#define RULEBOOK_TABLE(name) btl_rules_##name,
+static const btl_rule *const rulebook_tables[] = { BTL_RULE_TABLES(RULEBOOK_TABLE) };
 enum { RULEBOOK_NTABLES = sizeof rulebook_tables / sizeof *rulebook_tables };
 
 int btl_rules_count(void) {
@@ -37,55 +37,37 @@ const btl_rule *btl_rule_find(const char *name) {
 
 /* ---- a book ----------------------------------------------------------------------------------- */
 
-static bool rulebook_op_equal(const void *key, const void *thing) { return key == ((const btl_rule_list *)thing)->op; }
+/* Of own rules, in the order of the book. */
+typedef struct rulebook_list { const btl_op *op; int n, capacity; const btl_compiled_rule **rules; } rulebook_list;
+
+static const btl_rulebook rulebook_bare; /* without own rules */
+
+static bool rulebook_op_equal(const void *key, const void *thing) { return key == ((const rulebook_list *)thing)->op; }
 static uint64_t rulebook_op_hash(const btl_op *op) { return btl_hash_mix(0, (uint64_t)(uintptr_t)op); }
 
-/* The list of an op; a new one begins with the rules so far that any op meets. */
-static btl_rule_list *rulebook_list(btl_rulebook *book, const btl_op *op) {
-    btl_rule_list *list = btl_table_find(&book->by_op, rulebook_op_hash(op), rulebook_op_equal, op);
-    if (list) return list;
-    list = BTL_NEW(&book->arena, btl_rule_list);
-    list->op = op;
-    for (int i = 0; i < book->any.n; i++) *BTL_PUSH(&book->arena, list->rules, list->n, list->capacity) = book->any.rules[i];
-    btl_table_add(&book->by_op, &book->arena, rulebook_op_hash(op), list);
-    return list;
-}
-
-static void rulebook_enter(btl_rulebook *book, btl_rule_list *list, btl_compiled_rule *c) {
+static void rulebook_index(btl_rulebook *book, const btl_compiled_rule *c) {
+    const btl_op *op = c->match->op;
+    rulebook_list *list = btl_table_find(&book->by_op, rulebook_op_hash(op), rulebook_op_equal, op);
+    if (!list) {
+        list = BTL_NEW(&book->arena, rulebook_list);
+        list->op = op;
+        btl_table_add(&book->by_op, &book->arena, rulebook_op_hash(op), list);
+    }
     *BTL_PUSH(&book->arena, list->rules, list->n, list->capacity) = c;
 }
 
-/* A rule behind those that were entered before. */
-static void rulebook_index(btl_rulebook *book, btl_compiled_rule *c) {
-    if (c->broken || c->rule->pass) return;
-    if (c->match) {
-        rulebook_enter(book, rulebook_list(book, c->match->op), c);
-    } else if (strcmp(c->rule->ops, "*") == 0) {
-        rulebook_enter(book, &book->any, c);
-        for (size_t i = 0; i < book->by_op.capacity; i++)
-            if (book->by_op.things[i]) rulebook_enter(book, book->by_op.things[i], c);
-    } else {
-        for (const char *s = c->rule->ops + strspn(c->rule->ops, " "); *s; s += strspn(s, " ")) {
-            size_t n = strcspn(s, " ");
-            const btl_op *op = btl_op_find(s, n);
-            if (op) rulebook_enter(book, rulebook_list(book, op), c);
-            s += n;
-        }
-    }
-}
-
-typedef struct rulebook_making { btl_rulebook *book; int nown; const btl_own_rule *const *own; } rulebook_making;
+typedef struct rulebook_making { btl_rulebook *book; const btl_own_rule *const *own; } rulebook_making;
 
 static btl_status rulebook_fill(void *arg) {
     const rulebook_making *m = arg;
     btl_rulebook *book = m->book;
-    book->nrules = m->nown + btl_rules_count();
-    book->rules = BTL_ARRAY(&book->arena, btl_compiled_rule, book->nrules);
-    for (int i = 0; i < book->nrules; i++) {
-        btl_rule_compile(&book->arena, i < m->nown ? &m->own[i]->rule : btl_rule_at(i - m->nown), &book->rules[i]);
-        book->rules[i].index = i;
-        book->rules[i].origin = i < m->nown ? m->own[i]->origin : NULL;
-        rulebook_index(book, &book->rules[i]);
+    book->own = BTL_ARRAY(&book->arena, btl_compiled_rule, book->nown);
+    for (int i = 0; i < book->nown; i++) {
+        btl_compiled_rule *c = &book->own[i];
+        btl_rule_compile(&book->arena, &m->own[i]->rule, c);
+        c->index = btl_compiled_count + i;
+        c->origin = m->own[i]->origin;
+        if (!c->broken) rulebook_index(book, c);
     }
     return BTL_OK;
 }
@@ -98,16 +80,22 @@ static void rulebook_destroy(btl_context *ctx, btl_rulebook *book) {
 static btl_rulebook *rulebook_new(btl_context *ctx, int nown, const btl_own_rule *const *own) {
     btl_rulebook *book = btl_alloc(ctx, sizeof *book);
     if (!book) return NULL;
-    memset(book, 0, sizeof *book);
+    *book = (btl_rulebook){ .nown = nown };
     btl_arena_init(&book->arena, ctx);
-    if (btl_arena_protect(&book->arena, rulebook_fill, &(rulebook_making){ book, nown, own }) == BTL_OK) return book;
+    if (btl_arena_protect(&book->arena, rulebook_fill, &(rulebook_making){ book, own }) == BTL_OK) return book;
     rulebook_destroy(ctx, book);
     return NULL;
 }
 
-const btl_rule_list *btl_rulebook_list(const btl_rulebook *book, const btl_op *op) {
-    const btl_rule_list *list = btl_table_find(&book->by_op, rulebook_op_hash(op), rulebook_op_equal, op);
-    return list ? list : &book->any;
+btl_rule_list btl_rulebook_own(const btl_rulebook *book, const btl_op *op) {
+    const rulebook_list *list = btl_table_find(&book->by_op, rulebook_op_hash(op), rulebook_op_equal, op);
+    return list ? (btl_rule_list){ op, list->n, list->rules } : (btl_rule_list){ op, 0, NULL };
+}
+
+btl_rule_list btl_rulebook_built_in(const btl_op *op) {
+    for (size_t i = btl_rule_slot(op); btl_compiled_lists[i].op; i = (i + 1) % RULE_SLOTS)
+        if (btl_compiled_lists[i].op == op) return btl_compiled_lists[i];
+    return btl_compiled_any;
 }
 
 /* ---- those of a context ------------------------------------------------------------------------- */
@@ -118,7 +106,7 @@ typedef struct rulebook_store {
     int nown, capacity;
     const btl_own_rule **own;
     btl_rulebook *books;           /* newest first */
-    _Atomic(btl_rulebook *) book;  /* the newest, NULL: to be made */
+    _Atomic(const btl_rulebook *) book; /* the one to use, NULL: to be made */
 } rulebook_store;
 
 static void *rulebook_store_new(btl_context *ctx) {
@@ -126,6 +114,7 @@ static void *rulebook_store_new(btl_context *ctx) {
     if (!s) return NULL;
     memset(s, 0, sizeof *s);
     btl_arena_init(&s->arena, ctx);
+    atomic_init(&s->book, &rulebook_bare);
     if (pthread_mutex_init(&s->lock, NULL) == 0) return s;
     btl_free(ctx, s, sizeof *s);
     return NULL;
@@ -146,28 +135,27 @@ static rulebook_store *rulebook_store_of(btl_context *ctx) {
     return btl_context_slot(ctx, BTL_SLOT_RULES, rulebook_store_new, rulebook_store_free);
 }
 
-static btl_rulebook *rulebook_newest(btl_context *ctx, rulebook_store *s) {
-    btl_rulebook *book = atomic_load_explicit(&s->book, memory_order_acquire);
+static const btl_rulebook *rulebook_newest(btl_context *ctx, rulebook_store *s) {
+    const btl_rulebook *book = atomic_load_explicit(&s->book, memory_order_acquire);
     if (book) return book;
     pthread_mutex_lock(&s->lock);
     book = atomic_load_explicit(&s->book, memory_order_relaxed);
-    if (!book && (book = rulebook_new(ctx, s->nown, s->own))) {
-        book->older = s->books;
-        s->books = book;
-        atomic_store_explicit(&s->book, book, memory_order_release);
+    btl_rulebook *made = book ? NULL : rulebook_new(ctx, s->nown, s->own);
+    if (made) {
+        made->older = s->books;
+        s->books = made;
+        atomic_store_explicit(&s->book, made, memory_order_release);
+        book = made;
     }
     pthread_mutex_unlock(&s->lock);
     return book;
 }
 
-static void rulebook_free(void *book) { rulebook_destroy(((btl_rulebook *)book)->arena.ctx, book); }
-
 const btl_rulebook *btl_rulebook_of(btl_graph *g) {
-    rulebook_store *s = g->ctx ? rulebook_store_of(g->ctx) : NULL;
-    btl_rulebook *book = s ? rulebook_newest(g->ctx, s) : g->ctx ? NULL : rulebook_new(NULL, 0, NULL);
-    if (!book) return btl_arena_alloc(&g->arena, SIZE_MAX); /* runs out, which ends this call */
-    if (!g->ctx) btl_arena_defer(&g->arena, rulebook_free, book);
-    return book;
+    if (!g->ctx) return &rulebook_bare;
+    rulebook_store *s = rulebook_store_of(g->ctx);
+    const btl_rulebook *book = s ? rulebook_newest(g->ctx, s) : NULL;
+    return book ? book : btl_arena_alloc(&g->arena, SIZE_MAX); /* runs out, which ends this call */
 }
 
 const btl_own_rule *btl_rule_own(btl_context *ctx, int i) {

@@ -81,9 +81,12 @@ int btl_rules_count(void);
 const btl_rule *btl_rule_at(int i);
 const btl_rule *btl_rule_find(const char *name);
 
-/* The tables (rules_*.c, fold.c); each ends with a nameless entry. */
-extern const btl_rule btl_rules_fold[], btl_rules_canonical[], btl_rules_arith[], btl_rules_logic[], btl_rules_reduce[], btl_rules_views[],
-    btl_rules_index[], btl_rules_product[], btl_rules_stable[], btl_rules_softmax[], btl_rules_special[], btl_rules_lower[];
+/* The tables btl_rules_NAME (rules_*.c, fold.c), in that order; each ends with a nameless entry. */
+#define BTL_RULE_TABLES(X) \
+    X(fold) X(canonical) X(arith) X(logic) X(reduce) X(views) X(index) X(product) X(stable) X(softmax) X(special) X(lower)
+#define BTL_RULE_TABLE_DECLARE(name) extern const btl_rule btl_rules_##name[];
+BTL_RULE_TABLES(BTL_RULE_TABLE_DECLARE)
+#define btl_rule_merge btl_rules_fold[0] /* merge_equal, which is the driver's own work */
 
 /* ---- for the code of rules ---------------------------------------------------------------- */
 

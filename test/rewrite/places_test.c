@@ -75,10 +75,10 @@ static btl_status fire(void *arg) {
     }
     b->after = b->before;
     b->book = btl_rulebook_of(b->g);
-    const char **others = BTL_ARRAY(a, const char *, b->book->nrules);
-    int n = 0;
-    for (int i = 0; i < b->book->nrules; i++)
-        if (b->book->rules[i].rule != b->rule) others[n++] = b->book->rules[i].rule->name;
+    int n = 0, nrules = btl_rulebook_size(b->book);
+    const char **others = BTL_ARRAY(a, const char *, nrules);
+    for (int i = 0; i < nrules; i++)
+        if (btl_rulebook_at(b->book, i)->rule != b->rule) others[n++] = btl_rulebook_at(b->book, i)->rule->name;
     btl_rewrite_options o = { .phases = b->rule->phase, .nwith = 1, .with = &b->rule->name, .nwithout = n, .without = others, .trace = note, .trace_user = b };
     return btl_rewrite(b->g, 1, &b->after, &o);
 }

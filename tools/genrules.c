@@ -1,0 +1,207 @@
+/* genrules.c - compiles Bitale's rules: `genrules OUT.c`, run while Bitale is built.
+ *
+ * One C file of constants: what btl_rule_compile makes of every rule of the tables, and for every op the list of those that
+ * are tried at its nodes (match.h, "compiled"). So reading rules costs a program nothing, and a rule that cannot be
+ * compiled ends the build. Equal constants are written once.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "rewrite/match.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct gen_rule { btl_compiled_rule c; const char *text; } gen_rule; /* text: "&btl_rules_fold[3]" */
+typedef struct gen_constant { const char *text, *name; } gen_constant;
+
+typedef struct gen {
+    btl_arena *arena;
+    const char *path;
+    btl_text out;
+    int nrules, rule_capacity;
+    gen_rule *rules;
+    int nconstants, constant_capacity;
+    gen_constant *constants;
+} gen;
+
+/* ---- constants ---------------------------------------------------------------------------- */
+
+/* The name of a constant of that type and initializer: a new one, or that of its equal. */
+static const char *gen_constant_of(gen *g, const char *type, const char *suffix, const char *initializer) {
+    const char *text = btl_arena_printf(g->arena, "%s%s%s", type, suffix, initializer);
+    for (int i = 0; i < g->nconstants; i++)
+        if (strcmp(g->constants[i].text, text) == 0) return g->constants[i].name;
+    const char *name = btl_arena_printf(g->arena, "c%d", g->nconstants);
+    *BTL_PUSH(g->arena, g->constants, g->nconstants, g->constant_capacity) = (gen_constant){ text, name };
+    btl_text_printf(&g->out, "static const %s %s%s = %s;\n", type, name, suffix, initializer);
+    return name;
+}
+
+/* The op random.key is btl_op_random_key. */
+static const char *gen_op(gen *g, const btl_op *op) {
+    char *name = btl_arena_printf(g->arena, "&btl_op_%s", op->name);
+    for (char *s = name; *s; s++)
+        if (*s == '.') *s = '_';
+    return name;
+}
+
+static void gen_setting(gen *g, btl_text *t, const btl_param_spec *spec, const pattern_setting *s) {
+    btl_text_printf(t, " { .binding = %d", s->binding);
+    if (s->binding >= 0) {
+        btl_text_add(t, " },");
+    } else if (spec->kind == PARAM_AXES) {
+        const char *axes = s->value.axes.n == 1 ? gen_constant_of(g, "int", "", btl_arena_printf(g->arena, "%d", *s->value.axes.v)) : NULL;
+        btl_text_printf(t, ", .value.axes = { %d, %s%s } },", s->value.axes.n, axes ? "&" : "", axes ? axes : "0");
+    } else if (spec->kind == PARAM_SHAPE) {
+        btl_text_printf(t, ", .value.shape = { %d, 0 } },", s->value.shape.n);
+    } else {
+        btl_text_printf(t, ", .value.i = %lld },", (long long)s->value.i);
+    }
+}
+
+/* "&c12", of a call, a number, a letter. */
+static const char *gen_pattern(gen *g, const btl_pattern *p) {
+    btl_text t;
+    if (!p) return "0";
+    btl_text_init(&t, g->arena);
+    if (p->kind == PATTERN_VAR) {
+        btl_text_printf(&t, "{ .kind = PATTERN_VAR, .binding = %d }", p->binding);
+    } else if (p->kind == PATTERN_NUMBER) {
+        btl_text_printf(&t, "{ .kind = PATTERN_NUMBER, .number = %a }", p->number);
+    } else {
+        btl_text settings;
+        btl_text_init(&settings, g->arena);
+        for (int k = 0; k < p->op->nparams; k++) gen_setting(g, &settings, &p->op->params[k], &p->settings[k]);
+        btl_text_printf(&t, "{ .kind = PATTERN_CALL, .op = %s, .nkids = %d", gen_op(g, p->op), p->nkids);
+        for (int i = 0; i < p->nkids; i++) btl_text_printf(&t, "%s%s", i ? ", " : ", .kids = { ", gen_pattern(g, p->kids[i]));
+        if (p->nkids) btl_text_add(&t, " }");
+        if (p->op->nparams)
+            btl_text_printf(&t, ", .settings = %s", gen_constant_of(g, "pattern_setting", "[]", btl_arena_printf(g->arena, "{%s }", settings.data)));
+        btl_text_add(&t, " }");
+    }
+    return btl_arena_printf(g->arena, "&%s", gen_constant_of(g, "btl_pattern", "", t.data));
+}
+
+/* ---- rules -------------------------------------------------------------------------------- */
+
+static bool gen_compile(gen *g, const char *table, const btl_rule *rules) {
+    for (int i = 0; rules[i].name; i++) {
+        gen_rule *r = BTL_PUSH(g->arena, g->rules, g->nrules, g->rule_capacity);
+        r->text = btl_arena_printf(g->arena, "&btl_rules_%s[%d]", table, i);
+        btl_rule_compile(g->arena, &rules[i], &r->c);
+        if (!r->c.broken) continue;
+        fprintf(stderr, "genrules: rule %s: %s%s%s\n", rules[i].name, r->c.broken, r->c.broken_at ? " at " : "", r->c.broken_at ? r->c.broken_at : "");
+        return false;
+    }
+    return true;
+}
+
+static void gen_rule_text(gen *g, btl_text *t, int index) {
+    const btl_compiled_rule *c = &g->rules[index].c;
+    const char *match = gen_pattern(g, c->match), *result = gen_pattern(g, c->result);
+    btl_text_printf(t, "    { .rule = %s, .index = %d, .match = %s, .result = %s, .operand = %s", g->rules[index].text, index, match, result,
+                    c->operand ? gen_op(g, c->operand) : "0");
+    btl_text_printf(t, ", .nbindings = %d", c->nbindings);
+    for (int i = 0; i < c->nbindings; i++) btl_text_printf(t, "%s'%c'%s", i ? ", " : ", .letters = { ", c->letters[i], i + 1 == c->nbindings ? " }" : "");
+    btl_text_printf(t, ", .nconditions = %d", c->nconditions);
+    for (int i = 0; i < c->nconditions; i++)
+        btl_text_printf(t, "%s{ &btl_conditions[%d], %d }%s", i ? ", " : ", .conditions = { ", (int)(c->conditions[i].what - btl_conditions), c->conditions[i].binding,
+                        i + 1 == c->nconditions ? " }" : "");
+    btl_text_add(t, " },\n");
+}
+
+/* ---- lists -------------------------------------------------------------------------------- */
+
+static bool gen_has_word(const char *words, const char *word) {
+    for (const char *s = words + strspn(words, " "); *s; s += strspn(s, " ")) {
+        size_t n = strcspn(s, " ");
+        if (strlen(word) == n && memcmp(s, word, n) == 0) return true;
+        s += n;
+    }
+    return false;
+}
+
+/* Is it tried at every op (NULL), or at this one? */
+static bool gen_meets(const btl_compiled_rule *c, const btl_op *op) {
+    if (c->rule->pass) return false;
+    if (c->match) return c->match->op == op;
+    return strcmp(c->rule->ops, "*") == 0 || (op && gen_has_word(c->rule->ops, op->name));
+}
+
+static bool gen_is_named(const gen *g, const btl_op *op) {
+    for (int i = 0; i < g->nrules; i++)
+        if (gen_meets(&g->rules[i].c, op) && !gen_meets(&g->rules[i].c, NULL)) return true;
+    return false;
+}
+
+static bool gen_is_pass(const btl_compiled_rule *c, const btl_op *op) {
+    (void)op;
+    return c->rule->pass;
+}
+
+/* "{ op, n, rules }" */
+static const char *gen_list(gen *g, const btl_op *op, bool (*is_in)(const btl_compiled_rule *c, const btl_op *op)) {
+    btl_text t;
+    int n = 0;
+    btl_text_init(&t, g->arena);
+    btl_text_add(&t, "{");
+    for (int i = 0; i < g->nrules; i++)
+        if (is_in(&g->rules[i].c, op)) btl_text_printf(&t, "%s &btl_compiled_rules[%d]", n++ ? "," : "", i);
+    btl_text_add(&t, " }");
+    return btl_arena_printf(g->arena, "{ %s, %d, %s }", op ? gen_op(g, op) : "0", n, n ? gen_constant_of(g, "btl_compiled_rule *const", "[]", t.data) : "0");
+}
+
+static void gen_lists(gen *g) {
+    static const btl_op *slots[RULE_SLOTS];
+    btl_text t;
+    btl_text_init(&t, g->arena);
+    btl_text_printf(&t, "const btl_rule_list btl_compiled_any = %s;\n", gen_list(g, NULL, gen_meets));
+    btl_text_printf(&t, "const btl_rule_list btl_compiled_passes = %s;\n", gen_list(g, NULL, gen_is_pass));
+    btl_text_add(&t, "const btl_rule_list btl_compiled_lists[RULE_SLOTS] = {\n");
+    for (int i = 0; btl_ops[i]; i++) {
+        if (!gen_is_named(g, btl_ops[i])) continue;
+        size_t slot = btl_rule_slot(btl_ops[i]);
+        while (slots[slot] && slots[slot] != btl_ops[i]) slot = (slot + 1) % RULE_SLOTS;
+        slots[slot] = btl_ops[i];
+    }
+    for (int i = 0; i < RULE_SLOTS; i++)
+        if (slots[i]) btl_text_printf(&t, "    [%d] = %s,\n", i, gen_list(g, slots[i], gen_meets));
+    btl_text_add(&t, "};\n");
+    btl_text_add(&g->out, t.data);
+}
+
+/* ---- the file ----------------------------------------------------------------------------- */
+
+#define GEN_COMPILE(table) if (!gen_compile(g, #table, btl_rules_##table)) return BTL_EVALUE;
+
+static btl_status gen_file(void *arg) {
+    gen *g = arg;
+    btl_text rules;
+    BTL_RULE_TABLES(GEN_COMPILE)
+    btl_text_init(&g->out, g->arena);
+    btl_text_init(&rules, g->arena);
+    btl_text_add(&g->out, "/* Bitale's rules, compiled by tools/genrules.c. */\n#include \"rewrite/match.h\"\n\n");
+    for (int i = 0; btl_ops[i]; i++) btl_text_printf(&g->out, "extern const btl_op %s;\n", gen_op(g, btl_ops[i]) + 1);
+    for (int i = 0; i < g->nrules; i++) gen_rule_text(g, &rules, i);
+    btl_text_printf(&g->out, "\nconst int btl_compiled_count = %d;\nconst btl_compiled_rule btl_compiled_rules[] = {\n%s};\n\n", g->nrules, rules.data);
+    gen_lists(g);
+    FILE *f = fopen(g->path, "w");
+    bool good = f && fwrite(g->out.data, 1, g->out.length, f) == g->out.length;
+    if (f && fclose(f) != 0) good = false;
+    if (good) return BTL_OK;
+    perror(g->path);
+    return BTL_EIO;
+}
+
+int main(int argc, char **argv) {
+    btl_arena arena;
+    if (argc != 2) {
+        fprintf(stderr, "usage: genrules OUT.c\n");
+        return 2;
+    }
+    btl_arena_init(&arena, NULL);
+    gen g = { .arena = &arena, .path = argv[1] };
+    btl_status status = btl_arena_protect(&arena, gen_file, &g);
+    btl_arena_deinit(&arena);
+    return status == BTL_OK ? 0 : 1;
+}
