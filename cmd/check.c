@@ -6,6 +6,7 @@
 #include "inputs.h"
 #include "json.h"
 #include "random.h"
+#include "show.h"
 #include "value.h"
 
 #include <errno.h>
@@ -54,7 +55,8 @@ static const char check_doc[] =
     "operation. A kink (abs, max, relu) that lies within the step gives a false alarm: try another --seed.\n"
     "\n"
     "--modes calls each function in every mode and compares with the first: every bit where no rewrite that was used may change one; otherwise as many ulp as they promise "
-    "together, and 64 times what moving each input by an ulp changes. Mode debug among them compares more (see run --help).\n"
+    "together, and 64 times what moving each input by an ulp changes. Values that differ by more are held against the program computed in higher precision: a mode is at fault if it is "
+    "farther from that than its rules promise and rounding explains. Mode debug among them compares more (see run --help).\n"
     "\n"
     "With FUNCTION only that one is checked. Several programs are checked one after the other; a word with a point or a slash is a program.\n"
     "\n"
@@ -342,35 +344,94 @@ static void check_spread_free(const inputs_call *a, double **spread) {
     free(spread);
 }
 
-/* One result of two modes: every bit where all rules that fired in both keep it; otherwise as many ulp as they promise, more by as much
- * as the inputs' own last bits matter. */
-static void check_compare_computed(check *k, const inputs_call *a, const inputs_call *b, int i, const char *what, const btl_array *got, const btl_array *want, const values *v,
-                                   const btl_call_options *call, double ***spread) {
-    btl_promise p, q;
-    char text[800];
-    btl_function_promise(a->f, &p);
-    btl_function_promise(b->f, &q);
-    double ulps = p.loosest || q.loosest ? p.ulps + q.ulps + 4 * (p.reassociating + q.reassociating) + 4 : 0;
-    bool ok = compare_computed(got, want, 0, NULL, text, sizeof text);
-    if (!ok && ulps > 0) {
-        if (!*spread) *spread = check_spread(k, a, v, call);
-        ok = compare_computed(got, want, ulps, (*spread)[i], text, sizeof text);
-    }
-    char *message = ulps > 0 ? cmd_format("%s", text) : cmd_format("%s%s", text, ok ? "" : "; no rule that fired may change a bit");
-    check_add(k, "modes", btl_function_name(a->f), what, ok, message);
-    free(message);
+/* Two calls under comparison. */
+typedef struct check_pair {
+    check *k;
+    btl_entry *e;
+    const inputs_call *a, *b;
+    const values *v;
+    const btl_call_options *call;
+    double ***spread;       /* of the first; NULL: not made yet */
+} check_pair;
+
+/* As many ulp as the rules that fired promise together; 0: they keep every bit. */
+static double check_ulps(const inputs_call *c, bool *keeps_bits) {
+    btl_promise p;
+    btl_function_promise(c->f, &p);
+    *keeps_bits = !p.loosest;
+    return p.ulps + 4 * p.reassociating;
 }
 
-static void check_compare_calls(check *k, const inputs_call *a, const inputs_call *b, const values *v, const btl_call_options *call, double ***spread) {
-    const char *function = btl_function_name(a->f);
-    for (int i = 0; i < btl_function_noutputs(a->f) + btl_function_nupdates(a->f); i++) {
-        int update = i - btl_function_noutputs(a->f);
-        const char *name = update < 0 ? btl_function_output_name(a->f, i) : btl_function_update_name(a->f, update);
+static void check_describe_fault(const check_pair *p, const btl_array *got, const btl_array *want, const btl_judged *of, char *text, size_t bytes) {
+    char a[200], b[200], where[200];
+    bool second = of[1].nwrong > 0;
+    const btl_judged *w = &of[second];
+    compare_index(want, w->worst, where, sizeof where);
+    show_element(want, w->worst, a, sizeof a);
+    show_element(got, w->worst, b, sizeof b);
+    snprintf(text, bytes, "%lld of %lld values are wrong in %s%s; the worst %sis %s in %s, %s in %s, and %.9g in higher precision (allowed: %.3g off that)", (long long)w->nwrong,
+             (long long)btl_array_elems(got), second ? p->b->mode : p->a->mode, second && of[0].nwrong ? ", others in both" : "", where, b, p->b->mode, a, p->a->mode, w->truth, w->allowed);
+}
+
+/* Where two modes differ, which of them is farther from the truth than it may be? */
+static bool check_judge(const check_pair *p, int i, const btl_array *got, const btl_array *want, const double *ulps, const bool *differ, char *text, size_t bytes) {
+    check *k = p->k;
+    int nout = btl_function_noutputs(p->a->f);
+    btl_state *state = NULL;
+    btl_error err = { 0 };
+    btl_judged of[2] = { { .value = want, .ulps = ulps[0] }, { .value = got, .ulps = ulps[1] } };
+    btl_judged_call call = { .struct_size = sizeof call, .in = p->v->in, .nsizes = p->call->nsizes, .size_names = p->call->size_names, .size_values = p->call->size_values, .output = i,
+                             .update = i < nout ? NULL : btl_function_update_name(p->a->f, i - nout), .doubted = differ };
+    size_t length = strlen(text);
+    int64_t ndiffer = 0;
+    for (int64_t e = 0; e < btl_array_elems(want); e++) ndiffer += differ[e];
+    if (!ndiffer) return false; /* not even their shapes agree */
+    btl_status status = btl_state_new(k->c->g, &state, &err);
+    call.state = state;
+    if (status == BTL_OK) status = btl_entry_judge(k->c->g, p->e, &call, 2, of, &err);
+    btl_state_free(state);
+    if (status != BTL_OK) {
+        snprintf(text + length, bytes - length, "; what is right is not known: %.200s", err.message);
+        return false;
+    }
+    if (!of[0].nwrong && !of[1].nwrong) {
+        snprintf(text, bytes, "%lld of %lld values differ by what rounding does to them", (long long)ndiffer, (long long)btl_array_elems(want));
+        return true;
+    }
+    check_describe_fault(p, got, want, of, text, bytes);
+    return false;
+}
+
+/* One result of two modes: every bit where all rules that fired in both keep it; otherwise as many ulp as they promise, more by as much
+ * as the inputs' own last bits matter; and where that is not enough, higher precision tells. */
+static void check_compare_computed(const check_pair *p, int i, const char *what, const btl_array *got, const btl_array *want) {
+    check *k = p->k;
+    char text[1200];
+    bool bits[2], *differ = cmd_alloc((size_t)btl_array_elems(want) + 1);
+    double ulps[2] = { check_ulps(p->a, &bits[0]), check_ulps(p->b, &bits[1]) }, both = bits[0] && bits[1] ? 0 : ulps[0] + ulps[1] + 4;
+    bool ok = compare_computed(got, want, 0, NULL, NULL, text, sizeof text);
+    if (!ok && both > 0) {
+        if (!*p->spread) *p->spread = check_spread(k, p->a, p->v, p->call);
+        ulps[0] += 4, ulps[1] += 4;
+        ok = compare_computed(got, want, both, (*p->spread)[i], differ, text, sizeof text) || check_judge(p, i, got, want, ulps, differ, text, sizeof text);
+    }
+    char *message = both > 0 ? cmd_format("%s", text) : cmd_format("%s%s", text, ok ? "" : "; no rule that fired may change a bit");
+    check_add(k, "modes", btl_function_name(p->a->f), what, ok, message);
+    free(message);
+    free(differ);
+}
+
+static void check_compare_calls(const check_pair *p) {
+    check *k = p->k;
+    const char *function = btl_function_name(p->a->f);
+    for (int i = 0; i < btl_function_noutputs(p->a->f) + btl_function_nupdates(p->a->f); i++) {
+        int update = i - btl_function_noutputs(p->a->f);
+        const char *name = update < 0 ? btl_function_output_name(p->a->f, i) : btl_function_update_name(p->a->f, update);
         btl_array got = { 0 }, want = { 0 };
-        if (update < 0) got = b->out[i], want = a->out[i];
-        else if (btl_state_get(b->state, name, &got, NULL) != BTL_OK || btl_state_get(a->state, name, &want, NULL) != BTL_OK) check_note_code(k, cmd_exit_code(BTL_ENOMEM));
-        char *what = cmd_format("%s in %s and %s", name, b->mode, a->mode);
-        if (want.data && got.data && k->o.rtol < 0 && k->o.atol < 0) check_compare_computed(k, a, b, i, what, &got, &want, v, call, spread);
+        if (update < 0) got = p->b->out[i], want = p->a->out[i];
+        else if (btl_state_get(p->b->state, name, &got, NULL) != BTL_OK || btl_state_get(p->a->state, name, &want, NULL) != BTL_OK) check_note_code(k, cmd_exit_code(BTL_ENOMEM));
+        char *what = cmd_format("%s in %s and %s", name, p->b->mode, p->a->mode);
+        if (want.data && got.data && k->o.rtol < 0 && k->o.atol < 0) check_compare_computed(p, i, what, &got, &want);
         else if (want.data && got.data) check_compare(k, "modes", function, what, &got, &want, k->o.rtol < 0 ? 0 : k->o.rtol, k->o.atol < 0 ? 0 : k->o.atol);
         free(what);
         if (update >= 0) btl_array_free(&got), btl_array_free(&want);
@@ -394,7 +455,7 @@ static void check_modes(check *k, btl_entry *e, const btl_function *f) {
         btl_function_options options = cmd_function_options(k->c);
         options.mode = mode;
         status = inputs_call_make(k->c, k->c->g, e, &options, &v, &s, made, &err);
-        if (status == BTL_OK && made == &next) check_compare_calls(k, &first, &next, &v, &call, &spread);
+        if (status == BTL_OK && made == &next) check_compare_calls(&(check_pair){ k, e, &first, &next, &v, &call, &spread });
         inputs_call_free(&next);
         next = (inputs_call){ 0 };
     }

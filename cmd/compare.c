@@ -13,8 +13,7 @@ static bool compare_shapes(const btl_array *a, const btl_array *b) {
     return same;
 }
 
-/* "[2, 7]" of element i; "" of a single number. */
-static void compare_index(const btl_array *a, int64_t i, char *text, size_t bytes) {
+void compare_index(const btl_array *a, int64_t i, char *text, size_t bytes) {
     int64_t index[BTL_MAX_RANK];
     size_t at = 0;
     text[0] = 0;
@@ -55,7 +54,7 @@ void compare_add_spread(const btl_array *a, const btl_array *b, double factor, d
     }
 }
 
-bool compare_computed(const btl_array *got, const btl_array *want, double ulps, const double *spread, char *text, size_t bytes) {
+bool compare_computed(const btl_array *got, const btl_array *want, double ulps, const double *spread, bool *differ, char *text, size_t bytes) {
     btl_dtype dtype = BTL_BOOL;
     btl_array_dtype(want, &dtype);
     bool real = btl_dtype_kind(dtype) == 'f';
@@ -67,7 +66,9 @@ bool compare_computed(const btl_array *got, const btl_array *want, double ulps, 
         bool same = real ? d == 0 : compare_exact(got, want, i);
         double excess = d - room - (real && ulps > 0 ? ulps * compare_ulp(dtype, show_double(want, i)) : 0);
         if (d > largest) largest = d;
-        if (same || isnan(room) || isinf(room) || (excess <= 0 && d > 0)) continue;
+        bool bad = !(same || isnan(room) || isinf(room) || (excess <= 0 && d > 0));
+        if (differ) differ[i] = bad;
+        if (!bad) continue;
         wrong++;
         if (excess > worst_excess || wrong == 1) worst_excess = excess, worst = i;
     }

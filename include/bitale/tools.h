@@ -66,6 +66,46 @@ BTL_API bool btl_var_place_at(const btl_var *v, int i, btl_source_place *out);
  * `count` receives how many there are. Borrowed from the graph. */
 BTL_API const char *btl_entry_f64_warnings(btl_graph *g, const btl_entry *e, int *count);
 
+/* ---- what is right ------------------------------------------------------------------------- */
+
+/** A call of an entry, for btl_entry_judge. Start from {0}. */
+typedef struct btl_judged_call {
+    size_t struct_size;
+    const btl_array *in;         /**< its arguments, as btl_call takes them */
+    const btl_state *state;      /**< its shared variables before the call; NULL if it has none */
+    int nsizes;                  /**< sizes given by name, for those that no argument carries */
+    const char *const *size_names;
+    const int64_t *size_values;
+    int output;                  /**< which result is judged, if `update` is NULL */
+    const char *update;          /**< or the shared variable whose new value is */
+    const bool *doubted;         /**< which of its elements, a flag each; NULL: all */
+} btl_judged_call;
+
+/** One of several ways to compute a result, for btl_entry_judge. */
+typedef struct btl_judged {
+    const btl_array *value;      /**< what came of it: of the result's type and shape, row-major */
+    double ulps;                 /**< how many ulp of the result it may be wrong by in any case */
+    int64_t nwrong;              /**< receives how many elements are wrong … */
+    int64_t worst;               /**< … and the one that is so by most; -1: none is */
+    double truth, allowed;       /**< there: what would be right, and how far from it a value may lie */
+} btl_judged;
+
+/** Which of several ways to compute a result is wrong, as in two modes that do not agree?
+ *
+ * The result is computed from the program as it is written, in long double (the truth), then six times more with each rounding
+ * played with: that shows what rounding may do to it by itself, cancellation and branches included. Last by the reference of each operation, in
+ * its types. An element is wrong if it is farther from the truth than its ulps and 64 times the largest change, and than its ulps and twice what the
+ * reference is wrong by. Integers and bools must be the truth, what the playing made of it, or the reference's. Infinite and NaN ones
+ * are right where the truth or the reference is.
+ * Ops that are no scalar functions, sums and their like, views, casts or made of such (products of matrices, loops) compute in their own types; what
+ * then goes on from them is exact again.
+ *
+ * @param n,of  the ways, each judged by itself
+ * @return      BTL_OK: see `of`; EUNSUPPORTED: the result depends on too many nodes or elements (20000, 2^25), or on a size that
+ *              only a run can tell; EUSAGE: no such result, or it has another shape; what a call returns, for a program that fails; ENOMEM.
+ * Cost: about a hundred times a call's.   Memory: 16 bytes for each element of each node.   Thread: as the graph.   Since: 0.1 */
+BTL_API btl_status btl_entry_judge(btl_graph *g, const btl_entry *e, const btl_judged_call *call, int n, btl_judged *of, btl_error *err);
+
 /* ---- compiled functions -------------------------------------------------------------------- */
 
 /** Names of the sizes that may be given to a call. */

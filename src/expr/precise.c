@@ -5,9 +5,10 @@
 #include "expr/agree.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { PRECISE_NODES = 400, PRECISE_ARITY = 4 };
+enum { PRECISE_NODES = 20000, PRECISE_ELEMS = 1 << 25, PRECISE_ARITY = 4 }; /* a long double each: 512 MiB */
 
 typedef struct precise {
     btl_context *ctx;
@@ -16,9 +17,10 @@ typedef struct precise {
     void *user;
     int64_t *symbols;
     uint64_t jitter;        /* state of the random numbers, or 0 */
-    int n;
-    const btl_node *nodes[PRECISE_NODES]; /* by id */
-    btl_precise *values[PRECISE_NODES];   /* of their outputs */
+    int n, capacity;
+    const btl_node **nodes; /* by id */
+    btl_precise **values;   /* of their outputs */
+    int64_t elems;          /* of all of them */
     btl_error *err;
 } precise;
 
@@ -90,10 +92,14 @@ static long double precise_element(const btl_precise *v, int64_t at) { return v-
 
 static const btl_precise *precise_value(precise *p, const btl_var *v) {
     const btl_precise *given = p->given(p->user, v);
+    int low = 0, high = p->n - 1;
     if (given) return given;
-    for (int i = 0; i < p->n; i++)
-        if (p->nodes[i] == v->node) return &p->values[i][v->index];
-    return NULL;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (p->nodes[middle]->id < v->node->id) low = middle + 1;
+        else high = middle;
+    }
+    return &p->values[low][v->index];
 }
 
 /* ---- one node --------------------------------------------------------------------------------------- */
@@ -216,6 +222,17 @@ static btl_status precise_in_its_types(precise *p, const btl_node *n, const btl_
     return BTL_OK;
 }
 
+/* No more than what memory and patience allow. */
+static btl_status precise_room(precise *p, int rank, const int64_t *dims) {
+    int64_t elems = 1;
+    bool fits = true;
+    for (int i = 0; i < rank; i++) fits = fits && btl_mul_i64(elems, dims[i], &elems);
+    fits = fits && elems <= PRECISE_ELEMS - p->elems;
+    if (!fits) return btl_error_set(p->err, BTL_EUNSUPPORTED, "more than %d numbers on the way", PRECISE_ELEMS);
+    p->elems += elems;
+    return BTL_OK;
+}
+
 static btl_status precise_node(precise *p, int number) {
     const btl_node *n = p->nodes[number];
     const btl_precise **in = BTL_ARRAY(p->a, const btl_precise *, n->nin + 1);
@@ -236,7 +253,8 @@ static btl_status precise_node(precise *p, int number) {
         const btl_type *t = &n->out[k].type;
         int64_t dims[BTL_MAX_RANK];
         for (int i = 0; i < t->rank; i++)
-            if (!btl_dim_eval(t->dims[i], p->symbols, &dims[i]) || dims[i] < 0) return btl_error_set(p->err, BTL_ESHAPE, "a size is not known");
+            if (!btl_dim_eval(t->dims[i], p->symbols, &dims[i]) || dims[i] < 0) return btl_error_set(p->err, BTL_EUNSUPPORTED, "a size that only a run can tell");
+        BTL_TRY(precise_room(p, t->rank, dims));
         out[k] = precise_new(p->a, t->dtype, t->rank, dims);
     }
     if (real && n->op->elem && n->nin <= PRECISE_ARITY && in[n->nin - 1]->real) precise_elementwise(p, n, in, out);
@@ -251,25 +269,28 @@ static btl_status precise_node(precise *p, int number) {
 
 /* ---- all that v depends on ------------------------------------------------------------------------------ */
 
-static btl_status precise_add(precise *p, const btl_node *n) {
-    for (int i = 0; i < p->n; i++)
-        if (p->nodes[i] == n) return BTL_OK;
-    if (p->n == PRECISE_NODES) return BTL_EUNSUPPORTED;
-    p->nodes[p->n++] = n;
+static btl_status precise_add(precise *p, btl_bits seen, const btl_node *n) {
+    if (btl_bits_get(seen, n->id)) return BTL_OK;
+    if (p->n == PRECISE_NODES) return btl_error_set(p->err, BTL_EUNSUPPORTED, "more than %d nodes", PRECISE_NODES);
+    btl_bits_set(seen, n->id);
+    *BTL_PUSH(p->a, p->nodes, p->n, p->capacity) = n;
     return BTL_OK;
 }
 
+static int precise_by_id(const void *a, const void *b) {
+    const btl_node *const *m = a, *const *n = b;
+    return ((*m)->id > (*n)->id) - ((*m)->id < (*n)->id);
+}
+
+/* By id: operands first. */
 static btl_status precise_gather(precise *p, const btl_var *v) {
-    BTL_TRY(precise_add(p, v->node));
+    btl_bits seen = btl_bits_new(p->a, v->node->id + 1);
+    BTL_TRY(precise_add(p, seen, v->node));
     for (int i = 0; i < p->n; i++)
         for (int k = 0; k < p->nodes[i]->nin; k++)
-            if (!p->given(p->user, p->nodes[i]->in[k])) BTL_TRY(precise_add(p, p->nodes[i]->in[k]->node));
-    for (int i = 1; i < p->n; i++) { /* by id: operands first */
-        const btl_node *n = p->nodes[i];
-        int k = i;
-        for (; k > 0 && p->nodes[k - 1]->id > n->id; k--) p->nodes[k] = p->nodes[k - 1];
-        p->nodes[k] = n;
-    }
+            if (!p->given(p->user, p->nodes[i]->in[k])) BTL_TRY(precise_add(p, seen, p->nodes[i]->in[k]->node));
+    qsort(p->nodes, (size_t)p->n, sizeof(const btl_node *), precise_by_id);
+    p->values = BTL_ARRAY(p->a, btl_precise *, p->n);
     return BTL_OK;
 }
 

@@ -17,7 +17,8 @@ typedef const btl_precise *(*btl_precise_given)(void *user, const btl_var *v);
 
 /* Computes v. jitter 0: as exactly as can be (ops that are no scalar functions, reductions, views, made of others or casts compute in their
  * own types). Otherwise the seed of random numbers by which every float that a node makes is moved, about as far as rounding
- * would. symbols: values of all sizes. BTL_EUNSUPPORTED: v depends on more than a few hundred nodes. Only under protection. */
+ * would. symbols: values of all sizes. BTL_EUNSUPPORTED: v depends on too many nodes, or they have too many elements (some ten
+ * thousand, some ten million), or a size is unknown. Only under protection. */
 btl_status btl_precise_eval(btl_context *ctx, btl_arena *a, const btl_var *v, btl_precise_given given, void *user, int64_t *symbols, uint64_t jitter,
                             btl_precise *out, btl_error *err);
 

@@ -7,15 +7,13 @@
  * turns a wrong NaN, infinity or 0 into the right value is none.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/context.h"
-#include "expr/precise.h"
+#include "expr/truth.h"
 #include "vm/checks.h"
 #include "vm/state.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { RULES_JITTERS = 6, RULES_FACTOR = 64 };
 
 typedef struct debug_rules {
     vm_watch *v;
@@ -104,8 +102,6 @@ static const btl_precise *rules_given(void *user, const btl_var *v) {
     return s->known[at];
 }
 
-static long double rules_element(const btl_precise *x, int64_t at) { return x->real ? x->real[at] : btl_operand_real(&x->typed, at); }
-
 /* ---- judging ----------------------------------------------------------------------------------------------- */
 
 typedef struct rules_verdict { int64_t at; double truth; bool has_truth; } rules_verdict;
@@ -121,26 +117,14 @@ static bool rules_differ(const vm_firing *f, btl_dtype dtype, const btl_array *b
     return !(f->exactness == VM_WITHIN_ULP && fabs(x - y) <= f->ulp * btl_ulp(dtype, x));
 }
 
-/* Rounded to the type: what overflows there is infinite. */
-static double rules_rounded(btl_dtype dtype, long double x) {
-    char bytes[16];
-    btl_operand one = { bytes, dtype, 0, NULL, NULL };
-    btl_operand_set_real(&one, 0, x);
-    return (double)btl_operand_real(&one, 0);
-}
-
 /* Is y wrong, x being what it replaced? */
-static bool rules_is_wrong(const vm_firing *f, btl_dtype dtype, double x, double y, long double truth, double spread) {
-    double t = rules_rounded(dtype, truth), allowed = (f->exactness == VM_SAME_BITS ? 0.5 : f->ulp + 1) * btl_ulp(dtype, t);
-    if (f->finite && !isfinite((double)truth)) return false;
-    if (isnan(truth)) return !isnan(y) && !isnan(spread);
-    if (f->exactness == VM_SAME_BITS && isfinite(x) && !(x == 0 && t != 0)) return true; /* nothing was wrong with x */
-    if (isnan(y)) return true;
-    if (isnan(spread) || isinf(spread)) return false;
-    if (isinf(t) || isinf(y)) return !(y == t || fabs((isinf(t) ? y : t)) >= btl_float_range_of(dtype).max * (1 - 64 * btl_float_range_of(dtype).eps));
-    if (y == t) return signbit(y) != signbit(t) && f->exactness == VM_SAME_BITS && !f->any_zero;
-    if (f->exactness == VM_SAME_BITS) return fabs(y - t) > allowed;
-    return (double)fabsl((long double)y - truth) > allowed + RULES_FACTOR * spread;
+static bool rules_is_wrong(const vm_firing *f, btl_dtype dtype, double x, double y, const btl_truth_at *t) {
+    double near = btl_truth_rounded(dtype, t->value);
+    if (f->finite && !isfinite((double)t->value)) return false;
+    if (f->exactness != VM_SAME_BITS) return btl_truth_is_missed(dtype, t, y, f->ulp + 1, BTL_TRUTH_FACTOR);
+    if (!isnan(t->value) && isfinite(x) && !(x == 0 && near != 0)) return true; /* nothing was wrong with x */
+    if (y == near) return isfinite(near) && isfinite(t->spread) && signbit(y) != signbit(near) && !f->any_zero;
+    return btl_truth_is_missed(dtype, t, y, 0.5, 0);
 }
 
 /* The first element that the rule made wrong; -1: none. */
@@ -150,7 +134,7 @@ static btl_status rules_judge(rules_side *s, const btl_array *before, const btl_
     btl_dtype dtype = f->before->type.dtype;
     int64_t n = btl_array_elems(before), first = -1;
     btl_error err = { 0 };
-    btl_precise truth, moved[RULES_JITTERS];
+    btl_truth truth;
     *out = (rules_verdict){ .at = -1 };
     for (int64_t i = 0; i < n && first < 0; i++)
         if (rules_differ(f, dtype, before, after, i)) first = i;
@@ -158,27 +142,18 @@ static btl_status rules_judge(rules_side *s, const btl_array *before, const btl_
     s->shared = btl_bits_new(r->a, r->g->nnodes);
     s->known = BTL_ARRAY(r->a, btl_precise *, r->nvalues + 1);
     rules_share(s, f->after->node, 0);
-    btl_status status = btl_precise_eval(r->v->f->ctx, r->a, f->before, rules_given, s, r->symbols, 0, &truth, &err);
-    for (int j = 0; j < RULES_JITTERS && status == BTL_OK; j++)
-        status = btl_precise_eval(r->v->f->ctx, r->a, f->before, rules_given, s, r->symbols, (uint64_t)j + 1, &moved[j], &err);
+    btl_status status = btl_truth_find(r->v->f->ctx, r->a, f->before, rules_given, s, r->symbols, &truth, &err);
     if (status != BTL_OK) { /* nothing can be told but for what should be the same bits */
         if (f->exactness == VM_SAME_BITS) out->at = first;
         return status == BTL_ENOMEM ? status : BTL_OK;
     }
     for (int64_t i = first; i < n; i++) {
         if (!rules_differ(f, dtype, before, after, i)) continue;
-        long double t = rules_element(&truth, i);
-        double x = btl_array_element(before, i), y = btl_array_element(after, i), spread = 0;
-        bool reached = false;
-        for (int j = 0; j < RULES_JITTERS; j++) {
-            long double m = rules_element(&moved[j], i);
-            double d = m == t || (isnan(m) && isnan(t)) ? 0 : (double)fabsl(m - t);
-            reached |= (double)m == y;
-            if (isnan(d) || d > spread) spread = isnan(d) ? (double)NAN : d;
-        }
-        bool wrong = btl_dtype_kind(dtype) == 'f' ? rules_is_wrong(f, dtype, x, y, t, spread) : f->exactness == VM_SAME_BITS || ((double)t != y && !reached);
+        double x = btl_array_element(before, i), y = btl_array_element(after, i);
+        btl_truth_at t = btl_truth_look(&truth, i, y);
+        bool wrong = btl_dtype_kind(dtype) == 'f' ? rules_is_wrong(f, dtype, x, y, &t) : f->exactness == VM_SAME_BITS || ((double)t.value != y && !t.reached);
         if (!wrong) continue;
-        *out = (rules_verdict){ i, (double)t, true };
+        *out = (rules_verdict){ i, (double)t.value, true };
         break;
     }
     return BTL_OK;

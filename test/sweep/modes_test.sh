@@ -21,6 +21,15 @@ fi
 "$bitale" check --quiet --modes c_code,fast_run,fast_compile --size t=500 "$BTL_SOURCE_DIR/examples/charlm/charlm.bitale"
 for name in $small; do "$bitale" check --quiet --mode c_code --modes fast_run,debug "$workloads/$name.bitale"; done
 
+# 1 + erf(x) loses its digits, erfc(-x) has them: judged by higher precision, and by it a rule that is wrong there is found out
+for n in 16 64 1000; do "$bitale" check --quiet --modes c_code,fast_run,fast_compile "$workloads/blackscholes_f32.bitale" n=$n; done
+printf 'rule fine: 1 + erf(?x) => erfc(-?x) when float\n    class: ulp 2\n' > "$work/fine.rules"
+printf 'rule wrong: 1 + erf(?x) => 1.00001 + erf(?x) when float\n    class: ulp 2\n' > "$work/wrong.rules"
+"$bitale" check --quiet --modes c_code,fast_run "$workloads/blackscholes_f32.bitale" n=1000 --rules "$work/fine.rules"
+code=0
+"$bitale" check --modes c_code,fast_run "$workloads/blackscholes_f32.bitale" n=1000 --rules "$work/wrong.rules" > "$work/out" 2>&1 || code=$?
+[ "$code" = 1 ] && grep -q "values are wrong in fast_run; the worst .* in higher precision" "$work/out" || { cat "$work/out"; echo "FAIL: exit code $code, 1 expected" >&2; exit 1; }
+
 cat > "$work/p.bitale" <<'P'
 input x: f64[3]
 output y = (x + 1e16) - 1e16 + random.uniform(random.key(3), [3])
