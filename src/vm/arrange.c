@@ -355,13 +355,17 @@ static void arrange_find_peaks(const arrange *w, const int *order, int64_t *peak
 
 /* ---- memory that is shared by parts ----------------------------------------------------------- */
 
-enum { ARRANGE_GROUPS = 8 /* that are tried without */ };
+enum { ARRANGE_GROUPS = 8 /* that are tried without */, ARRANGE_MANY = 2000 /* instructions: compared as they stand, without a search for an order each time */ };
+
+/* What is not to be: slots that are not made as parts, slots of which no piece is written over. */
+typedef struct arrange_without { bool *parts, *pieces; } arrange_without;
 
 /* What came of the given instructions. */
 typedef struct arranged {
     vm_slot *slots;
     vm_instr *instrs;
     int64_t peaks[ARRANGE_NSIZES];
+    arrange_without without;
 } arranged;
 
 static const btl_dim *arranged_elems(const btl_function *f, int slot) {
@@ -383,17 +387,14 @@ static bool arranged_has_groups(const btl_function *f) {
     return false;
 }
 
-/* What is not to be: slots that are not made as parts, slots of which no piece is written over. */
-typedef struct arrange_without { bool *parts, *pieces; } arrange_without;
-
 static arrange_without arrange_without_new(const btl_function *f, btl_arena *scratch, const arrange_without *like) {
     size_t n = (size_t)f->nslots + 1;
     if (!like) return (arrange_without){ BTL_ARRAY(scratch, bool, n), BTL_ARRAY(scratch, bool, n) };
     return (arrange_without){ btl_arena_copy(scratch, like->parts, n), btl_arena_copy(scratch, like->pieces, n) };
 }
 
-/* True: once more. Notes the peaks if they are to be compared, as they are where there are groups. */
-static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, const bool *without_pieces, int64_t *peaks, bool *compared) {
+/* True: once more. Notes the peaks if they are to be compared, as they are where there are groups. `quick`: no order is looked for. */
+static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, const bool *without_pieces, bool quick, int64_t *peaks, bool *compared) {
     arrange w = { .f = f, .a = btl_arena_begin(a), .refused = refused, .without_pieces = without_pieces };
     bool again = false;
     arrange_vars(&w);
@@ -410,7 +411,7 @@ static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, const boo
             arrange_forget(f);
         } else {
             btl_alias_order(alias, order);
-            arrange_find_order(&w, order);
+            if (!quick) arrange_find_order(&w, order);
             *compared = *compared || arranged_has_groups(f);
             if (*compared) arrange_find_peaks(&w, order, peaks);
             arrange_reorder(&w, order);
@@ -421,13 +422,13 @@ static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, const boo
 }
 
 /* Each time one new value more is not made in place, so that it ends. Without groups nothing is noted, unless it is to be `compared`. */
-static arranged arrange_with(btl_function *f, btl_arena *a, btl_arena *scratch, const vm_instr *given, const arrange_without *without, bool compared) {
-    arranged r = { .peaks = { 0 } };
+static arranged arrange_with(btl_function *f, btl_arena *a, btl_arena *scratch, const vm_instr *given, const arrange_without *without, bool compared, bool quick) {
+    arranged r = { .peaks = { 0 }, .without = *without };
     bool *refused = BTL_ARRAY(scratch, bool, f->nslots + 1);
     if (f->ninstrs) memcpy(f->instrs, given, (size_t)f->ninstrs * sizeof *given);
     arrange_forget(f);
     btl_vm_within(f, a, without->parts);
-    while (arrange_once(f, scratch, refused, without->pieces, r.peaks, &compared)) {}
+    while (arrange_once(f, scratch, refused, without->pieces, quick, r.peaks, &compared)) {}
     if (!compared) return r;
     r.slots = btl_arena_copy(scratch, f->slots, (size_t)f->nslots * sizeof *f->slots);
     r.instrs = btl_arena_copy(scratch, f->instrs, (size_t)f->ninstrs * sizeof *f->instrs);
@@ -442,14 +443,14 @@ static bool arranged_is_above(const arranged *x, const arranged *y) {
 
 /* A whole's memory is taken when the first of its parts is made, and memory whose pieces are written over stays until the last of those dies: where they are made or read far
  * apart, more may live than if they were copied. So it is done as far as the peak is not above that of doing neither, or one of both alone. */
-static void arrange_compare(btl_function *f, btl_arena *a, btl_arena *scratch, const vm_instr *given, arranged *best) {
-    arrange_without without = arrange_without_new(f, scratch, NULL), all = arrange_without_new(f, scratch, NULL);
+static void arrange_compare(btl_function *f, btl_arena *a, btl_arena *scratch, const vm_instr *given, bool quick, arranged *best) {
+    arrange_without without = best->without, all = arrange_without_new(f, scratch, NULL);
     const arrange_without one[2] = { { all.parts, without.pieces }, { without.parts, all.pieces } };
     bool *tried = BTL_ARRAY(scratch, bool, f->nslots + 1);
     memset(all.parts, true, (size_t)f->nslots * sizeof *all.parts), memset(all.pieces, true, (size_t)f->nslots * sizeof *all.pieces);
-    arranged least = arrange_with(f, a, scratch, given, &all, true), first = *best;
+    arranged least = arrange_with(f, a, scratch, given, &all, true, quick), first = *best;
     for (int i = 0; i < 2 && arranged_is_above(best, &least); i++) {
-        arranged other = arrange_with(f, a, scratch, given, &one[i], true);
+        arranged other = arrange_with(f, a, scratch, given, &one[i], true, quick);
         if (!arranged_is_above(&other, &least)) least = other;
     }
     for (int slot = 0, n = 0; slot < f->nslots && n < ARRANGE_GROUPS && arranged_is_above(best, &least); slot++) {
@@ -459,7 +460,7 @@ static void arrange_compare(btl_function *f, btl_arena *a, btl_arena *scratch, c
         arrange_without more = arrange_without_new(f, scratch, &without);
         more.pieces[group] = true;
         for (int i = 0; i < f->nslots; i++) more.parts[i] |= first.slots[i].whole >= 0 && arranged_group(f, first.slots, i) == group;
-        arranged less = arrange_with(f, a, scratch, given, &more, true);
+        arranged less = arrange_with(f, a, scratch, given, &more, true, quick);
         if (!arranged_is_above(&less, best)) *best = less, without = more;
     }
     if (arranged_is_above(best, &least)) *best = least;
@@ -471,8 +472,10 @@ void btl_vm_arrange(btl_function *f, btl_arena *a) {
     btl_arena *scratch = btl_arena_begin(a);
     const vm_instr *given = f->ninstrs ? btl_arena_copy(scratch, f->instrs, (size_t)f->ninstrs * sizeof *f->instrs) : NULL;
     arrange_without nothing = arrange_without_new(f, scratch, NULL);
-    arranged best = arrange_with(f, a, scratch, given, &nothing, false);
-    if (best.slots) arrange_compare(f, a, scratch, given, &best);
+    bool quick = f->ninstrs > ARRANGE_MANY;
+    arranged best = arrange_with(f, a, scratch, given, &nothing, false, quick);
+    if (best.slots) arrange_compare(f, a, scratch, given, quick, &best);
+    if (quick) arrange_with(f, a, scratch, given, &best.without, false, false);
     arrange w = { .f = f, .a = a, .refused = BTL_ARRAY(scratch, bool, f->nslots + 1) };
     arrange_vars(&w);
     f->regions = w.regions;
