@@ -23,22 +23,36 @@ typedef struct body_seen {
     uint64_t hash;
 } body_seen;
 
+/* Places are cleared for each walk, so they are small. */
 typedef struct body_memo {
-    body_seen slots[BODY_SLOTS];
+    uint16_t place[BODY_SLOTS]; /* 1 + the number of what is known; 0: free */
     int count;
+    body_seen seen[BODY_MOST];
 } body_memo;
 
-static body_seen *body_slot(body_memo *m, const btl_node *n) {
-    size_t i = (size_t)btl_hash_mix(0, (uint64_t)(uintptr_t)n) % BODY_SLOTS;
-    while (m->slots[i].node && m->slots[i].node != n) i = (i + 1) % BODY_SLOTS;
-    return &m->slots[i];
+static void body_begin(body_memo *m) {
+    memset(m->place, 0, sizeof m->place);
+    m->count = 0;
 }
 
-/* False when the table is full. */
+static size_t body_place(const body_memo *m, const btl_node *n) {
+    size_t i = (size_t)btl_hash_mix(0, (uint64_t)(uintptr_t)n) % BODY_SLOTS;
+    while (m->place[i] && m->seen[m->place[i] - 1].node != n) i = (i + 1) % BODY_SLOTS;
+    return i;
+}
+
+/* NULL: nothing is known of the node. */
+static const body_seen *body_find(const body_memo *m, const btl_node *n) {
+    size_t i = body_place(m, n);
+    return m->place[i] ? &m->seen[m->place[i] - 1] : NULL;
+}
+
+/* False when the table is full. Of a node of which nothing is known. */
 static bool body_add(body_memo *m, const btl_node *n, const btl_node *twin, uint64_t hash) {
     if (m->count >= BODY_MOST) return false;
-    m->count++;
-    *body_slot(m, n) = (body_seen){ n, twin, hash };
+    size_t i = body_place(m, n);
+    m->seen[m->count++] = (body_seen){ n, twin, hash };
+    m->place[i] = (uint16_t)m->count;
     return true;
 }
 
@@ -61,7 +75,7 @@ static uint64_t body_node_hash(body_memo *m, const btl_body *b, const btl_node *
     if (param >= 0) return body_type_hash((uint64_t)param, &n->out->type);
     uint64_t h = btl_hash_bytes(n->op->name, strlen(n->op->name), (uint64_t)n->nin);
     for (int i = 0; i < n->nin; i++)
-        h = btl_hash_mix(h, body_slot(m, n->in[i]->node)->hash + (uint64_t)n->in[i]->index);
+        h = btl_hash_mix(h, body_find(m, n->in[i]->node)->hash + (uint64_t)n->in[i]->index);
     for (int i = 0; i < n->op->nparams; i++)
         h = btl_param_hash(n->op->params[i].kind, &n->params[i], h);
     for (int i = 0; i < n->nout; i++) h = body_type_hash(h, &n->out[i].type);
@@ -76,9 +90,9 @@ static bool body_hash_from(body_memo *m, const btl_body *b, const btl_node *root
     while (depth) {
         const btl_node *n = stack[depth - 1];
         int before = depth;
-        bool known = body_slot(m, n)->node == n;
+        bool known = body_find(m, n);
         for (int i = 0; !known && i < n->nin; i++) {
-            if (body_slot(m, n->in[i]->node)->node) continue;
+            if (body_find(m, n->in[i]->node)) continue;
             if (depth == BODY_STACK) return false;
             stack[depth++] = n->in[i]->node;
         }
@@ -90,14 +104,15 @@ static bool body_hash_from(body_memo *m, const btl_body *b, const btl_node *root
 }
 
 uint64_t btl_body_hash(const btl_body *body) {
-    body_memo m = { .count = 0 };
+    body_memo m;
+    body_begin(&m);
     uint64_t h = btl_hash_mix((uint64_t)body->nparams, (uint64_t)body->nresults);
     for (int i = 0; i < body->nparams; i++) h = body_type_hash(h, &body->params[i]->type);
     for (int i = 0; i < body->nresults; i++) {
         const btl_var *r = body->results[i];
         h = body_type_hash(h, &r->type);
         if (!body_hash_from(&m, body, r->node)) return h;
-        h = btl_hash_mix(h, body_slot(&m, r->node)->hash + (uint64_t)r->index);
+        h = btl_hash_mix(h, body_find(&m, r->node)->hash + (uint64_t)r->index);
     }
     return h;
 }
@@ -127,9 +142,9 @@ static bool body_equal_from(body_memo *m, const btl_body *a, const btl_node *x, 
     while (depth) {
         depth--;
         x = stack[depth][0], y = stack[depth][1];
-        const body_seen *seen = body_slot(m, x);
-        if (seen->node && seen->twin != y) return false;
-        if (seen->node) continue;
+        const body_seen *seen = body_find(m, x);
+        if (seen && seen->twin != y) return false;
+        if (seen) continue;
         if (!body_same_node(a, x, b, y) || !body_add(m, x, y, 0)) return false;
         for (int i = 0; i < x->nin; i++) {
             if (depth == BODY_STACK) return false;
@@ -140,8 +155,9 @@ static bool body_equal_from(body_memo *m, const btl_body *a, const btl_node *x, 
 }
 
 bool btl_body_equal(const btl_body *a, const btl_body *b) {
-    body_memo m = { .count = 0 };
+    body_memo m;
     if (a == b) return true;
+    body_begin(&m);
     if (a->nparams != b->nparams || a->nresults != b->nresults) return false;
     for (int i = 0; i < a->nparams; i++)
         if (!btl_type_equal(&a->params[i]->type, &b->params[i]->type)) return false;
