@@ -93,6 +93,21 @@ BTL_TEST(theanos_scenarios_have_their_verdicts) {
     }
 }
 
+/* Two pieces of one value, from a row on: apart, or with a row in common. */
+BTL_TEST(pieces_are_written_over_apart) {
+    char text[600];
+    btl_error err = { 0 };
+    for (int from = 7; from <= 8; from++) {
+        snprintf(text, sizeof text, "stage schedule\ninput x: f64[16, 16]\na: f64[16, 16] = matmul(x, x)\nu: f64[8, 16] = subtensor(a, :8, :) view a\nv: f64[%d, 16] = subtensor(a, %d:, :) view a\n"
+                                    "p: f64[8, 16] = opaque(\"p\", u) into u\nq: f64[%d, 16] = opaque(\"q\", v) into v\nr: f64[2] = opaque(\"r\", p, q)\noutput r\n", 16 - from, from, 16 - from);
+        BTL_ASSERT_STATUS(check_text(text, &err), from == 8 ? BTL_OK : BTL_EVALUE);
+    }
+    snprintf(text, sizeof text, "stage schedule\ninput x: f64[16, 16]\na: f64[16, 16] = matmul(x, x)\nu: f64[8, 16] = subtensor(a, :8, :) view a\nv: f64[9, 16] = subtensor(a, 7:, :) view a\n"
+                                "p: f64[8, 16] = opaque(\"p\", u) into u\nq: f64[9, 16] = opaque(\"q\", v) into v\noutput p, q\n");
+    BTL_ASSERT_STATUS(check_text(text, &err), BTL_EVALUE);
+    BTL_ASSERT_CONTAINS(err.message, "q into v: p (line 6) writes over u, which lies in the memory of v already");
+}
+
 BTL_TEST(a_refused_into_names_readers_lines_and_the_way_round) {
     btl_error err;
     BTL_ASSERT_STATUS(check_text("stage schedule\n"
@@ -209,6 +224,6 @@ BTL_TEST(a_schedule_of_ops_runs_and_one_of_opaque_nodes_does_not) {
     btl_graph_free(g);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(theanos_scenarios_have_their_verdicts), cmocka_unit_test(a_refused_into_names_readers_lines_and_the_way_round),
+BTL_TEST_MAIN(cmocka_unit_test(theanos_scenarios_have_their_verdicts), cmocka_unit_test(pieces_are_written_over_apart), cmocka_unit_test(a_refused_into_names_readers_lines_and_the_way_round),
               cmocka_unit_test(clauses_that_make_no_sense_are_told), cmocka_unit_test(what_is_printed_reads_back),
               cmocka_unit_test(a_schedule_of_ops_runs_and_one_of_opaque_nodes_does_not))
