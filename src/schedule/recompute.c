@@ -67,7 +67,6 @@ static void recompute_touch(recompute_run *r, int store, int place) {
 /* The operand in whose place the value is made: one that nobody needs any more. */
 static int recompute_place(const recompute_run *r, int v) {
     const int *list = r->onto ? r->onto[v] : NULL;
-    if (r->s->values[v].is_result) return -1;
     for (int k = 0; list && list[k] >= 0; k++) {
         int store = r->store_of[list[k]];
         if (store >= 0 && r->stores[store].refs == 0 && !r->stores[store].pinned && r->stores[store].bytes == r->s->values[v].bytes) return store;

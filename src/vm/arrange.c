@@ -491,8 +491,8 @@ btl_onto btl_vm_arrange_candidates(btl_function *f, btl_arena *a) {
     arrange_collect(&w);
     for (int i = 0; i < w.n; i++) {
         const arrange_proposal *p = &w.proposals[i];
-        int from = f->instrs[p->instr].in[p->input], n = 0;
-        if (p->is_update || f->slots[from].storage == STORE_VIEW || !arrange_can(&w, p)) continue;
+        int from = f->slots[f->instrs[p->instr].in[p->input]].root, n = 0; /* of a view, whose memory it is */
+        if (p->is_update || !arrange_can(&w, p)) continue;
         while (onto[p->slot] && onto[p->slot][n] >= 0) n++;
         int *list = BTL_ARRAY(a, int, n + 2);
         if (n) memcpy(list, onto[p->slot], (size_t)n * sizeof *list);

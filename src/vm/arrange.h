@@ -11,7 +11,7 @@
  * that variable's own memory where everything that can fail comes before. Deterministic. Memory in `a`, under its protection. */
 void btl_vm_arrange(btl_function *f, btl_arena *a);
 
-/* In the place of which operands may what a slot holds be computed, by the kernel that makes it? In the arena alone. By slot. */
+/* In the place of which values may what a slot holds be computed, by the kernel that makes it? Of the arena. By slot. */
 btl_onto btl_vm_arrange_candidates(btl_function *f, btl_arena *a);
 
 #endif

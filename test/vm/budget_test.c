@@ -126,6 +126,29 @@ BTL_TEST(random_steps_run_in_less_with_the_same_bits) {
     (void)less; /* small ones seldom do: it is the bits that count */
 }
 
+/* What a refusal says can't be gone below is not above what was found; results that lie over what they are made of (also through a view) included. */
+static void check_bound(const char *text, const char *mode, int64_t want) {
+    made m;
+    btl_error err = { 0 };
+    long long least, bound;
+    BTL_ASSERT_STATUS(make(&m, text, mode, 1, 4, &err), BTL_ENOMEM);
+    const char *says = strstr(err.message, "the least that was found is ");
+    if (!says || sscanf(says, "the least that was found is %lld, and nothing goes below %lld", &least, &bound) != 2) BTL_FAIL("%s\n%s", err.message, text);
+    if (bound > least || (want && bound != want)) BTL_FAIL("%s: the bound is %lld, the least %lld, expected %lld\n%s", mode, bound, least, (long long)want, text);
+    btl_graph_free(m.g);
+}
+
+BTL_TEST(nothing_is_found_below_the_bound) {
+    btl_rng r = { btl_test_seed() };
+    char text[4000];
+    check_bound("input x: f64[n, 9]\ninput v: f64[9]\ninput w: f64[n]\noutput y = w - 0.1 * (x @ v)\n", "fast_run,linker=strips", 32);
+    check_bound("input x: f64[n, n]\na = x @ x\noutput y = tanh(a)\n", "fast_run,linker=strips", 128);
+    for (int i = 0; i < 100; i++) {
+        random_step(&r, text, sizeof text);
+        check_bound(text, i % 2 ? "fast_run,linker=strips" : "fast_run,linker=strips,policy=each,gc=on", 0);
+    }
+}
+
 BTL_TEST(what_a_budget_needs_is_asked_for) {
     btl_error err = { 0 };
     made m;
@@ -143,4 +166,4 @@ BTL_TEST(what_a_budget_needs_is_asked_for) {
 }
 
 BTL_TEST_MAIN(cmocka_unit_test(a_step_of_training_runs_in_less_with_the_same_bits), cmocka_unit_test(an_unrolled_net_runs_in_less), cmocka_unit_test(random_steps_run_in_less_with_the_same_bits),
-              cmocka_unit_test(what_a_budget_needs_is_asked_for))
+              cmocka_unit_test(nothing_is_found_below_the_bound), cmocka_unit_test(what_a_budget_needs_is_asked_for))
