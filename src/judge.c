@@ -77,11 +77,10 @@ static btl_status judge_leaves(judge *j) {
 /* Those that nothing says are unknown, as are those that only a run can tell. */
 static void judge_symbols(judge *j) {
     j->symbols = BTL_ARRAY(&j->arena, int64_t, j->g->dims.nsymbols + 1);
-    for (int s = 0; s < j->g->dims.nsymbols; s++) {
-        const char *name = j->g->dims.symbols[s]->name;
-        j->symbols[s] = -1;
-        for (int i = 0; name && i < j->call->nsizes; i++)
-            if (strcmp(j->call->size_names[i], name) == 0) j->symbols[s] = j->call->size_values[i];
+    for (int s = 0; s < j->g->dims.nsymbols; s++) j->symbols[s] = -1;
+    for (int i = 0; i < j->call->nsizes; i++) {
+        int s = btl_dims_find(j->g, j->call->size_names[i]);
+        if (s >= 0) j->symbols[s] = j->call->size_values[i];
     }
 }
 

@@ -40,11 +40,10 @@ static btl_status memory_symbols(memory_make *k) {
     k->symbols = BTL_ARRAY(k->a, int64_t, g->dims.nsymbols + 1);
     for (int i = 0; i < g->dims.nsymbols; i++) k->symbols[i] = -1;
     for (int i = 0; i < k->o->nsizes; i++) {
-        bool found = false;
+        int s = btl_dims_find(g, k->o->size_names[i]);
         if (k->o->size_values[i] < 0) return btl_error_set(k->err, BTL_ESHAPE, "size %s = %lld is negative", k->o->size_names[i], (long long)k->o->size_values[i]);
-        for (int s = 0; s < g->dims.nsymbols; s++)
-            if (g->dims.symbols[s]->name && strcmp(g->dims.symbols[s]->name, k->o->size_names[i]) == 0) k->symbols[s] = k->o->size_values[i], found = true;
-        if (!found) return btl_error_set(k->err, BTL_ENAME, "%s: no size is named %s", k->e->name, k->o->size_names[i]);
+        if (s < 0) return btl_error_set(k->err, BTL_ENAME, "%s: no size is named %s", k->e->name, k->o->size_names[i]);
+        k->symbols[s] = k->o->size_values[i];
     }
     return BTL_OK;
 }

@@ -4,9 +4,9 @@
  * are tried at its nodes (match.h, "compiled"). So reading rules costs a program nothing, and a rule that cannot be
  * compiled ends the build. Equal constants are written once.
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "rewrite/match.h"
+#include "generator.h"
 
-#include "base/text.h"
+#include "rewrite/match.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +16,6 @@ typedef struct gen_constant { const char *text, *name; } gen_constant;
 
 typedef struct gen {
     btl_arena *arena;
-    const char *path;
     btl_text out;
     int nrules, rule_capacity;
     gen_rule *rules;
@@ -175,7 +174,8 @@ static void gen_lists(gen *g) {
 #define GEN_COMPILE(table) if (!gen_compile(g, #table, btl_rules_##table)) return BTL_EVALUE;
 
 static btl_status gen_file(void *arg) {
-    gen *g = arg;
+    const generator *file = arg;
+    gen *g = &(gen){ .arena = file->arena };
     btl_text rules;
     BTL_RULE_TABLES(GEN_COMPILE)
     btl_text_init(&g->out, g->arena);
@@ -185,23 +185,7 @@ static btl_status gen_file(void *arg) {
     for (int i = 0; i < g->nrules; i++) gen_rule_text(g, &rules, i);
     btl_text_printf(&g->out, "\nconst int btl_compiled_count = %d;\nconst btl_compiled_rule btl_compiled_rules[] = {\n%s};\n\n", g->nrules, rules.data);
     gen_lists(g);
-    FILE *f = fopen(g->path, "w");
-    bool good = f && fwrite(g->out.data, 1, g->out.length, f) == g->out.length;
-    if (f && fclose(f) != 0) good = false;
-    if (good) return BTL_OK;
-    perror(g->path);
-    return BTL_EIO;
+    return generator_write(file, 1, &g->out);
 }
 
-int main(int argc, char **argv) {
-    btl_arena arena;
-    if (argc != 2) {
-        fprintf(stderr, "usage: genrules OUT.c\n");
-        return 2;
-    }
-    btl_arena_init(&arena, NULL);
-    gen g = { .arena = &arena, .path = argv[1] };
-    btl_status status = btl_arena_protect(&arena, gen_file, &g);
-    btl_arena_deinit(&arena);
-    return status == BTL_OK ? 0 : 1;
-}
+int main(int argc, char **argv) { return generator_main(argc, argv, "genrules", gen_file); }

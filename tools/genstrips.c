@@ -10,7 +10,8 @@
  * a function of vecmath is called, the interpreter casts, runs the f32 kernel and casts back, which
  * gives the same bits and halves the size of all kernels.
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "base/text.h"
+#include "generator.h"
+
 #include "expr/emit.h"
 #include "ops/cast.h"
 #include "target/c/elem.h"
@@ -23,7 +24,6 @@
 typedef struct gen {
     btl_arena *arena;
     btl_text code, table;
-    const char *path;
 } gen;
 
 /* ---- statements --------------------------------------------------------------------------- */
@@ -218,19 +218,9 @@ static void gen_kernels(gen *g) {
                 gen_cast_kernel(g, (btl_dtype)from, (btl_dtype)to);
 }
 
-static btl_status gen_write(const char *path, int n, const btl_text *parts) {
-    FILE *f = fopen(path, "w");
-    bool good = f != NULL;
-    for (int i = 0; good && i < n; i++)
-        good = fwrite(parts[i].data, 1, parts[i].length, f) == parts[i].length;
-    if (f && fclose(f) != 0) good = false;
-    if (good) return BTL_OK;
-    perror(path);
-    return BTL_EIO;
-}
-
 static btl_status gen_file(void *arg) {
-    gen *g = arg;
+    const generator *file = arg;
+    gen *g = &(gen){ .arena = file->arena };
     btl_snippets snippets = { 0 };
     btl_text head;
     btl_text_init(&head, g->arena);
@@ -243,18 +233,7 @@ static btl_status gen_file(void *arg) {
     btl_snippets_add(&snippets, g->arena, btl_vecmath_text);
     btl_snippets_use(&snippets, g->code.data, g->code.length);
     btl_snippets_print(&snippets, &head);
-    return gen_write(g->path, 3, (btl_text[]){ head, g->code, g->table });
+    return generator_write(file, 3, (btl_text[]){ head, g->code, g->table });
 }
 
-int main(int argc, char **argv) {
-    btl_arena arena;
-    if (argc != 2) {
-        fprintf(stderr, "usage: genstrips OUT.c\n");
-        return 2;
-    }
-    btl_arena_init(&arena, NULL);
-    gen g = { .arena = &arena, .path = argv[1] };
-    btl_status status = btl_arena_protect(&arena, gen_file, &g);
-    btl_arena_deinit(&arena);
-    return status == BTL_OK ? 0 : 1;
-}
+int main(int argc, char **argv) { return generator_main(argc, argv, "genstrips", gen_file); }

@@ -389,6 +389,12 @@ bool btl_dim_differ(btl_graph *g, const btl_dim *a, const btl_dim *b) {
     return d->kind != DIM_SUM && (d->lo > 0 || d->hi < 0);
 }
 
+int btl_dims_find(const btl_graph *g, const char *name) {
+    for (int k = 0; k < g->dims.nsymbols; k++)
+        if (g->dims.symbols[k]->name && strcmp(g->dims.symbols[k]->name, name) == 0) return k;
+    return -1;
+}
+
 int64_t btl_dim_divisor(const btl_dim *d) {
     if (d->kind != DIM_POLY) return 1;
     int64_t divisor = d->constant < 0 ? -d->constant : d->constant;

@@ -55,6 +55,8 @@ typedef struct btl_dims {
 const btl_dim *btl_dim_symbol(btl_graph *g, const char *name);              /* interned by name */
 const btl_dim *btl_dim_unknown(btl_graph *g, const btl_dim *bound, bool late); /* a new `?` */
 
+/* The number of the symbol of that name, or -1. */
+int btl_dims_find(const btl_graph *g, const char *name);
 /* The product of n sizes (1 for none). */
 const btl_dim *btl_dim_product(btl_graph *g, int n, const btl_dim *const *dims);
 

@@ -230,6 +230,8 @@ btl_status btl_dims_unify_or_say(btl_graph *g, const btl_dim *a, const btl_dim *
 void btl_checks_attach(btl_graph *g, btl_node *n, const char *message);
 btl_type btl_type_make(btl_graph *g, btl_dtype dtype, int rank, const btl_dim *const *dims); /* copies dims */
 bool btl_type_equal(const btl_type *a, const btl_type *b);
+/* How many elements an array has. */
+const btl_dim *btl_type_elems(btl_graph *g, const btl_type *t);
 /* Bytes of an array at sizes of the symbols (NULL: none is known): -1, or the first axis with which they are unknown, negative or too many. */
 int btl_type_bytes(const btl_type *t, const int64_t *symbols, int64_t *bytes);
 bool btl_param_equal(btl_param_kind kind, const btl_param *a, const btl_param *b);

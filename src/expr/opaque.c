@@ -20,7 +20,7 @@ btl_node *btl_opaque(btl_graph *g, const char *name, int nin, btl_var *const *in
 /* ---- where results lie ----------------------------------------------------------------------- */
 
 static const btl_dim *opaque_bytes(btl_graph *g, const btl_type *t) {
-    return btl_dim_mul(g, btl_dim_const(g, (int64_t)btl_dtype_bytes(t->dtype)), btl_dim_product(g, t->rank, t->dims));
+    return btl_dim_mul(g, btl_dim_const(g, (int64_t)btl_dtype_bytes(t->dtype)), btl_type_elems(g, t));
 }
 
 static btl_status opaque_check_bytes(btl_graph *g, const btl_var *v, const btl_var *in, bool is_view) {

@@ -10,6 +10,8 @@ btl_type btl_type_make(btl_graph *g, btl_dtype dtype, int rank, const btl_dim *c
     return (btl_type){ dtype, rank, copy };
 }
 
+const btl_dim *btl_type_elems(btl_graph *g, const btl_type *t) { return btl_dim_product(g, t->rank, t->dims); }
+
 int btl_type_bytes(const btl_type *t, const int64_t *symbols, int64_t *bytes) {
     int64_t size;
     *bytes = (int64_t)btl_dtype_bytes(t->dtype);

@@ -24,10 +24,6 @@ typedef struct jacobian {
     btl_var **out;
 } jacobian;
 
-static const btl_dim *jacobian_elems(btl_graph *g, const btl_var *v) {
-    return btl_dim_product(g, v->type.rank, v->type.dims);
-}
-
 static btl_type jacobian_join(btl_graph *g, btl_dtype dtype, int n, const btl_dim *const *a, int m, const btl_dim *const *b) {
     const btl_dim **dims = BTL_ARRAY(&g->arena, const btl_dim *, n + m + 1);
     for (int i = 0; i < n; i++) dims[i] = a[i];
@@ -42,7 +38,7 @@ static btl_type jacobian_type(const jacobian *j, int i) {
 
 /* [elems] + v's shape: row i is the i-th unit vector of v's shape. */
 static btl_var *jacobian_units(btl_graph *g, const btl_var *v) {
-    const btl_dim *elems = jacobian_elems(g, v);
+    const btl_dim *elems = btl_type_elems(g, &v->type);
     const btl_param params[4] = { { .dim = elems }, { .dim = NULL }, { .i = 0 }, { .i = v->type.dtype } };
     btl_type type = jacobian_join(g, v->type.dtype, 1, &elems, v->type.rank, v->type.dims);
     return btl_reshape_to_dims(g, btl_build(g, btl_op_find("eye", 3), 0, NULL, params, NULL), type.rank, type.dims);
@@ -54,7 +50,7 @@ static btl_var *jacobian_seed(btl_graph *g, const btl_var *v) {
 }
 
 static bool jacobian_is_single(btl_graph *g, const btl_var *v) {
-    return btl_dim_is(jacobian_elems(g, v), 1);
+    return btl_dim_is(btl_type_elems(g, &v->type), 1);
 }
 
 /* ---- row by row --------------------------------------------------------------------------- */
@@ -119,9 +115,9 @@ static btl_status jacobian_forward(jacobian *j, int i) {
 
 static bool jacobian_goes_forward(const jacobian *j) {
     btl_graph *g = j->g;
-    const btl_dim *rows = jacobian_elems(g, j->y), *columns = btl_dim_const(g, 0);
+    const btl_dim *rows = btl_type_elems(g, &j->y->type), *columns = btl_dim_const(g, 0);
     int64_t value;
-    for (int i = 0; i < j->n; i++) columns = btl_dim_add(g, columns, jacobian_elems(g, j->wrt[i]));
+    for (int i = 0; i < j->n; i++) columns = btl_dim_add(g, columns, btl_type_elems(g, &j->wrt[i]->type));
     bool know_rows = btl_dim_is_const(rows, &value), know_columns = btl_dim_is_const(columns, &value);
     if (know_rows != know_columns) return know_columns;
     return columns->hi <= rows->lo;

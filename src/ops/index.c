@@ -110,20 +110,6 @@ static btl_status basic_view(const btl_exec *x, const btl_operand *base, btl_ope
 
 /* ---- subtensor ---------------------------------------------------------------------------- */
 
-/* Along one axis: where x[item] begins, and how much it takes; false where that is not known, not in steps of 1, or no index counts from one end for all sizes. */
-static bool subtensor_axis(btl_graph *g, const btl_index_item *item, const btl_dim *n, const btl_dim **start, const btl_dim **length) {
-    int64_t step;
-    if (item->start.input >= 0 || item->stop.input >= 0 || item->step.input >= 0) return false;
-    if (item->kind == INDEX_INT) {
-        const btl_dim *at = item->start.dim;
-        *start = at->hi < 0 ? btl_dim_add(g, at, n) : at, *length = btl_dim_const(g, 1);
-        return at->hi < 0 || at->lo >= 0;
-    }
-    if (item->kind != INDEX_SLICE || (item->step.dim && !btl_dim_is(item->step.dim, 1))) return false;
-    *start = btl_slice_start(g, n, item, &step);
-    return btl_slice_dim(g, n, item, length) == BTL_OK && *length;
-}
-
 /* Single elements along some axes, then a range, then all that there is. */
 static const btl_dim *subtensor_starts(btl_graph *g, const btl_node *n) {
     const btl_param *p = &n->params[0];
@@ -137,7 +123,7 @@ static const btl_dim *subtensor_starts(btl_graph *g, const btl_node *n) {
         if (item->kind == INDEX_SLICE && btl_slice_is_full(item)) {
             all = all || !btl_dim_is(x->dims[axis], 1);
         } else {
-            if (all || !subtensor_axis(g, item, x->dims[axis], &start, &length) || start->late) return NULL;
+            if (all || !btl_index_range(g, item, x->dims[axis], &start, &length) || start->late) return NULL;
             at = btl_dim_add(g, at, btl_dim_mul(g, start, btl_dim_product(g, x->rank - axis - 1, x->dims + axis + 1)));
             all = !btl_dim_is(length, 1);
         }
@@ -1075,7 +1061,7 @@ static btl_var *take_build(btl_graph *g, const btl_op *op, int nin, btl_var *con
     if (params[0].axes.n == 1) {
         if (btl_axis_resolve(g, params[0].axes.v[0], x->type.rank, &axis)) return NULL;
     } else {
-        const btl_dim *all = btl_dim_product(g, x->type.rank, x->type.dims);
+        const btl_dim *all = btl_type_elems(g, &x->type);
         if (!(x = btl_reshape_to_dims(g, x, 1, &all))) return NULL;
     }
     btl_index_arg items[BTL_MAX_RANK];

@@ -404,7 +404,7 @@ static btl_var *outer_build(btl_graph *g, const btl_op *op, int nin, btl_var *co
     btl_var *v[2];
     (void)op, (void)nin, (void)params;
     for (int i = 0; i < 2; i++) {
-        const btl_dim *all = btl_dim_product(g, in[i]->type.rank, in[i]->type.dims);
+        const btl_dim *all = btl_type_elems(g, &in[i]->type);
         v[i] = btl_dimshuffle_to(g, btl_reshape_to_dims(g, in[i], 1, &all), 2, i ? row : column);
     }
     return matmul_result(btl_mul(g, v[0], v[1]), out);

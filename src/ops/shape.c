@@ -321,7 +321,7 @@ static btl_status reshape_infer(btl_infer *x) {
     const btl_type *from = &x->in[0]->type;
     int n = x->params[0].shape.n;
     const btl_dim *const *dims = x->params[0].shape.v;
-    const btl_dim *have = btl_dim_product(x->g, from->rank, from->dims), *want = btl_dim_product(x->g, n, dims);
+    const btl_dim *have = btl_type_elems(x->g, from), *want = btl_dim_product(x->g, n, dims);
     BTL_TRY(shape_rank(x->g, n));
     for (int i = 0; i < n; i++)
         if (dims[i]->hi < 0) return btl_fail(x->g, BTL_ESHAPE, "a size is negative: %s", shape_text(x->g, n, dims));
@@ -574,7 +574,7 @@ static btl_var *repeat_build(btl_graph *g, const btl_op *op, int nin, btl_var *c
     if (params[1].axes.n == 1) {
         if (btl_axis_resolve(g, params[1].axes.v[0], x->type.rank, &axis)) return NULL;
     } else {
-        const btl_dim *all = btl_dim_product(g, x->type.rank, x->type.dims);
+        const btl_dim *all = btl_type_elems(g, &x->type);
         if (!(x = btl_reshape_to_dims(g, x, 1, &all))) return NULL;
     }
     int rank = x->type.rank;

@@ -90,6 +90,19 @@ const btl_dim *btl_slice_start(btl_graph *g, const btl_dim *n, const btl_index_i
     return start.absent ? last : start.from_end ? start.at : btl_dim_min(g, start.at, last);
 }
 
+bool btl_index_range(btl_graph *g, const btl_index_item *item, const btl_dim *n, const btl_dim **start, const btl_dim **length) {
+    int64_t step;
+    if (item->start.input >= 0 || item->stop.input >= 0 || item->step.input >= 0) return false;
+    if (item->kind == INDEX_INT) {
+        const btl_dim *at = item->start.dim;
+        *start = at->hi < 0 ? btl_dim_add(g, at, n) : at, *length = btl_dim_const(g, 1);
+        return at->hi < 0 || at->lo >= 0;
+    }
+    if (item->kind != INDEX_SLICE || (item->step.dim && !btl_dim_is(item->step.dim, 1))) return false;
+    *start = btl_slice_start(g, n, item, &step);
+    return btl_slice_dim(g, n, item, length) == BTL_OK && *length;
+}
+
 /* ---- in numbers --------------------------------------------------------------------------- */
 
 btl_status btl_bound_value(const btl_exec *x, const btl_bound *b, int64_t absent, int64_t *value) {

@@ -17,6 +17,10 @@ btl_status btl_slice_dim(btl_graph *g, const btl_dim *n, const btl_index_item *i
 /* Of one that is not late: its step, and the first element it takes, as a size; meaningless where it takes none. */
 const btl_dim *btl_slice_start(btl_graph *g, const btl_dim *n, const btl_index_item *item, int64_t *step);
 
+/* Where an int or a slice in steps of 1 begins on an axis of n elements, and how many it takes, as sizes. False: a variable says, other steps, an array, or an int that
+ * counts from one end at some sizes and from the other at others. Not proven: that it is in range. As btl_slice_dim may record a check. */
+bool btl_index_range(btl_graph *g, const btl_index_item *item, const btl_dim *n, const btl_dim **start, const btl_dim **length);
+
 /* A slice of an axis of n elements, in numbers: first element, step, count. */
 typedef struct btl_range { int64_t start, step, count; } btl_range;
 btl_status btl_slice_range(const btl_exec *x, const btl_index_item *item, int64_t n, btl_range *out);

@@ -49,20 +49,9 @@ static bool index_at_most(btl_graph *g, const btl_dim *a, const btl_dim *b) { re
 
 /* One axis; false where it is not known or not proven to be in range. */
 static bool index_box_axis(btl_graph *g, const btl_index_item *item, const btl_dim *n, index_box *box, int axis) {
-    const btl_dim *one = btl_dim_const(g, 1);
-    int64_t step;
-    if (item->start.input >= 0 || item->stop.input >= 0 || item->step.input >= 0 || item->kind == INDEX_ARRAY) return false;
     box->whole[axis] = btl_slice_is_full(item);
-    if (item->kind == INDEX_INT) {
-        const btl_dim *at = item->start.dim;
-        if (at->hi < 0) at = btl_dim_add(g, at, n);
-        box->start[axis] = at, box->length[axis] = one;
-        return at->lo >= 0 && index_at_most(g, btl_dim_add(g, at, one), n);
-    }
-    if (item->step.dim && !btl_dim_is(item->step.dim, 1)) return false;
-    box->start[axis] = btl_slice_start(g, n, item, &step);
-    if (btl_slice_dim(g, n, item, &box->length[axis]) || !box->length[axis]) return false;
-    return box->start[axis]->lo >= 0;
+    if (!btl_index_range(g, item, n, &box->start[axis], &box->length[axis]) || box->start[axis]->lo < 0) return false;
+    return item->kind != INDEX_INT || index_at_most(g, btl_dim_add(g, box->start[axis], box->length[axis]), n);
 }
 
 /* The box of an index of a variable of type x. */

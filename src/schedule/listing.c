@@ -18,7 +18,7 @@ typedef struct listing {
     btl_schedule_step *steps;
     const btl_var **vars;    /* by value */
     int **value_of;          /* of each output of each node; NULL: not met */
-    int capacity, nvars, var_capacity;
+    int capacity, var_capacity;
     btl_error *err;
 } listing;
 
@@ -36,9 +36,10 @@ static btl_status listing_values(listing *l, const btl_node *n) {
     int *numbers = l->value_of[n->id] = BTL_ARRAY(l->a, int, n->nout);
     for (int i = 0; i < n->nout; i++) {
         const btl_var *v = &n->out[i];
+        int at = l->s->nvalues;
         btl_schedule_value *value = (numbers[i] = l->s->nvalues, BTL_PUSH(l->a, l->values, l->s->nvalues, l->capacity));
         *value = (btl_schedule_value){ .name = v->name, .places = n->places, .type = &v->type, .into = -1 };
-        *BTL_PUSH(l->a, l->vars, l->nvars, l->var_capacity) = v;
+        *BTL_PUSH(l->a, l->vars, at, l->var_capacity) = v;
         BTL_TRY(listing_bytes(l, v, &value->bytes));
     }
     return BTL_OK;
@@ -109,7 +110,7 @@ btl_status btl_listing_schedule(btl_arena *a, btl_graph *g, const btl_entry *e, 
     BTL_TRY(listing_ends(&l));
     listing_protect(&l);
     l.s->values = l.values, l.s->steps = l.steps;
-    l.s->disjoint = btl_regions_disjoint, l.s->user = btl_regions_new(a, g, l.s, l.nvars, l.vars);
+    l.s->disjoint = btl_regions_disjoint, l.s->user = btl_regions_new(a, g, l.s, l.s->nvalues, l.vars);
     *out = l.s;
     return BTL_OK;
 }

@@ -207,10 +207,16 @@ static int liveness_hit(const liveness_build *b, int at, int v) {
     return at;
 }
 
+/* The op that overwrites what of `old` value v takes, or -1. */
+static int liveness_overwriter(const liveness_build *b, int old, int v) {
+    int at = liveness_hit(b, b->over[old], v);
+    return at < 0 ? -1 : b->producer[b->overwrites[at].value];
+}
+
 static btl_status liveness_overwrite(liveness_build *b, int v) {
     int into = b->p->values[v].into;
     for (int k = 0, n = liveness_origins(b, b->old, into); k < n; k++) {
-        int old = b->found[k], at = liveness_hit(b, b->over[old], into), by = at < 0 ? -1 : b->producer[b->overwrites[at].value], entry = b->noverwrites;
+        int old = b->found[k], by = liveness_overwriter(b, old, into), entry = b->noverwrites;
         if (by >= 0)
             return btl_error_set(b->err, BTL_EVALUE, "value %d is overwritten twice: by op %d %s and by op %d %s", old, by, liveness_name(b, by), b->producer[v], liveness_name(b, b->producer[v]));
         *BTL_PUSH(b->scratch, b->overwrites, b->noverwrites, b->capacity) = (liveness_overwrites){ v, b->over[old] };
@@ -232,7 +238,7 @@ static btl_status liveness_overwriting(liveness_build *b) {
         if (p->values[v].into >= 0) BTL_TRY(liveness_overwrite(b, v));
     for (int v = 0; v < p->nvalues; v++)
         for (int k = 0, n = p->values[v].is_output ? liveness_origins(b, b->old, v) : 0; k < n; k++) {
-            int at = liveness_hit(b, b->over[b->found[k]], v), by = at < 0 ? -1 : b->producer[b->overwrites[at].value];
+            int by = liveness_overwriter(b, b->found[k], v);
             if (by >= 0) return btl_error_set(b->err, BTL_EVALUE, "value %d is an output, and op %d %s overwrites its storage", v, by, liveness_name(b, by));
         }
     return BTL_OK;

@@ -4,8 +4,6 @@
 #include "base/array.h"
 #include "expr/operand.h"
 
-static const btl_dim *region_elems(btl_graph *g, const btl_type *t) { return btl_dim_product(g, t->rank, t->dims); }
-
 /* Does the view begin where its operand does, element by element in row-major order? It is asked, at some sizes. */
 static bool region_is_plain(btl_graph *g, btl_arena *scratch, const btl_node *view, int64_t size) {
     const btl_type *from = &view->in[0]->type, *to = &view->out[0].type;
@@ -31,7 +29,7 @@ static bool region_is_plain(btl_graph *g, btl_arena *scratch, const btl_node *vi
 const btl_dim *btl_view_start(btl_graph *g, btl_arena *scratch, const btl_node *view) {
     if (!view->op->view || view->nin != 1 || view->nout != 1 || view->in[0]->type.dtype != view->out[0].type.dtype) return NULL;
     if (view->op->starts) return view->op->starts(g, view);
-    if (region_elems(g, &view->in[0]->type) != region_elems(g, &view->out[0].type)) return NULL;
+    if (btl_type_elems(g, &view->in[0]->type) != btl_type_elems(g, &view->out[0].type)) return NULL;
     return region_is_plain(g, scratch, view, 3) && region_is_plain(g, scratch, view, 5) ? btl_dim_const(g, 0) : NULL;
 }
 
@@ -46,7 +44,7 @@ static btl_region region_of(btl_arena *a, const btl_regions *r, const btl_schedu
         if (!start) return out; /* wherever it lies within */
         out.at = btl_dim_add(r->g, out.at, start);
     }
-    out.elems = region_elems(r->g, &var->type);
+    out.elems = btl_type_elems(r->g, &var->type);
     const btl_dim *end = btl_dim_add(r->g, out.at, out.elems);
     if (!btl_dim_is_const(out.at, &out.from) || !btl_dim_is_const(end, &out.to)) out.from = -1;
     return out;

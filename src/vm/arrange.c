@@ -24,7 +24,7 @@ typedef struct arrange {
     bool *can_fail;           /* by instruction: it can, or something behind it can */
     int clean;                /* the one instruction that may fail and write into a state: it tests everything first, and the others wait for it; or -1 */
     int *update;              /* by slot: the shared variable's slot whose new value it is, or -1 */
-    const btl_regions *regions; /* of the slots */
+    btl_regions *regions;     /* of the slots */
     int n, capacity;
     arrange_proposal *proposals;
     btl_table abilities;
@@ -32,11 +32,18 @@ typedef struct arrange {
 
 /* ---- the problem --------------------------------------------------------------------------- */
 
-/* Which parts of others views are; whatever is no view, or a part of a whole, lies by itself. */
-static btl_regions *arrange_regions(btl_arena *a, const btl_function *f, const btl_schedule *s) {
+static void arrange_views(const btl_function *f, btl_schedule_value *vars) {
+    for (int i = 0; i < f->ninstrs; i++)
+        if (f->instrs[i].kind == VM_VIEW) vars[f->instrs[i].out[0]].nviews = 1, vars[f->instrs[i].out[0]].views = f->instrs[i].in;
+}
+
+/* Which parts of others views are, whatever is decided of where they lie. */
+static btl_regions *arrange_regions(const btl_function *f, btl_arena *a) {
+    btl_schedule_value *values = BTL_ARRAY(a, btl_schedule_value, f->nslots + 1);
     const btl_var **vars = BTL_ARRAY(a, const btl_var *, f->nslots + 1);
-    for (int i = 0; i < f->nslots; i++) vars[i] = f->slots[i].whole >= 0 && f->slots[i].strides ? NULL : f->slots[i].var; /* the others lie row after row */
-    return btl_regions_new(a, f->graph, s, f->nslots, vars);
+    for (int i = 0; i < f->nslots; i++) vars[i] = f->slots[i].var;
+    arrange_views(f, values);
+    return btl_regions_new(a, f->graph, &(btl_schedule){ .nvalues = f->nslots, .values = values }, f->nslots, vars);
 }
 
 static void arrange_vars(arrange *w) {
@@ -56,12 +63,9 @@ static void arrange_vars(arrange *w) {
         w->update[slot] = vars[slot].is_output || w->refused[slot] ? -1 : f->shared[f->updates[i].shared].slot; /* once: a value that stands for two is copied */
         vars[slot].is_output = true;
     }
-    for (int i = 0; i < f->ninstrs; i++)
-        if (f->instrs[i].kind == VM_VIEW) vars[f->instrs[i].out[0]].nviews = 1, vars[f->instrs[i].out[0]].views = f->instrs[i].in;
+    arrange_views(f, vars);
     w->p.nvalues = f->nslots, w->p.values = vars;
-    btl_regions *regions = arrange_regions(w->a, f, &w->p);
-    w->p.disjoint = btl_regions_disjoint, w->p.user = regions;
-    w->regions = regions;
+    w->p.disjoint = btl_regions_disjoint, w->p.user = w->regions;
 }
 
 /* Memory that is taken step by step may be wanting. */
@@ -368,17 +372,12 @@ typedef struct arranged {
     arrange_without without;
 } arranged;
 
-static const btl_dim *arranged_elems(const btl_function *f, int slot) {
-    const btl_type *t = &f->slots[slot].var->type;
-    return btl_dim_product(f->graph, t->rank, t->dims);
-}
-
 /* The slot of the memory of which this one is a part: the whole that is put together later, or what a piece of is written over; -1: it is none. */
 static int arranged_group(const btl_function *f, const vm_slot *slots, int slot) {
     const vm_slot *s = &slots[slot];
-    if (s->whole < 0) return s->into < 0 || arranged_elems(f, slot) == arranged_elems(f, slots[s->into].root) ? -1 : slots[s->into].root;
-    while (slots[slot].whole >= 0) slot = slots[slot].whole;
-    return slot;
+    if (s->whole >= 0) return btl_vm_outermost(slots, slot);
+    int root = s->into < 0 ? -1 : slots[s->into].root;
+    return root < 0 || btl_type_elems(f->graph, &s->var->type) == btl_type_elems(f->graph, &slots[root].var->type) ? -1 : root;
 }
 
 static bool arranged_has_groups(const btl_function *f) {
@@ -395,7 +394,7 @@ static arrange_without arrange_without_new(const btl_function *f, btl_arena *scr
 
 /* True: once more. Notes the peaks if they are to be compared, as they are where there are groups. `quick`: no order is looked for. */
 static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, const bool *without_pieces, bool quick, int64_t *peaks, bool *compared) {
-    arrange w = { .f = f, .a = btl_arena_begin(a), .refused = refused, .without_pieces = without_pieces };
+    arrange w = { .f = f, .a = btl_arena_begin(a), .refused = refused, .without_pieces = without_pieces, .regions = f->regions };
     bool again = false;
     arrange_vars(&w);
     arrange_find_failures(&w);
@@ -473,19 +472,17 @@ void btl_vm_arrange(btl_function *f, btl_arena *a) {
     const vm_instr *given = f->ninstrs ? btl_arena_copy(scratch, f->instrs, (size_t)f->ninstrs * sizeof *f->instrs) : NULL;
     arrange_without nothing = arrange_without_new(f, scratch, NULL);
     bool quick = f->ninstrs > ARRANGE_MANY;
+    f->regions = arrange_regions(f, a);
     arranged best = arrange_with(f, a, scratch, given, &nothing, false, quick);
     if (best.slots) arrange_compare(f, a, scratch, given, quick, &best);
     if (quick) arrange_with(f, a, scratch, given, &best.without, false, false);
-    arrange w = { .f = f, .a = a, .refused = BTL_ARRAY(scratch, bool, f->nslots + 1) };
-    arrange_vars(&w);
-    f->regions = w.regions;
     btl_arena_end(scratch);
 }
 
 btl_onto btl_vm_arrange_candidates(btl_function *f, btl_arena *a) {
     arrange w = { .f = f, .a = btl_arena_begin(a) };
     const int **onto = BTL_ARRAY(a, const int *, 2 * f->nslots + 1); /* copies of results are numbered behind the slots */
-    w.refused = BTL_ARRAY(w.a, bool, f->nslots + 1);
+    w.refused = BTL_ARRAY(w.a, bool, f->nslots + 1), w.regions = arrange_regions(f, w.a);
     arrange_vars(&w);
     arrange_find_failures(&w);
     arrange_collect(&w);

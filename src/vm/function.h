@@ -37,7 +37,7 @@ typedef struct vm_slot {
     vm_storage storage;
     int index;
     int root;               /* slot in whose memory it lies (itself if no view) */
-    int into;               /* operand of its instruction, a value or a plain view of one, that it is written over; -1: memory of its own */
+    int into;               /* operand of its instruction, a value or a view of all or a piece of one, that it is written over; -1: memory of its own */
     int whole;              /* slot of a value that is put together later, of which it is a part that lies there from the start; -1: none */
     const btl_dim *at;      /* where it begins in its memory, in elements; NULL: at the beginning */
     int shape_at;           /* its dims and strides in the workspace's tables */
@@ -112,7 +112,7 @@ struct btl_function {
     const btl_buffer *lives; /* of the buffers: first, last (bytes depend on the sizes) */
     const int *buffer_slot;  /* whose memory a buffer is */
     btl_rests rests;         /* of the buffers in the arena: for any sizes, which lie above which; n = 0: there is none */
-    const btl_regions *regions; /* of the slots: which parts of others views are; NULL: nothing is written over */
+    btl_regions *regions;    /* of the slots: which parts of others views are; NULL: nothing is written over */
     btl_policy policy;
     btl_ordering ordering;   /* how an order of the instructions was looked for */
     bool gc;                 /* memory is given back: `arena` after the call, others after the last instruction that needs it */

@@ -158,7 +158,7 @@ btl_status btl_vm_schedule(btl_arena *a, const btl_function *f, const int64_t *s
         if (i == f->first_update) running_copies(&o, i), first_update = o.s->nsteps;
         step_of[i] = o.s->nsteps;
         BTL_TRY(running_step(&o, i));
-        running_copies_behind(&o, i);
+        if (i >= f->first_update) running_copies_behind(&o, i);
     }
     if (f->first_update == f->ninstrs) running_copies(&o, f->ninstrs), first_update = o.s->nsteps;
     running_edges(&o, first_update);

@@ -29,11 +29,9 @@ static btl_status size_bind_given(vm_workspace *w, const btl_call_options *o, bt
     for (int i = 0; o && i < o->nsizes; i++) {
         if (o->size_values[i] < 0)
             return btl_error_set(err, BTL_ESHAPE, "%s: size %s = %lld is negative", w->f->name, o->size_names[i], (long long)o->size_values[i]);
-        bool found = false;
-        for (int k = 0; k < g->dims.nsymbols && !found; k++)
-            if (g->dims.symbols[k]->name && strcmp(g->dims.symbols[k]->name, o->size_names[i]) == 0)
-                w->symbols[k] = o->size_values[i], found = true;
-        if (!found) return btl_error_set(err, BTL_ENAME, "%s: no size of this function is named %s", w->f->name, o->size_names[i]);
+        int k = btl_dims_find(g, o->size_names[i]);
+        if (k < 0) return btl_error_set(err, BTL_ENAME, "%s: no size of this function is named %s", w->f->name, o->size_names[i]);
+        w->symbols[k] = o->size_values[i];
     }
     return BTL_OK;
 }

@@ -41,17 +41,12 @@ static void within_look(within *w) {
 
 /* ---- layouts ---------------------------------------------------------------------------------------- */
 
-static const btl_dim *within_elems(const btl_function *f, int slot) {
-    const btl_type *t = &f->slots[slot].var->type;
-    return btl_dim_product(f->graph, t->rank, t->dims);
-}
-
 /* The slot in whose memory the operand lies as it is, through views that leave everything where it is; -1: other views. */
 static int within_origin(const within *w, int slot) {
     const btl_function *f = w->f;
     while (f->slots[slot].storage == STORE_VIEW) {
         const vm_instr *q = &f->instrs[w->maker[slot]];
-        const btl_dim *start = q->nin == 1 && within_elems(f, slot) == within_elems(f, q->in[0]) ? btl_view_start(f->graph, w->scratch, q->node) : NULL;
+        const btl_dim *start = q->nin == 1 && btl_type_elems(f->graph, &f->slots[slot].var->type) == btl_type_elems(f->graph, &f->slots[q->in[0]].var->type) ? btl_view_start(f->graph, w->scratch, q->node) : NULL;
         if (!start || !btl_dim_is(start, 0)) return -1;
         slot = q->in[0];
     }
@@ -159,8 +154,8 @@ void btl_vm_within(btl_function *f, btl_arena *a, const bool *keep) {
 
 /* ---- in a schedule ------------------------------------------------------------------------------------- */
 
-static int within_outermost(const btl_function *f, int slot) {
-    while (f->slots[slot].whole >= 0) slot = f->slots[slot].whole;
+int btl_vm_outermost(const vm_slot *slots, int slot) {
+    while (slots[slot].whole >= 0) slot = slots[slot].whole;
     return slot;
 }
 
@@ -187,7 +182,7 @@ void btl_vm_rooms(btl_arena *a, const btl_function *f, btl_schedule_value *value
     int *room = BTL_ARRAY(a, int, f->nslots + 1), *number = BTL_ARRAY(a, int, f->nslots + 1), first = *nvalues;
     for (int i = 0; i < f->nslots; i++) room[i] = -1;
     for (int i = 0; i < f->nslots; i++) {
-        int whole = within_outermost(f, i);
+        int whole = btl_vm_outermost(f->slots, i);
         if (whole == i) continue;
         if (room[whole] < 0) {
             room[whole] = (*nvalues)++;

@@ -15,6 +15,8 @@ void btl_vm_within(btl_function *f, btl_arena *a, const bool *keep);
  * becomes a value of its own behind the others (there must be room: at most one for each part), of which the whole and its parts are views. With `opens` a step behind the others
  * takes that memory, so that any part may be made first; otherwise the first instruction of those that make a part does. */
 void btl_vm_rooms(btl_arena *a, const btl_function *f, btl_schedule_value *values, int *nvalues, btl_schedule_step *steps, int *nsteps, const int *step_of, bool opens);
+/* The slot itself, or the outermost whole of which it is a part. */
+int btl_vm_outermost(const vm_slot *slots, int slot);
 /* How many operands are made in their place. */
 int btl_vm_nparts(const btl_function *f);
 /* A step's list with a value more: behind the others, or in front of them. */

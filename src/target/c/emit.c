@@ -85,8 +85,7 @@ const char *btl_emit_stride(btl_emit *e, int operand, int axis) {
 
 const char *btl_emit_elems(btl_emit *e, int operand) {
     if (!emit_has(e, operand, -1)) return "0";
-    const btl_type *t = btl_emit_type(e, operand);
-    return btl_emit_size(e, btl_dim_product(e->g, t->rank, t->dims));
+    return btl_emit_size(e, btl_type_elems(e->g, btl_emit_type(e, operand)));
 }
 
 bool btl_emit_is_row_major(const btl_emit *e, int operand) {

@@ -30,8 +30,7 @@ static const char *source_stride(written *w, int slot, int axis) {
 static bool source_is_row_major(const btl_c_slot *s) { return !s->strides; }
 
 static bool source_is_one(written *w, int slot) {
-    const btl_type *t = w->f->slots[slot].type;
-    return btl_dim_is(btl_dim_product(w->g, t->rank, t->dims), 1);
+    return btl_dim_is(btl_type_elems(w->g, w->f->slots[slot].type), 1);
 }
 
 /* Does the view begin where its operand does, so that nothing is left to be computed? */
