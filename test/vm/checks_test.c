@@ -232,6 +232,7 @@ static btl_status call_as_rule(const char *text, int exactness, double ulp, bool
 
 BTL_TEST(a_rule_that_changes_values_is_named_and_one_that_mends_them_is_not) {
     double tame[] = { 0.5, -1.25, 3, 1e-3 }, wide[] = { 1000, -1000, 5, 40 }, special[] = { (double)NAN, (double)INFINITY, -(double)INFINITY, -0.0 };
+    double tie[] = { 0x1.4dcfc135bf67bp+0, 0x1.7436da6419a11p+0, 3, 1 }; /* their product, rounded to 64 bits and then to 53, is not its rounding to 53 */
     const struct { const char *before, *after; int exactness; double ulp; bool finite; btl_dtype dtype; double *x; const char *says; } cases[] = {
         { "x + x", "2 * x", VM_SAME_BITS, 0, false, BTL_F64, special, "" },
         { "x * 3", "x * 4", VM_SAME_BITS, 0, false, BTL_F64, tame, "a, element [0] is 1.5 as written" },
@@ -257,6 +258,8 @@ BTL_TEST(a_rule_that_changes_values_is_named_and_one_that_mends_them_is_not) {
         { "sum(x, keepdims=true) * x", "sum(x * x, keepdims=true) + 0 * x", VM_REASSOCIATES, 0, false, BTL_F64, tame, "changes values" },
         { "x + 0.1 + 0.2", "x + 0.3", VM_REASSOCIATES, 0, false, BTL_F64, tame, "" },
         { "f64(x > 0)", "f64(x >= 0)", VM_SAME_BITS, 0, false, BTL_F64, special, "changes values" },
+        { "(x[:, newaxis] @ x[newaxis, 1:2])[:, 0]", "x * x[1]", VM_SAME_BITS, 0, false, BTL_F64, tie, "" },
+        { "(x[:, newaxis] @ x[newaxis, 1:2])[:, 0]", "x * x[1] * 1.0000000000000002", VM_SAME_BITS, 0, false, BTL_F64, tie, "changes values" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[400];
