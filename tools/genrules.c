@@ -8,6 +8,7 @@
 
 #include "rewrite/match.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,8 @@ typedef struct gen {
     gen_rule *rules;
     int nconstants, constant_capacity;
     gen_constant *constants;
+    int npool, pool_capacity;
+    short *pool;             /* of all lists */
 } gen;
 
 /* ---- constants ---------------------------------------------------------------------------- */
@@ -100,7 +103,7 @@ static void gen_rule_text(gen *g, btl_text *t, int index) {
     const char *match = gen_pattern(g, c->match), *result = gen_pattern(g, c->result);
     btl_text_printf(t, "    { .rule = %s, .index = %d, .match = %s, .result = %s, .operand = %s", g->rules[index].text, index, match, result,
                     c->operand ? gen_op(g, c->operand) : "0");
-    btl_text_printf(t, ", .nbindings = %d", c->nbindings);
+    btl_text_printf(t, ", .mask = 0x%llxu, .nbindings = %d", (unsigned long long)c->mask, c->nbindings);
     for (int i = 0; i < c->nbindings; i++) btl_text_printf(t, "%s'%c'%s", i ? ", " : ", .letters = { ", c->letters[i], i + 1 == c->nbindings ? " }" : "");
     btl_text_printf(t, ", .nconditions = %d", c->nconditions);
     for (int i = 0; i < c->nconditions; i++)
@@ -124,49 +127,61 @@ static bool gen_has_word(const char *words, const char *word) {
 static bool gen_meets(const btl_compiled_rule *c, const btl_op *op) {
     if (c->rule->pass) return false;
     if (c->match) return c->match->op == op;
-    return strcmp(c->rule->ops, "*") == 0 || (op && gen_has_word(c->rule->ops, op->name));
+    if (strcmp(c->rule->ops, "*") == 0) return !op || !c->rule->takes || c->rule->takes(op);
+    return op && gen_has_word(c->rule->ops, op->name);
 }
 
-static bool gen_is_named(const gen *g, const btl_op *op) {
-    for (int i = 0; i < g->nrules; i++)
-        if (gen_meets(&g->rules[i].c, op) && !gen_meets(&g->rules[i].c, NULL)) return true;
-    return false;
+/* Where a list begins in the pool: appended, unless it is there. */
+static int gen_run(gen *g, int n, const short *run) {
+    for (int at = 0; at + n < g->npool; at++)
+        if (g->pool[at + n] < 0 && memcmp(g->pool + at, run, (size_t)n * sizeof *run) == 0) return at;
+    int at = g->npool;
+    for (int i = 0; i < n; i++) *BTL_PUSH(g->arena, g->pool, g->npool, g->pool_capacity) = run[i];
+    *BTL_PUSH(g->arena, g->pool, g->npool, g->pool_capacity) = -1;
+    return at;
 }
 
-static bool gen_is_pass(const btl_compiled_rule *c, const btl_op *op) {
-    (void)op;
-    return c->rule->pass;
-}
-
-/* "{ op, n, rules }" */
-static const char *gen_list(gen *g, const btl_op *op, bool (*is_in)(const btl_compiled_rule *c, const btl_op *op)) {
+/* "{ op, { … } }" */
+static const char *gen_lists_of(gen *g, const btl_op *op) {
     btl_text t;
-    int n = 0;
+    short *run = BTL_ARRAY(g->arena, short, g->nrules + 1);
     btl_text_init(&t, g->arena);
-    btl_text_add(&t, "{");
-    for (int i = 0; i < g->nrules; i++)
-        if (is_in(&g->rules[i].c, op)) btl_text_printf(&t, "%s &btl_compiled_rules[%d]", n++ ? "," : "", i);
-    btl_text_add(&t, " }");
-    return btl_arena_printf(g->arena, "{ %s, %d, %s }", op ? gen_op(g, op) : "0", n, n ? gen_constant_of(g, "btl_compiled_rule *const", "[]", t.data) : "0");
+    btl_text_printf(&t, "{ %s, {", op ? gen_op(g, op) : "0");
+    for (unsigned phases = 0; phases <= BTL_PHASES; phases++) {
+        int n = 0;
+        for (int i = 0; i < g->nrules; i++)
+            if ((g->rules[i].c.rule->phase & phases) && gen_meets(&g->rules[i].c, op)) run[n++] = (short)i;
+        btl_text_printf(&t, "%s %d", phases ? "," : "", gen_run(g, n, run));
+    }
+    btl_text_add(&t, " } }");
+    return t.data;
 }
 
-static void gen_lists(gen *g) {
+static bool gen_lists(gen *g) {
     static const btl_op *slots[RULE_SLOTS];
     btl_text t;
     btl_text_init(&t, g->arena);
-    btl_text_printf(&t, "const btl_rule_list btl_compiled_any = %s;\n", gen_list(g, NULL, gen_meets));
-    btl_text_printf(&t, "const btl_rule_list btl_compiled_passes = %s;\n", gen_list(g, NULL, gen_is_pass));
-    btl_text_add(&t, "const btl_rule_list btl_compiled_lists[RULE_SLOTS] = {\n");
+    btl_text_printf(&t, "const btl_op_rules btl_compiled_any = %s;\n", gen_lists_of(g, NULL));
     for (int i = 0; btl_ops[i]; i++) {
-        if (!gen_is_named(g, btl_ops[i])) continue;
+        if (i == RULE_SLOTS - 1) {
+            fprintf(stderr, "genrules: more ops than RULE_SLOTS (%d)\n", RULE_SLOTS);
+            return false;
+        }
         size_t slot = btl_rule_slot(btl_ops[i]);
-        while (slots[slot] && slots[slot] != btl_ops[i]) slot = (slot + 1) % RULE_SLOTS;
+        while (slots[slot]) slot = (slot + 1) % RULE_SLOTS;
         slots[slot] = btl_ops[i];
     }
+    btl_text_add(&t, "const btl_op_rules btl_compiled_lists[RULE_SLOTS] = {\n");
     for (int i = 0; i < RULE_SLOTS; i++)
-        if (slots[i]) btl_text_printf(&t, "    [%d] = %s,\n", i, gen_list(g, slots[i], gen_meets));
-    btl_text_add(&t, "};\n");
+        if (slots[i]) btl_text_printf(&t, "    [%d] = %s,\n", i, gen_lists_of(g, slots[i]));
+    btl_text_add(&t, "};\nconst short btl_compiled_passes[] = {");
+    for (int i = 0; i < g->nrules; i++)
+        if (g->rules[i].c.rule->pass) btl_text_printf(&t, " %d,", i);
+    btl_text_add(&t, " -1 };\nconst short btl_compiled_pool[] = {");
+    for (int i = 0; i < g->npool; i++) btl_text_printf(&t, "%s %d", i ? "," : "", g->pool[i]);
+    btl_text_add(&t, " };\n");
     btl_text_add(&g->out, t.data);
+    return g->npool <= USHRT_MAX;
 }
 
 /* ---- the file ----------------------------------------------------------------------------- */
@@ -184,7 +199,7 @@ static btl_status gen_file(void *arg) {
     for (int i = 0; btl_ops[i]; i++) btl_text_printf(&g->out, "extern const btl_op %s;\n", gen_op(g, btl_ops[i]) + 1);
     for (int i = 0; i < g->nrules; i++) gen_rule_text(g, &rules, i);
     btl_text_printf(&g->out, "\nconst int btl_compiled_count = %d;\nconst btl_compiled_rule btl_compiled_rules[] = {\n%s};\n\n", g->nrules, rules.data);
-    gen_lists(g);
+    if (!gen_lists(g)) return BTL_EVALUE;
     return generator_write(file, 1, &g->out);
 }
 

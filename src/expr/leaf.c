@@ -217,6 +217,9 @@ bool btl_var_constant_value(const btl_var *v, double *value) {
     const char *data = btl_array_data(a);
     for (int64_t i = 1; i < n; i++)
         if (memcmp(data, data + (size_t)i * bytes, bytes) != 0) return false;
+    if (v->type.dtype == BTL_F64) return memcpy(value, data, sizeof *value), true;
+    float single;
+    if (v->type.dtype == BTL_F32) return memcpy(&single, data, sizeof single), *value = (double)single, true;
     btl_array one = btl_array_wrap(v->type.dtype, 0, NULL, btl_array_data(a)), to = btl_array_wrap(BTL_F64, 0, NULL, value);
     return btl_array_convert(&to, &one) == BTL_OK;
 }

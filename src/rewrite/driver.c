@@ -30,7 +30,7 @@ enum {
     DRIVER_SPARE = 4096,
     DRIVER_ROUNDS = 8,   /* of passes in a phase */
     DRIVER_NAMES = 3,    /* rules named in a note */
-    DRIVER_LISTS = 128   /* of rules, at hand */
+    DRIVER_LISTS = 64    /* of rules, at hand */
 };
 
 /* What is known of a node, by its id. */
@@ -51,14 +51,16 @@ typedef struct driver_frame {
     int depth;                      /* firings that led here */
 } driver_frame;
 
-/* The rules that are on, of some phases, for an op: only these are looked at, and only what is asked for is made. */
-typedef struct driver_candidate { uint64_t mask; const btl_compiled_rule *rule; } driver_candidate;
-typedef struct driver_list {
-    const btl_op *op;
-    unsigned phases;
-    int n, capacity;
-    driver_candidate *candidates;
-} driver_list;
+/* The nodes on which the roots depend, not looking behind barriers: good for as long as the roots are these, since nodes never change. */
+typedef struct driver_extent {
+    btl_arena *arena;         /* of what follows; NULL: nothing is known yet */
+    btl_var **roots;
+    btl_bits member, root;    /* by id of a node */
+    int nnodes;
+    btl_node **nodes;         /* operands before users */
+    int *first;               /* users of node id: users[first[id]] up to first[id + 1]; made when asked for */
+    btl_node **users;
+} driver_extent;
 
 typedef struct driver {
     btl_graph *g;
@@ -67,7 +69,8 @@ typedef struct driver {
     int nrules;               /* in it */
     unsigned active;          /* phases whose rules run along now */
     unsigned phase;           /* this one */
-    bool *stopped;            /* by rule, in this phase: it does not end */
+    bool *off;                /* by rule: by a switch */
+    bool *stopped;            /* by rule, in this phase: off, or it does not end */
     int *fired;               /* by rule, in this phase */
     bool merge;               /* equal nodes become one, in this phase */
     bool exhausted;           /* no rule fires any more in this phase */
@@ -80,9 +83,9 @@ typedef struct driver {
     btl_table equal;          /* of nodes, for merging */
     driver_frame *frames;
     int nframes, frame_capacity;
-    btl_table lists;          /* of driver_list, made when asked for; those of this phase */
-    const driver_list *at_hand[DRIVER_LISTS]; /* the last of them by op and phases */
-    bool replaced;            /* by it */
+    const btl_op_rules *at_hand[DRIVER_LISTS]; /* by op, the last that were asked for */
+    driver_extent extent;
+    bool replaced;            /* by the pass in progress */
 } driver;
 
 /* ---- switches ----------------------------------------------------------------------------- */
@@ -184,9 +187,14 @@ static void driver_add_checks(btl_graph *g, btl_node *to, const btl_size_check *
     }
 }
 
+/* It is known to be the first of its equals, or none of its kind is merged. */
+static bool driver_is_merged(driver *d, const btl_node *n) {
+    return !d->merge || ((n->op->flags & OP_LEAF) && n->op != &btl_op_constant) || driver_slot_of(d, n)->first;
+}
+
 /* The first node equal to this one (itself if it is the first). */
 static btl_node *driver_merge(driver *d, btl_node *n) {
-    if (!d->merge || ((n->op->flags & OP_LEAF) && n->op != &btl_op_constant) || driver_slot_of(d, n)->first) return n;
+    if (driver_is_merged(d, n)) return n;
     uint64_t h = btl_hash_mix((uint64_t)(uintptr_t)n->op, (uint64_t)n->nin);
     for (int i = 0; i < n->nin; i++)
         h = btl_hash_mix(h, (uint64_t)n->in[i]->node->id * 8 + (uint64_t)n->in[i]->index);
@@ -308,7 +316,7 @@ static const btl_places *driver_places(btl_graph *g, const btl_places *places, i
 
 static uint64_t driver_operand_mask(const btl_node *n) {
     uint64_t mask = 0;
-    for (int i = 0; i < n->nin; i++) mask |= btl_op_bit(n->in[i]->node->op);
+    for (int i = 0; i < n->nin; i++) mask |= btl_operand_bits(n->in[i]->node);
     return mask;
 }
 
@@ -349,59 +357,47 @@ static bool driver_is_sound(driver *d, const btl_compiled_rule *c, const btl_var
     return false;
 }
 
-static bool driver_list_equal(const void *key, const void *thing) {
-    const driver_list *a = key, *b = thing;
-    return a->op == b->op && a->phases == b->phases;
+static const btl_op_rules *driver_rules_of(driver *d, const btl_op *op) {
+    const btl_op_rules **kept = &d->at_hand[((uintptr_t)op >> 4) % DRIVER_LISTS];
+    return *kept && (*kept)->op == op ? *kept : (*kept = btl_rules_of(op));
 }
 
-/* In this phase. */
-static bool driver_is_on(const driver *d, const btl_rule *rule) { return (rule->phase & d->active) && btl_rule_is_on(rule, d->options); }
-
-static void driver_list_fill(driver *d, driver_list *made, btl_rule_list from) {
-    for (int i = 0; i < from.n; i++) {
-        const btl_compiled_rule *c = from.rules[i];
-        if (!(c->rule->phase & ~made->phases) && driver_is_on(d, c->rule))
-            *BTL_PUSH(d->work, made->candidates, made->n, made->capacity) = (driver_candidate){ btl_rule_mask(c), c };
-    }
-}
-
-static const driver_list *driver_list_make(driver *d, const driver_list *wanted) {
-    driver_list *made = btl_arena_copy(d->work, wanted, sizeof *wanted);
-    driver_list_fill(d, made, btl_rulebook_own(d->book, wanted->op));
-    driver_list_fill(d, made, btl_rulebook_built_in(wanted->op));
-    return made;
-}
-
-static const driver_list *driver_list_of(driver *d, const btl_op *op, unsigned phases) {
-    const driver_list wanted = { .op = op, .phases = phases };
-    const driver_list **kept = &d->at_hand[(((uintptr_t)op >> 4) + phases) % DRIVER_LISTS];
-    if (*kept && driver_list_equal(&wanted, *kept)) return *kept;
-    uint64_t h = btl_hash_mix((uint64_t)(uintptr_t)op, phases);
-    if (!(*kept = btl_table_find(&d->lists, h, driver_list_equal, &wanted)))
-        btl_table_add(&d->lists, d->work, h, (void *)(uintptr_t)(*kept = driver_list_make(d, &wanted)));
-    return *kept;
+/* What a rule makes of m->root, if it fires and its result is accepted; or NULL. */
+static btl_var *driver_try(driver *d, btl_match *m, const btl_compiled_rule *c) {
+    btl_graph *g = d->g;
+    btl_var *v = m->root->out;
+    if (!driver_has_fuel(d, c) || !btl_rule_matches(m, c)) return NULL;
+    int start = g->nnodes, seen = m->nconsumed;
+    g->here = driver_places(g, m->root->places, m->nconsumed, m->consumed);
+    btl_var *after = btl_rule_build(m, c);
+    if (after && m->nconsumed > seen) driver_add_places(g, start, driver_places(g, g->here, m->nconsumed - seen, m->consumed + seen));
+    if (c->origin && !driver_is_sound(d, c, v, after)) return NULL;
+    if (!driver_accept(d, m->nconsumed, m->consumed, v, after, start)) return NULL;
+    driver_note(d, c, v, after);
+    return after;
 }
 
 /* The replacement by the first rule that fires, or NULL. */
-static btl_var *driver_fire(driver *d, btl_var *v, const btl_compiled_rule **by) {
-    btl_graph *g = d->g;
-    const driver_list *list = driver_list_of(d, v->node->op, (unsigned char)~driver_slot_of(d, v->node)->tried);
-    if (list->n == 0) return NULL;
-    uint64_t operands = driver_operand_mask(v->node);
+static btl_var *driver_fire(driver *d, btl_node *n, const btl_compiled_rule **by) {
+    unsigned tried = driver_slot_of(d, n)->tried, phases = d->active & ~tried;
+    const btl_compiled_rule *const *own;
+    int nown = btl_rulebook_own(d->book, n->op, &own);
+    btl_rule_list built_in = btl_compiled_pool + driver_rules_of(d, n->op)->at[phases];
+    if (*built_in < 0 && !nown) return NULL;
+    uint64_t lacks = ~driver_operand_mask(n);
     btl_match m;
-    m.g = g, m.root = v->node, m.barriers = d->barriers;
-    for (int i = 0; i < list->n; i++) {
-        const btl_compiled_rule *c = list->candidates[i].rule;
-        if ((list->candidates[i].mask & ~operands) || d->stopped[c->index] || !driver_has_fuel(d, c) || !btl_rule_matches(&m, c)) continue;
-        int start = g->nnodes, seen = m.nconsumed;
-        g->here = driver_places(g, m.root->places, m.nconsumed, m.consumed);
-        btl_var *after = btl_rule_build(&m, c);
-        if (after && m.nconsumed > seen) driver_add_places(g, start, driver_places(g, g->here, m.nconsumed - seen, m.consumed + seen));
-        if (c->origin && !driver_is_sound(d, c, v, after)) return NULL;
-        if (!driver_accept(d, m.nconsumed, m.consumed, v, after, start)) continue;
-        driver_note(d, c, v, after);
-        *by = c;
-        return after;
+    m.g = d->g, m.root = n, m.barriers = d->barriers;
+    for (int i = 0; i < nown; i++) {
+        *by = own[i];
+        if (!((*by)->rule->phase & phases) || ((*by)->mask & lacks) || d->stopped[(*by)->index]) continue;
+        btl_var *after = driver_try(d, &m, *by);
+        if (after || d->g->status != BTL_OK) return after;
+    }
+    for (; *built_in >= 0; built_in++) {
+        *by = &btl_compiled_rules[*built_in];
+        if (((*by)->mask & lacks) || d->stopped[*built_in]) continue;
+        btl_var *after = driver_try(d, &m, *by);
+        if (after) return after;
     }
     return NULL;
 }
@@ -460,7 +456,7 @@ static btl_var *driver_make(driver *d, driver_frame *f) {
     if (f->now->nout != 1 || (f->now->op->flags & (OP_LEAF | OP_BARRIER)) || d->exhausted) return NULL;
     if (d->g->nnodes > d->most) driver_stop_growth(d);
     else if (f->depth >= DRIVER_DEPTH) driver_stop_chain(d, d->nframes / 2, "goes on without an end", "go on without an end");
-    else return driver_fire(d, f->now->out, &f->rule);
+    else return driver_fire(d, f->now, &f->rule);
     return NULL;
 }
 
@@ -489,25 +485,65 @@ static btl_status driver_step(driver *d) {
     return BTL_OK;
 }
 
-/* Marks what the roots depend on, not looking behind barriers. */
-static btl_bits driver_reach(driver *d, int nroots, btl_var *const *roots) {
-    btl_bits reach = btl_bits_new(d->work, d->g->nnodes);
-    for (int i = 0; i < nroots; i++) btl_bits_set(reach, roots[i]->node->id);
-    for (int id = d->g->nnodes - 1; id >= 0; id--) {
-        if (!btl_bits_get(reach, id) || driver_is_barrier(d, d->g->nodes[id])) continue;
-        const btl_node *n = d->g->nodes[id];
-        for (int i = 0; i < n->nin; i++) btl_bits_set(reach, n->in[i]->node->id);
+static bool driver_extent_is_of(const driver_extent *e, int nroots, btl_var *const *roots) {
+    for (int i = 0; e->arena && i < nroots; i++)
+        if (e->roots[i] != roots[i]) return false;
+    return e->arena;
+}
+
+static const driver_extent *driver_extent_of(driver *d, int nroots, btl_var *const *roots) {
+    driver_extent *e = &d->extent;
+    btl_node *const *nodes = d->g->nodes;
+    if (driver_extent_is_of(e, nroots, roots)) return e;
+    if (e->arena) btl_arena_end(e->arena);
+    *e = (driver_extent){ .arena = btl_arena_begin(&d->g->arena) };
+    if (nroots) e->roots = btl_arena_copy(e->arena, roots, (size_t)nroots * sizeof *roots);
+    e->member = btl_bits_new(e->arena, d->g->nnodes);
+    e->root = btl_bits_new(e->arena, d->g->nnodes);
+    for (int i = 0; i < nroots; i++) btl_bits_set(e->root, roots[i]->node->id), btl_bits_set(e->member, roots[i]->node->id);
+    for (int id = e->member.n - 1; id >= 0; id--) {
+        if (!btl_bits_get(e->member, id)) continue;
+        e->nnodes++;
+        for (int i = 0; !driver_is_barrier(d, nodes[id]) && i < nodes[id]->nin; i++) btl_bits_set(e->member, nodes[id]->in[i]->node->id);
     }
-    return reach;
+    e->nodes = btl_arena_alloc(e->arena, (size_t)(e->nnodes + 1) * sizeof *e->nodes);
+    for (int id = 0, n = 0; n < e->nnodes; id++)
+        if (btl_bits_get(e->member, id)) e->nodes[n++] = nodes[id];
+    return e;
+}
+
+static void driver_find_users(driver *d) {
+    driver_extent *e = &d->extent;
+    e->first = BTL_ARRAY(e->arena, int, e->member.n + 2);
+    for (int i = 0; i < e->nnodes; i++)
+        for (int k = 0; !driver_is_barrier(d, e->nodes[i]) && k < e->nodes[i]->nin; k++) e->first[e->nodes[i]->in[k]->node->id + 2]++;
+    for (int id = 1; id <= e->member.n; id++) e->first[id + 1] += e->first[id];
+    e->users = BTL_ARRAY(e->arena, btl_node *, e->first[e->member.n + 1] + 1);
+    for (int i = 0; i < e->nnodes; i++)
+        for (int k = 0; !driver_is_barrier(d, e->nodes[i]) && k < e->nodes[i]->nin; k++) e->users[e->first[e->nodes[i]->in[k]->node->id + 1]++] = e->nodes[i];
+}
+
+/* Brings a node to rest whose operands are, and of which no operand has changed, without a frame, unless a rule fires. */
+static bool driver_rest_as_it_is(driver *d, btl_node *n) {
+    const driver_slot *s = driver_slot_of(d, n);
+    driver_frame f = { .node = n, .now = n };
+    if (s->instead || !driver_is_merged(d, n)) return false;
+    for (int i = 0; i < n->nin; i++)
+        if (driver_get(d, n->in[i]) != n->in[i]) return false;
+    if (d->active & ~(unsigned)s->tried) f.after = driver_make(d, &f);
+    driver_slot *now = driver_slot_of(d, n); /* firing may have moved it */
+    if (f.after) now->open = true, *BTL_PUSH(d->work, d->frames, d->nframes, d->frame_capacity) = f;
+    else now->tried |= (unsigned char)d->active, now->to = n->out;
+    return true;
 }
 
 static btl_status driver_settle(driver *d, int nroots, btl_var **roots) {
-    btl_bits reach = driver_reach(d, nroots, roots);
+    const driver_extent *e = driver_extent_of(d, nroots, roots);
     for (int i = 0; i < d->nslots; i++) d->slots[i].to = NULL;
-    for (int id = 0; id < reach.n; id++) {
-        btl_node *n = d->g->nodes[id];
-        if (!btl_bits_get(reach, id) || driver_at_rest(d, n)) continue;
-        driver_push(d, n, 0);
+    for (int i = 0; i < e->nnodes; i++) {
+        btl_node *n = e->nodes[i];
+        if (driver_at_rest(d, n)) continue;
+        if (!driver_rest_as_it_is(d, n)) driver_push(d, n, 0);
         while (d->nframes) BTL_TRY(driver_step(d));
         if (d->g->status != BTL_OK) return d->g->status;
     }
@@ -518,13 +554,10 @@ static btl_status driver_settle(driver *d, int nroots, btl_var **roots) {
 
 /* ---- passes ----------------------------------------------------------------------------------- */
 
-/* What a pass in progress is seen by. */
+/* A pass in progress. */
 typedef struct driver_view {
     btl_pass pass;
-    btl_bits member, root;    /* by id of a node */
     const btl_compiled_rule *rule;
-    int *first;               /* users of node id: users[first[id]] up to first[id + 1]; made when asked for */
-    btl_node **users;
     int nconsumed;
     const btl_node *const *consumed;
     int start;                /* nodes there were before it built any */
@@ -533,33 +566,22 @@ typedef struct driver_view {
 static driver_view *driver_view_of(const btl_pass *p) { return (driver_view *)(uintptr_t)p; }
 
 bool btl_pass_may_look(const btl_pass *p, const btl_node *n) {
-    const driver_view *w = driver_view_of(p);
-    return n->id < w->member.n && btl_bits_get(w->member, n->id) && !(n->op->flags & (OP_LEAF | OP_BARRIER)) && !driver_is_barrier(p->driver, n);
+    const driver *d = p->driver;
+    return n->id < d->extent.member.n && btl_bits_get(d->extent.member, n->id) && !(n->op->flags & (OP_LEAF | OP_BARRIER)) && !driver_is_barrier(d, n);
 }
 
 bool btl_pass_is_root(const btl_pass *p, const btl_node *n) {
-    const driver_view *w = driver_view_of(p);
-    return n->id < w->root.n && btl_bits_get(w->root, n->id);
-}
-
-static void driver_find_users(driver_view *w) {
-    const btl_pass *p = &w->pass;
-    w->first = BTL_ARRAY(p->scratch, int, w->member.n + 2);
-    for (int i = 0; i < p->nnodes; i++)
-        for (int k = 0; !driver_is_barrier(p->driver, p->nodes[i]) && k < p->nodes[i]->nin; k++) w->first[p->nodes[i]->in[k]->node->id + 2]++;
-    for (int id = 1; id <= w->member.n; id++) w->first[id + 1] += w->first[id];
-    w->users = BTL_ARRAY(p->scratch, btl_node *, w->first[w->member.n + 1] + 1);
-    for (int i = 0; i < p->nnodes; i++)
-        for (int k = 0; !driver_is_barrier(p->driver, p->nodes[i]) && k < p->nodes[i]->nin; k++)
-            w->users[w->first[p->nodes[i]->in[k]->node->id + 1]++] = p->nodes[i];
+    const driver *d = p->driver;
+    return n->id < d->extent.root.n && btl_bits_get(d->extent.root, n->id);
 }
 
 int btl_pass_users(btl_pass *p, const btl_node *n, btl_node *const **users) {
-    driver_view *w = driver_view_of(p);
-    if (!w->first) driver_find_users(w);
-    if (n->id >= w->member.n) return 0;
-    *users = w->users + w->first[n->id];
-    return w->first[n->id + 1] - w->first[n->id];
+    driver *d = p->driver;
+    const driver_extent *e = &d->extent;
+    if (!e->first) driver_find_users(d);
+    if (n->id >= e->member.n) return 0;
+    *users = e->users + e->first[n->id];
+    return e->first[n->id + 1] - e->first[n->id];
 }
 
 void btl_pass_at(btl_pass *p, int n, const btl_node *const *nodes) {
@@ -583,14 +605,9 @@ bool btl_pass_replace(btl_pass *p, btl_var *before, btl_var *after) {
 static btl_status driver_pass(driver *d, const btl_compiled_rule *c, int nroots, btl_var **roots) {
     btl_graph *g = d->g;
     driver_view w = { .rule = c, .start = g->nnodes };
-    w.pass = (btl_pass){ .g = g, .rule = c->rule, .nroots = nroots, .roots = roots, .scratch = btl_arena_begin(&g->arena), .driver = d };
-    w.member = driver_reach(d, nroots, roots);
-    w.root = btl_bits_new(w.pass.scratch, g->nnodes);
-    for (int i = 0; i < nroots; i++) btl_bits_set(w.root, roots[i]->node->id);
-    btl_node **nodes = BTL_ARRAY(w.pass.scratch, btl_node *, g->nnodes);
-    for (int id = 0; id < w.member.n; id++)
-        if (btl_bits_get(w.member, id)) nodes[w.pass.nnodes++] = g->nodes[id];
-    w.pass.nodes = nodes;
+    const driver_extent *e = driver_extent_of(d, nroots, roots);
+    w.pass = (btl_pass){ .g = g, .rule = c->rule, .nroots = nroots, .roots = roots, .nnodes = e->nnodes, .nodes = e->nodes,
+                         .scratch = btl_arena_begin(&g->arena), .driver = d };
     d->replaced = false;
     BTL_TRY(c->rule->pass(&w.pass));
     btl_arena_end(w.pass.scratch);
@@ -611,18 +628,16 @@ static btl_status driver_phase(driver *d, unsigned phase, int nroots, btl_var **
     d->phase = phase;
     d->active = driver_active(d->options->phases | d->options->along, phase);
     d->exhausted = false;
-    d->merge = driver_is_on(d, &btl_rule_merge);
-    memset(d->stopped, 0, (size_t)d->nrules * sizeof *d->stopped);
+    d->merge = (btl_rule_merge.phase & d->active) && btl_rule_is_on(&btl_rule_merge, d->options);
+    memcpy(d->stopped, d->off, (size_t)d->nrules * sizeof *d->stopped);
     memset(d->fired, 0, (size_t)d->nrules * sizeof *d->fired);
-    d->lists = (btl_table){ 0 };
-    memset(d->at_hand, 0, sizeof d->at_hand);
     BTL_TRY(driver_settle(d, nroots, roots));
     bool again = true;
     for (int round = 0; again && round < DRIVER_ROUNDS; round++) {
         again = false;
-        for (int i = 0; i < btl_compiled_passes.n; i++) {
-            const btl_compiled_rule *c = btl_compiled_passes.rules[i];
-            if (!(c->rule->phase & phase) || !driver_is_on(d, c->rule) || d->stopped[c->index]) continue;
+        for (btl_rule_list i = btl_compiled_passes; *i >= 0; i++) {
+            const btl_compiled_rule *c = &btl_compiled_rules[*i];
+            if (!(c->rule->phase & phase) || d->stopped[*i]) continue;
             BTL_TRY(driver_pass(d, c, nroots, roots));
             again = again || d->replaced;
         }
@@ -631,10 +646,7 @@ static btl_status driver_phase(driver *d, unsigned phase, int nroots, btl_var **
 }
 
 static btl_status driver_run(driver *d, int nroots, btl_var **roots) {
-    btl_bits reach = driver_reach(d, nroots, roots);
-    int nreached = 0;
-    for (int id = 0; id < reach.n; id++) nreached += btl_bits_get(reach, id);
-    d->most = d->began + DRIVER_GROWTH * nreached + DRIVER_SPARE;
+    d->most = d->began + DRIVER_GROWTH * driver_extent_of(d, nroots, roots)->nnodes + DRIVER_SPARE;
     for (unsigned phase = BTL_CANONICALIZE; phase <= BTL_LOWER; phase *= 2)
         if (d->options->phases & phase) BTL_TRY(driver_phase(d, phase, nroots, roots));
     return BTL_OK;
@@ -646,7 +658,13 @@ btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewr
     const btl_places *here = g->here;
     d.work = btl_arena_begin(&g->arena);
     d.nrules = btl_rulebook_size(d.book);
+    d.off = BTL_ARRAY(d.work, bool, d.nrules);
     d.stopped = BTL_ARRAY(d.work, bool, d.nrules);
+    bool switched = options->nwith || options->nwithout;
+    for (int i = 0; i < d.nrules; i++) {
+        const btl_rule *rule = btl_rulebook_at(d.book, i)->rule;
+        d.off[i] = switched ? !btl_rule_is_on(rule, options) : rule->opt_in;
+    }
     d.fired = BTL_ARRAY(d.work, int, d.nrules);
     d.barriers = btl_bits_new(d.work, g->nnodes);
     for (int i = 0; i < options->nbarriers; i++) btl_bits_set(d.barriers, options->barriers[i]->node->id);
@@ -657,6 +675,7 @@ btl_status btl_rewrite(btl_graph *g, int nroots, btl_var **roots, const btl_rewr
     btl_status status = driver_run(&d, nroots, rewritten);
     if (known != BTL_OK) g->status = known, g->error = first;
     if (status == BTL_OK && nroots) memcpy(roots, rewritten, (size_t)nroots * sizeof *roots);
+    if (d.extent.arena) btl_arena_end(d.extent.arena);
     btl_arena_end(d.work);
     g->here = here;
     return status;

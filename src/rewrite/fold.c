@@ -20,8 +20,10 @@ static bool fold_dims(const btl_type *type, int64_t *dims, int64_t *elems) {
     return *elems <= FOLD_BYTES / (int64_t)btl_dtype_bytes(type->dtype);
 }
 
+static bool fold_may(const btl_op *op) { return !(op->flags & (OP_NO_FOLD | OP_BARRIER | OP_HIDDEN | OP_LEAF)); }
+
 static bool fold_wants(const btl_node *n, int64_t elems) {
-    if (n->nout != 1 || (n->op->flags & (OP_NO_FOLD | OP_BARRIER | OP_HIDDEN | OP_LEAF))) return false;
+    if (n->nout != 1 || !fold_may(n->op)) return false;
     if (!n->nin) return n->op->eval && elems <= FOLD_GROWN; /* of settings alone: it fails now or never */
     if (n->op->flags & OP_CAN_FAIL) return false;
     int64_t given = 0;
@@ -35,6 +37,7 @@ static bool fold_wants(const btl_node *n, int64_t elems) {
 static btl_var *fold_node(btl_match *m, const btl_node *n) {
     btl_graph *g = m->g;
     int64_t dims[BTL_MAX_RANK], strides[BTL_MAX_RANK], elems;
+    if (n->nin && !btl_var_is_constant(n->in[0])) return NULL; /* as of nearly all nodes */
     if (!fold_dims(&n->out[0].type, dims, &elems) || !fold_wants(n, elems)) return NULL;
     btl_operand *in = BTL_ARRAY(&g->arena, btl_operand, n->nin);
     for (int i = 0; i < n->nin; i++) {
@@ -67,7 +70,7 @@ const btl_rule btl_rules_fold[] = {
     { .name = "merge_equal", .ops = "", .apply = fold_nothing,
       .why = "two nodes of one op, equal settings and the same operands have the same value",
       .phase = BTL_CANONICALIZE, .tags = "merge" },
-    { .name = "fold_constants", .ops = "*", .apply = fold_node, .why = "what does not change from call to call is computed once",
+    { .name = "fold_constants", .ops = "*", .takes = fold_may, .apply = fold_node, .why = "what does not change from call to call is computed once",
       .phase = BTL_CANONICALIZE, .exactness = BTL_WITHIN_ULP, .ulp = 4, .tags = "fold",
       .example = "x: f64[4] | = x + exp(1)" },
     { .name = NULL },

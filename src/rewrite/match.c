@@ -95,13 +95,6 @@ static bool match_goals(btl_match *m, const match_goal *goal) {
     return p->kind == PATTERN_VAR ? match_var_goal(m, goal) : goal->var->node->op == p->op && match_call_goal(m, goal);
 }
 
-uint64_t btl_rule_mask(const btl_compiled_rule *rule) {
-    uint64_t mask = rule->operand ? btl_op_bit(rule->operand) : 0;
-    for (int i = 0; rule->match && i < rule->match->nkids; i++)
-        if (rule->match->kids[i]->kind == PATTERN_CALL) mask |= btl_op_bit(rule->match->kids[i]->op);
-    return mask;
-}
-
 bool btl_rule_matches(btl_match *m, const btl_compiled_rule *rule) {
     m->compiled = rule;
     m->nconsumed = 0;

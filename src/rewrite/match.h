@@ -51,6 +51,7 @@ struct btl_compiled_rule {
     const btl_pattern *match;  /* NULL: apply alone */
     const btl_pattern *result;
     const btl_op *operand;     /* rule->operand */
+    uint64_t mask;             /* bits that the root's operands must have, all */
     int nbindings;
     char letters[BTL_RULE_BINDINGS];
     int nconditions;
@@ -60,17 +61,21 @@ struct btl_compiled_rule {
     const char *broken_at;     /* where in match, result or conditions, or NULL */
 };
 
-/* The rules to try at a node of an op, in order. */
-typedef struct btl_rule_list { const btl_op *op; int n; const btl_compiled_rule *const *rules; } btl_rule_list;
+/* Indices of rules, in the order in which they are tried; -1 ends them. */
+typedef const short *btl_rule_list;
+
+/* The rules to try at a node of an op, by the phases whose rules are wanted: a list begins at btl_compiled_pool[at[phases]]. */
+typedef struct btl_op_rules { const btl_op *op; unsigned short at[BTL_PHASES + 1]; } btl_op_rules;
 
 /* Bitale's rules compiled, btl_rule_at(i) and its kin, and their lists: constants, written while Bitale is built (tools/genrules.c).
- * A list lies in the first free slot from btl_rule_slot on. */
+ * Those of an op lie in the first free slot from btl_rule_slot on. */
 enum { RULE_SLOTS = 256 };
 extern const int btl_compiled_count;
 extern const btl_compiled_rule btl_compiled_rules[];
-extern const btl_rule_list btl_compiled_lists[RULE_SLOTS];
-extern const btl_rule_list btl_compiled_any;     /* for ops that are in no slot */
-extern const btl_rule_list btl_compiled_passes;
+extern const short btl_compiled_pool[];
+extern const btl_op_rules btl_compiled_lists[RULE_SLOTS];
+extern const btl_op_rules btl_compiled_any;      /* for ops that are in no slot */
+extern const short btl_compiled_passes[];
 
 static inline size_t btl_rule_slot(const btl_op *op) { return btl_hash_bytes(op->name, strlen(op->name), 0) % RULE_SLOTS; }
 
@@ -106,16 +111,23 @@ const btl_own_rule *btl_rule_own(btl_context *ctx, int i);
 /* The rule book of the graph's context, made at first use after rules were added. Under protection of
  * the graph, whose memory runs out where there is none for the book. */
 const btl_rulebook *btl_rulebook_of(btl_graph *g);
-/* The users' rules for an op, and Bitale's. */
-btl_rule_list btl_rulebook_own(const btl_rulebook *book, const btl_op *op);
-btl_rule_list btl_rulebook_built_in(const btl_op *op);
+/* The users' rules for an op: their number. */
+int btl_rulebook_own(const btl_rulebook *book, const btl_op *op, const btl_compiled_rule *const **rules);
+/* Bitale's. */
+const btl_op_rules *btl_rules_of(const btl_op *op);
 
-/* One of 64 bits, by op: a node whose operands lack a bit of a rule's mask cannot match it. */
+/* Bits of operands: a node whose operands lack a bit of a rule's mask cannot match it. One bit by the op's name, and one of all that a
+ * number of a pattern may be. */
+#define OPERAND_NUMBER ((uint64_t)1 << 63)
 static inline uint64_t btl_op_bit(const btl_op *op) {
-    return (uint64_t)1 << ((((uintptr_t)op >> 4) * 0x9e3779b97f4a7c15u) >> 58 & 63);
+    const char *s = op->name;
+    unsigned h = (unsigned char)s[0] * 37u + (s[0] ? (unsigned char)s[1] * 11u : 0) + (s[0] && s[1] ? (unsigned char)s[2] : 0);
+    return (uint64_t)1 << h % 63;
 }
-/* Of the ops that must be among the root's operands. */
-uint64_t btl_rule_mask(const btl_compiled_rule *rule);
+static inline uint64_t btl_operand_bits(const btl_node *n) {
+    bool number = n->op == &btl_op_constant || n->op == &btl_op_cast || (n->op->flags & OP_IS_PURE_SHAPE);
+    return btl_op_bit(n->op) | (number ? OPERAND_NUMBER : 0);
+}
 
 /* Does the rule's pattern (and condition) fit m->root? Fills in the bindings. A rule without a
  * pattern fits. */

@@ -252,6 +252,16 @@ static const btl_pattern *pattern_parse(btl_arena *a, btl_compiled_rule *rule, c
     return pattern && *p.at ? pattern_parse_fail(&p, "more text than an expression") : pattern;
 }
 
+/* The bits of what must be among the root's operands. */
+static uint64_t pattern_mask(const btl_compiled_rule *rule) {
+    uint64_t mask = rule->operand ? btl_op_bit(rule->operand) : 0;
+    for (int i = 0; rule->match && i < rule->match->nkids; i++) {
+        const btl_pattern *kid = rule->match->kids[i];
+        mask |= kid->kind == PATTERN_CALL ? btl_op_bit(kid->op) : kid->kind == PATTERN_NUMBER ? OPERAND_NUMBER : 0;
+    }
+    return mask;
+}
+
 void btl_rule_compile(btl_arena *a, const btl_rule *rule, btl_compiled_rule *out) {
     *out = (btl_compiled_rule){ .rule = rule };
     if (rule->match) {
@@ -262,6 +272,7 @@ void btl_rule_compile(btl_arena *a, const btl_rule *rule, btl_compiled_rule *out
         out->operand = btl_op_find(rule->operand, strlen(rule->operand));
         if (!out->operand) out->broken = "an operation that does not exist", out->broken_at = rule->operand;
     }
+    if (!out->broken) out->mask = pattern_mask(out);
     if (!out->broken && rule->conditions) btl_conditions_compile(a, rule->conditions, out);
     if (!out->broken && rule->result) out->result = pattern_parse(a, out, rule->result, true);
     if (rule->pass) {

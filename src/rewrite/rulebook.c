@@ -87,15 +87,16 @@ static btl_rulebook *rulebook_new(btl_context *ctx, int nown, const btl_own_rule
     return NULL;
 }
 
-btl_rule_list btl_rulebook_own(const btl_rulebook *book, const btl_op *op) {
-    const rulebook_list *list = btl_table_find(&book->by_op, rulebook_op_hash(op), rulebook_op_equal, op);
-    return list ? (btl_rule_list){ op, list->n, list->rules } : (btl_rule_list){ op, 0, NULL };
+int btl_rulebook_own(const btl_rulebook *book, const btl_op *op, const btl_compiled_rule *const **rules) {
+    const rulebook_list *list = book->nown ? btl_table_find(&book->by_op, rulebook_op_hash(op), rulebook_op_equal, op) : NULL;
+    if (list) *rules = list->rules;
+    return list ? list->n : 0;
 }
 
-btl_rule_list btl_rulebook_built_in(const btl_op *op) {
+const btl_op_rules *btl_rules_of(const btl_op *op) {
     for (size_t i = btl_rule_slot(op); btl_compiled_lists[i].op; i = (i + 1) % RULE_SLOTS)
-        if (btl_compiled_lists[i].op == op) return btl_compiled_lists[i];
-    return btl_compiled_any;
+        if (btl_compiled_lists[i].op == op) return &btl_compiled_lists[i];
+    return &btl_compiled_any;
 }
 
 /* ---- those of a context ------------------------------------------------------------------------- */

@@ -20,7 +20,8 @@ typedef enum btl_phase {
     BTL_CANONICALIZE = 1, /* one form for what can be said in several; folding, merging */
     BTL_STABILIZE = 2,    /* forms that neither overflow nor lose digits; before differentiation too */
     BTL_SPECIALIZE = 4,   /* cheaper ops for special cases */
-    BTL_LOWER = 8         /* composite ops without a kernel become what they are made of */
+    BTL_LOWER = 8,        /* composite ops without a kernel become what they are made of */
+    BTL_PHASES = 15       /* all of them */
 } btl_phase;
 
 typedef enum btl_rule_class {
@@ -60,6 +61,7 @@ struct btl_rule {
     const char *match;    /* NULL: `ops` says where apply is tried */
     const char *result;   /* NULL: apply makes it */
     const char *ops;      /* names of ops, "log sub"; "*": every op. Only without match */
+    bool (*takes)(const btl_op *op); /* of "*": the ops alone that it is for; or NULL */
     const char *operand;  /* an op of which one operand must be: where there is none the rule is not tried. Only without match; or NULL */
     const char *conditions;                               /* "float, finite(?x)": names of conditions.c, or NULL */
     bool (*when)(const btl_match *m);                     /* NULL: always */

@@ -329,7 +329,7 @@ const btl_rule btl_rules_softmax[] = {
     { .name = "log_pow", .ops = "log", .apply = softmax_log_pow,
       .why = "log(x ** c) is c * log(x) where x is not negative: the power overflows or underflows, its logarithm does not", LOGARITHM, .ulp = 4, .tags = "stability power",
       .example = "x: f64[3, 4] | = log(abs(x) ** 3)" },
-    { .name = "softmax_gradient_by_labels", .ops = "sub", .apply = softmax_gradient_by_labels,
+    { .name = "softmax_gradient_by_labels", .ops = "sub", .operand = "inc_subtensor", .apply = softmax_gradient_by_labels,
       .why = "softmax minus one-hot in one pass: no array of zeros is written to, summed and read again", .phase = BTL_SPECIALIZE,
       .tags = "softmax gradient", .needs = BTL_NO_SIGNED_ZERO,
       .example = "x: f64[3, 4], y: f64[3], i: i64[3] | = inc_subtensor(zeros_like(x)[arange(3), i], y) - exp(x) * sum(inc_subtensor(zeros_like(x)[arange(3), i], y), axis=1, keepdims=true)" },

@@ -16,13 +16,14 @@ const btl_rule btl_rules_special[] = {
     { .name = NULL },
 };
 
+static bool special_is_composite(const btl_op *op) { return op->body && !op->kernel && !op->elem && !op->reduction; }
+
 static btl_var *special_lower(btl_match *m, const btl_node *n) {
-    if (!n->op->body || n->op->kernel || n->op->elem || n->op->reduction) return NULL;
-    return n->op->body(m->g, n, n->in);
+    return special_is_composite(n->op) ? n->op->body(m->g, n, n->in) : NULL;
 }
 
 const btl_rule btl_rules_lower[] = {
-    { .name = "body", .ops = "*", .apply = special_lower, .why = "softmax and its like are computed as what they are made of",
+    { .name = "body", .ops = "*", .takes = special_is_composite, .apply = special_lower, .why = "softmax and its like are computed as what they are made of",
       .phase = BTL_LOWER, .tags = "lower",
       .example = "x: f64[2, 3] | = softmax(x)" },
     { .name = NULL },

@@ -111,9 +111,12 @@ static bool views_given_elsewhere(const btl_node *n, int but, int k) {
     return btl_dim_is(out->dims[k], 1);
 }
 
+static bool views_is_elementwise(const btl_op *op) { return op->elem; }
+static bool views_is_by_element(const btl_op *op) { return op->elem || op == &btl_op_cast; }
+
 /* x * broadcast_to(y, x's shape) = x * y: elementwise ops stretch by themselves. */
 static btl_var *views_into_elementwise(btl_match *m, const btl_node *n) {
-    if (!n->op->elem || n->nin < 2) return NULL;
+    if (!views_is_elementwise(n->op) || n->nin < 2) return NULL;
     for (int i = 0; i < n->nin; i++) {
         bool elsewhere = strcmp(n->in[i]->node->op->name, "broadcast_to") == 0;
         for (int k = 0; elsewhere && k < n->out[0].type.rank; k++) elsewhere = views_given_elsewhere(n, i, k);
@@ -130,7 +133,7 @@ static btl_var *views_into_elementwise(btl_match *m, const btl_node *n) {
 /* f(broadcast_to(x), broadcast_to(y)) = broadcast_to(f(x, y)): nothing is computed twice. */
 static btl_var *views_sink_broadcast(btl_match *m, const btl_node *n) {
     bool any = false;
-    if (!n->op->elem && n->op != &btl_op_cast) return NULL;
+    if (!views_is_by_element(n->op)) return NULL;
     btl_var **in = btl_arena_copy(&m->g->arena, n->in, (size_t)n->nin * sizeof *in);
     for (int i = 0; i < n->nin; i++) {
         const btl_node *inner = strcmp(n->in[i]->node->op->name, "broadcast_to") == 0 ? btl_match_node(m, n->in[i], NULL) : NULL;
@@ -297,11 +300,11 @@ const btl_rule btl_rules_views[] = {
     { .name = "reduction_of_one", .ops = "sum prod max min", .apply = views_reduction,
       .why = "a sum of one term is that term", .phase = BTL_CANONICALIZE, .tags = "views reductions",
       .example = "x: f64[1, 4] | = sum(x, axis=0)" },
-    { .name = "broadcast_into_elementwise", .ops = "*", .operand = "broadcast_to", .apply = views_into_elementwise,
+    { .name = "broadcast_into_elementwise", .ops = "*", .takes = views_is_elementwise, .operand = "broadcast_to", .apply = views_into_elementwise,
       .why = "elementwise ops stretch their operands by themselves, which shows what they compute with",
       .phase = BTL_CANONICALIZE, .tags = "views",
       .example = "x: f64[2, 3], y: f64[3] | = x * broadcast_to(y, [2, 3])" },
-    { .name = "broadcast_after_elementwise", .ops = "*", .operand = "broadcast_to", .apply = views_sink_broadcast,
+    { .name = "broadcast_after_elementwise", .ops = "*", .takes = views_is_by_element, .operand = "broadcast_to", .apply = views_sink_broadcast,
       .why = "an elementwise op of stretched values is computed once and stretched then", .phase = BTL_CANONICALIZE, .tags = "views",
       .example = "x: f64[4] | = exp(broadcast_to(x, [3, 4]))" },
     { .name = "dimshuffle_of_stretched", .ops = "dimshuffle", .apply = views_dimshuffle_of_broadcast,
