@@ -55,7 +55,7 @@ static const char check_doc[] =
     "operation. A kink (abs, max, relu) that lies within the step gives a false alarm: try another --seed.\n"
     "\n"
     "--modes calls each function in every mode and compares with the first: every bit where no rewrite that was used may change one; otherwise as many ulp as they promise "
-    "together, and 64 times what moving each input by an ulp changes. Values that differ by more are held against the program computed in higher precision: a mode is at fault if it is "
+    "together, and 4 times what moving each input by an ulp changes. Values that differ by more are held against the program computed in higher precision: a mode is at fault if it is "
     "farther from that than its rules promise and rounding explains. Mode debug among them compares more (see run --help).\n"
     "\n"
     "With FUNCTION only that one is checked. Several programs are checked one after the other; a word with a point or a slash is a program.\n"
@@ -278,7 +278,7 @@ static void check_compare(check *k, const char *kind, const char *function, cons
 
 /* What may differ where it is not promised that nothing does: the first mode once more on inputs and shared variables each moved by up
  * to an ulp. spread[i]: of result or update i, for each element. */
-enum { CHECK_SPREADS = 4, CHECK_FACTOR = 64 };
+enum { CHECK_SPREADS = 4, CHECK_FACTOR = 4 };
 
 static btl_status check_copy(check *k, const btl_array *from, btl_array *to) {
     btl_dtype dtype = BTL_BOOL;

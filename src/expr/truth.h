@@ -6,7 +6,7 @@
 
 #include "expr/precise.h"
 
-enum { BTL_TRUTH_JITTERS = 6, BTL_TRUTH_FACTOR = 64 };
+enum { BTL_TRUTH_JITTERS = 6, BTL_TRUTH_FACTOR = 16 };
 
 /* Elements row-major: in higher precision, and that many times with roundings played with. */
 typedef struct btl_truth { long double *value, *moved[BTL_TRUTH_JITTERS]; } btl_truth;
