@@ -2,6 +2,7 @@
 #include "plan_report.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 void plan_print_escaped(FILE *f, const char *s) {
@@ -29,7 +30,7 @@ void plan_print_colour(FILE *f, int number) {
 
 enum { PICTURE_LEFT = 120, PICTURE_WIDTH = 1160, CURVE_TOP = 56, CURVE_HEIGHT = 140, BLOCK_TOP = 250, BLOCK_HEIGHT = 520, PICTURE_HEIGHT = BLOCK_TOP + BLOCK_HEIGHT + 50 };
 
-typedef struct picture { FILE *f; const btl_memory_info *m; double across, up; } picture;
+typedef struct picture { FILE *f; const btl_memory_info *m; const btl_memory_plan *plan; double across, up; } picture;
 
 static double picture_x(const picture *p, int step) { return PICTURE_LEFT + (double)step * p->across; }
 
@@ -56,7 +57,12 @@ static void picture_title(const picture *p, const btl_memory_store *s) {
     char name[100];
     fputs("<title>", p->f);
     plan_print_escaped(p->f, plan_value_text(p->m, s->root, name, sizeof name));
-    fprintf(p->f, ": %s, %" PRId64 " bytes at %" PRId64 ", steps %d to %d", v->type, s->bytes, s->offset, s->first + 1, s->last < p->m->nsteps ? s->last + 1 : p->m->nsteps);
+    fprintf(p->f, ": %s, %" PRId64 " bytes", v->type, s->bytes);
+    if (s->host >= 0) {
+        fputs(" in the memory of ", p->f);
+        plan_print_escaped(p->f, plan_value_text(p->m, p->plan->stores[s->host].root, name, sizeof name));
+    } else if (!s->is_result) fprintf(p->f, " at %" PRId64, s->offset);
+    fprintf(p->f, ", steps %d to %d", s->first + 1, s->last < p->m->nsteps ? s->last + 1 : p->m->nsteps);
     if (v->file) {
         fputs("\n", p->f);
         plan_print_escaped(p->f, v->file);
@@ -66,10 +72,11 @@ static void picture_title(const picture *p, const btl_memory_store *s) {
     fputs("</title>", p->f);
 }
 
-static void picture_store(const picture *p, const btl_memory_store *s, int number) {
+static void picture_store(const picture *p, int number, int64_t at) {
+    const btl_memory_store *s = &p->plan->stores[number];
     int last = s->last < p->m->nsteps ? s->last + 1 : p->m->nsteps;
     double x = picture_x(p, s->first), width = picture_x(p, last) - x, height = (double)s->bytes * p->up;
-    double y = BLOCK_TOP + BLOCK_HEIGHT - (double)(s->offset + s->bytes) * p->up;
+    double y = BLOCK_TOP + BLOCK_HEIGHT - (double)(at + s->bytes) * p->up;
     char name[100];
     const char *text = plan_value_text(p->m, s->root, name, sizeof name);
     fprintf(p->f, "<g><rect x='%.2f' y='%.2f' width='%.2f' height='%.2f' fill='", x, y, width, height);
@@ -86,7 +93,8 @@ static void picture_store(const picture *p, const btl_memory_store *s, int numbe
 
 void plan_print_svg(FILE *f, const btl_memory_info *m) {
     const btl_memory_plan *plan = plan_of_policy(m, "arena");
-    picture p = { f, m, PICTURE_WIDTH / (double)(m->nsteps ? m->nsteps : 1), BLOCK_HEIGHT / (double)(m->arena_bytes ? m->arena_bytes : 1) };
+    int64_t end, *at = plan_addresses(m, plan, &end);
+    picture p = { f, m, plan, PICTURE_WIDTH / (double)(m->nsteps ? m->nsteps : 1), BLOCK_HEIGHT / (double)(end ? end : 1) };
     fprintf(f, "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' font-family='sans-serif' font-size='11'>\n<rect width='100%%' height='100%%' fill='#fff'/>\n", PICTURE_LEFT + PICTURE_WIDTH + 20,
             PICTURE_HEIGHT);
     fprintf(f, "<text x='%d' y='24' font-size='15'>", PICTURE_LEFT);
@@ -96,11 +104,16 @@ void plan_print_svg(FILE *f, const btl_memory_info *m) {
     picture_curve(&p);
     fprintf(f, "<rect x='%d' y='%d' width='%d' height='%d' fill='#f4f4f4'/>\n<g stroke='#333' stroke-width='0.3'>\n", PICTURE_LEFT, BLOCK_TOP, PICTURE_WIDTH, BLOCK_HEIGHT);
     for (int i = 0; i < plan->nstores; i++)
-        if (!plan->stores[i].is_result && plan->stores[i].bytes) picture_store(&p, &plan->stores[i], i);
+        if (at[i] >= 0 && plan->stores[i].bytes) picture_store(&p, i, at[i]);
+    free(at);
     fputs("</g>\n", f);
+    if (end > m->arena_bytes) {
+        double y = BLOCK_TOP + BLOCK_HEIGHT - (double)m->arena_bytes * p.up;
+        fprintf(f, "<path d='M%d %.2fh%d' stroke='#333'/><text x='%d' y='%.2f' text-anchor='end'>results</text>\n", PICTURE_LEFT, y, PICTURE_WIDTH, PICTURE_LEFT - 6, y - 6);
+    }
     picture_peak(&p);
     fprintf(f, "<text x='%d' y='%d' text-anchor='end'>%" PRId64 "</text><text x='%d' y='%d' text-anchor='end'>address</text><text x='%d' y='%d' text-anchor='end'>0</text>\n",
-            PICTURE_LEFT - 6, BLOCK_TOP + 8, m->arena_bytes, PICTURE_LEFT - 6, BLOCK_TOP + BLOCK_HEIGHT / 2, PICTURE_LEFT - 6, BLOCK_TOP + BLOCK_HEIGHT);
+            PICTURE_LEFT - 6, BLOCK_TOP + 8, end, PICTURE_LEFT - 6, BLOCK_TOP + BLOCK_HEIGHT / 2, PICTURE_LEFT - 6, BLOCK_TOP + BLOCK_HEIGHT);
     fprintf(f, "<text x='%d' y='%d'>step 1</text><text x='%d' y='%d' text-anchor='end'>step %d</text>\n</svg>\n", PICTURE_LEFT, BLOCK_TOP + BLOCK_HEIGHT + 20,
             PICTURE_LEFT + PICTURE_WIDTH, BLOCK_TOP + BLOCK_HEIGHT + 20, m->nsteps);
 }
@@ -140,10 +153,12 @@ static void page_data(FILE *f, const btl_memory_info *m) {
     for (int i = 0; i < m->nplans; i++) {
         const btl_memory_plan *p = &m->plans[i];
         fprintf(f, "%s{policy:\"%s\",off:%" PRId64 ",on:%" PRId64 ",stores:[", i ? ",\n" : "", p->policy, p->taken, p->taken_gc);
+        int64_t end, *at = plan_addresses(m, p, &end); /* read for `arena` */
         for (int k = 0; k < p->nstores; k++) {
             const btl_memory_store *s = &p->stores[k];
-            fprintf(f, "%s[%" PRId64 ",%" PRId64 ",%d,%d,%d,%d]", k ? "," : "", s->bytes, s->offset, s->first, s->last, s->root, s->is_result);
+            fprintf(f, "%s[%" PRId64 ",%" PRId64 ",%d,%d,%d,%d,%d]", k ? "," : "", s->bytes, at[k], s->first, s->last, s->root, s->is_result, s->host < 0 ? -1 : p->stores[s->host].root);
         }
+        free(at);
         fputs("]}", f);
     }
     fputs("]};\n", f);
@@ -173,7 +188,7 @@ static const char *const page_script[] = {
     "const num=b=>b.toLocaleString('en'),css=k=>getComputedStyle(document.documentElement).getPropertyValue(k).trim();\n",
     "M.plans.forEach((p,i)=>{const o=document.createElement('option');o.value=i;o.textContent=p.policy;sel.append(o)});\n",
     /* Under `arena` a storage has its offset; elsewhere they are stacked, each as high as it is large. */
-    "function lay(){boxes=[];let y=0;for(const s of plan.stores){if(plan.policy==='arena'&&s[5])continue;const at=plan.policy==='arena'?s[1]:y;boxes.push({s,y:at});",
+    "function lay(){boxes=[];let y=0;for(const s of plan.stores){if(plan.policy==='arena'&&s[1]<0)continue;const at=plan.policy==='arena'?s[1]:y;boxes.push({s,y:at});",
     "y=plan.policy==='arena'?Math.max(y,at+s[0]):y+s[0]}total=Math.max(1,y);",
     "document.getElementById('taken').textContent=`gc off ${num(plan.off)} bytes, gc on ${num(plan.on)}, ${plan.stores.length} storages`}\n",
     "const C=130,T=16,B=170,L=90;let W,H;\nconst px=s=>L+(s-from)/(to-from)*(W-L-10),py=b=>H-20-b/total*(H-B-20);\n",
@@ -189,7 +204,7 @@ static const char *const page_script[] = {
     "x.textAlign='left';x.fillText('step '+(Math.floor(from)+1),L,H-6);x.textAlign='right';x.fillText(String(Math.min(n,Math.ceil(to))),W-10,H-6);x.textAlign='left'}\n",
     "const at=e=>{const r=c.getBoundingClientRect();return[e.clientX-r.left,e.clientY-r.top]},stepAt=p=>Math.max(0,Math.min(n-1,Math.floor(from+(p-L)/(W-L-10)*(to-from))));\n",
     "const place=v=>v[7]?`${v[7]}:${v[6]}`:'',made=(i,between)=>[...new Set(M.steps[i].slice(0,2))].join(between);\n",
-    "function text(s){const v=M.values[s[4]];return `${v[0]}: ${v[1]}\\n${v[2]}\\n${num(s[0])} bytes`+(plan.policy==='arena'&&!s[5]?` at ${num(s[1])}`:'')+`, steps ${s[2]+1} to ${s[3]>=n?'the end':s[3]+1}`+(s[5]?', a result':'')+(v[7]?`\\n${place(v)}  ${v[8]}`:'')}\n",
+    "function text(s){const v=M.values[s[4]];return `${v[0]}: ${v[1]}\\n${v[2]}\\n${num(s[0])} bytes`+(s[6]>=0?` in the memory of ${M.values[s[6]][0]} until that is written`:plan.policy==='arena'&&!s[5]?` at ${num(s[1])}`:'')+`, steps ${s[2]+1} to ${s[3]>=n?'the end':s[3]+1}`+(s[5]?', a result':'')+(v[7]?`\\n${place(v)}  ${v[8]}`:'')}\n",
     "let drag=null;c.onmousemove=e=>{const[p,q]=at(e);if(drag){const d=(drag[0]-p)/(W-L-10)*(to-from),w=to-from;from=Math.max(0,Math.min(n-w,drag[1]+d));to=from+w;draw();return}\n",
     "let hit=null;for(const b of boxes)if(p>=px(b.s[2])&&p<=px(Math.min(n,b.s[3]+1))&&q<=py(b.y)&&q>=py(b.y+b.s[0]))hit=b;\n",
     "const i=stepAt(p);let t=hit?text(hit.s):q<B&&M.steps.length?`step ${i+1}: ${made(i,'\\n')}\\n${num(M.steps[i][2])} bytes alive`:'';tip.style.display=t?'block':'none';tip.textContent=t;",

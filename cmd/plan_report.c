@@ -26,6 +26,20 @@ const btl_memory_plan *plan_of_policy(const btl_memory_info *m, const char *poli
     return m->plans;
 }
 
+int64_t *plan_addresses(const btl_memory_info *m, const btl_memory_plan *arena, int64_t *end) {
+    int n = arena->nstores;
+    int64_t *at = cmd_alloc((size_t)(n + 1) * sizeof *at);
+    *end = m->arena_bytes;
+    for (int k = 0; k < n; k++) at[k] = arena->stores[k].is_result ? -1 : arena->stores[k].offset;
+    for (int k = 0; k < n; k++) {
+        int host = arena->stores[k].host;
+        if (host < 0) continue;
+        if (at[host] < 0) at[host] = *end, *end += arena->stores[host].bytes;
+        at[k] += at[host];
+    }
+    return at;
+}
+
 /* "model.bitale:12" */
 static const char *report_place(const char *file, int line, char *text, size_t bytes) {
     const char *base = file ? strrchr(file, '/') : NULL;
@@ -58,6 +72,10 @@ static void report_peaks(FILE *f, const btl_memory_info *m) {
     if (!m->proven) fprintf(f, "; %.2f %% below", report_percent(m->min_peak_bytes, m->lower_bound_bytes));
     fprintf(f, "\n%-22s %15" PRId64 "   handed to the caller\n", "results", m->results_bytes);
     fprintf(f, "%-22s %15" PRId64 "   the block under arena, its buffers at multiples of 64\n", "arena", m->arena_bytes);
+    int guests = 0;
+    const btl_memory_plan *arena = plan_of_policy(m, "arena");
+    for (int k = 0; k < arena->nstores; k++) guests += arena->stores[k].host >= 0;
+    if (guests) fprintf(f, "%-22s %15d   value%s under arena, until the result is written there\n", "in results' memory", guests, guests == 1 ? "" : "s");
 }
 
 typedef struct report_holder { int value; int64_t bytes; } report_holder;
@@ -229,6 +247,7 @@ static void report_json_plans(json *j, const btl_memory_info *m) {
             jw_integer(j, "first", s->first);
             jw_integer(j, "last", s->last);
             jw_bool(j, "result", s->is_result);
+            if (s->host >= 0) report_json_name(j, "in_result", m, p->stores[s->host].root);
             jw_close(j, '}');
         }
         jw_close(j, ']');

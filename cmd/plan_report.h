@@ -11,6 +11,9 @@
 const char *plan_value_text(const btl_memory_info *m, int value, char *text, size_t bytes);
 /* The plan of a policy; the first where there is none. */
 const btl_memory_plan *plan_of_policy(const btl_memory_info *m, const char *policy);
+/* Where the storages of the plan of `arena` are drawn: in the block, or above it, in results that others lie in for a time; -1: a result alone.
+ * To be freed. *end: of all that is drawn. */
+int64_t *plan_addresses(const btl_memory_info *m, const btl_memory_plan *arena, int64_t *end);
 /* What a step is called by: the name of its first result, or its op. */
 const char *plan_step_text(const btl_memory_info *m, int step);
 

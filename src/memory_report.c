@@ -180,7 +180,7 @@ static btl_status memory_plan(memory_make *k, btl_policy policy, btl_memory_plan
     btl_memory_store *stores = BTL_ARRAY(k->a, btl_memory_store, plan.nstores + 1);
     for (int i = 0; i < plan.nstores; i++) {
         const btl_plan_store *x = &plan.stores[i];
-        stores[i] = (btl_memory_store){ .bytes = x->bytes, .offset = x->offset, .first = x->first, .last = x->last, .root = x->root, .is_result = x->is_result };
+        stores[i] = (btl_memory_store){ .bytes = x->bytes, .offset = x->offset, .first = x->first, .last = x->last, .root = x->root, .is_result = x->is_result, .host = x->host };
     }
     *out = (btl_memory_plan){ btl_policy_names[policy], plan.nstores, stores, plan.store_of, plan.taken, plan.taken_gc };
     if (policy == BTL_POLICY_ARENA) k->m->info.arena_bytes = plan.taken - plan.results, k->m->info.results_bytes = plan.results;

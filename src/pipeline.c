@@ -437,12 +437,14 @@ btl_status btl_function_new(btl_graph *g, btl_entry *e, const btl_function_optio
 }
 
 /* "arena+4096 40960B" where all sizes are numbers, "arena 3", "state w", "result y". */
-static const char *pipeline_place(pipeline *l, int slot, const btl_buffer *buffers) {
+static const char *pipeline_place(pipeline *l, int slot, const btl_buffer *buffers, const int *host) {
     const btl_function *f = l->f;
     const vm_slot *s = &f->slots[slot];
     btl_arena *a = &l->g->arena;
     switch (s->storage) {
     case STORE_ARENA:
+        if (buffers && host[s->index] >= 0)
+            return btl_arena_printf(a, "result %s+%zu %zuB until that is written", f->outputs[host[s->index]].name, buffers[s->index].offset, buffers[s->index].bytes);
         if (buffers) return btl_arena_printf(a, "arena+%zu %zuB", buffers[s->index].offset, buffers[s->index].bytes);
         return btl_arena_printf(a, f->policy == BTL_POLICY_ARENA ? "arena %d" : "storage %d", f->policy == BTL_POLICY_ARENA ? s->index : f->store_of[s->index]);
     case STORE_OWN: return btl_arena_printf(a, "own %d", s->index);
@@ -453,8 +455,9 @@ static const char *pipeline_place(pipeline *l, int slot, const btl_buffer *buffe
 }
 
 /* The buffers with their offsets, where no size is open; else NULL. */
-static const btl_buffer *pipeline_buffers(pipeline *l) {
+static const btl_buffer *pipeline_buffers(pipeline *l, int *host) {
     const btl_function *f = l->f;
+    size_t *results = BTL_ARRAY(&l->g->arena, size_t, f->noutputs + 1);
     btl_buffer *buffers = btl_arena_copy(&l->g->arena, f->lives, (size_t)(f->nbuffers + 1) * sizeof *buffers);
     int64_t bytes;
     if (f->policy != BTL_POLICY_ARENA) return NULL;
@@ -462,7 +465,9 @@ static const btl_buffer *pipeline_buffers(pipeline *l) {
         if (btl_type_bytes(&f->slots[f->buffer_slot[b]].var->type, NULL, &bytes) >= 0) return NULL;
         buffers[b].bytes = (size_t)bytes;
     }
-    btl_vm_offsets(f, &l->g->arena, buffers);
+    for (int i = 0; i < f->noutputs; i++)
+        if (f->idle_until[i] && btl_type_bytes(&f->slots[f->outputs[i].slot].var->type, NULL, &bytes) < 0) results[i] = (size_t)bytes;
+    btl_vm_offsets(f, &l->g->arena, buffers, results, host);
     return buffers;
 }
 
@@ -477,7 +482,8 @@ static const char *pipeline_copies(pipeline *l, const vm_instr *q, const char *p
 static btl_status pipeline_make_schedule(pipeline *l, btl_entry *e) {
     const btl_function *f = l->f;
     btl_graph *g = l->g;
-    const btl_buffer *buffers = pipeline_buffers(l);
+    int *host = BTL_ARRAY(&g->arena, int, f->nbuffers + 1);
+    const btl_buffer *buffers = pipeline_buffers(l, host);
     e->nodes = BTL_ARRAY(&g->arena, btl_node *, f->ninstrs + 1);
     for (int i = 0; i < f->ninstrs; i++) {
         const vm_instr *q = &f->instrs[i];
@@ -485,7 +491,7 @@ static btl_status pipeline_make_schedule(pipeline *l, btl_entry *e) {
         n->lies = BTL_ARRAY(&g->arena, btl_lies, n->nout);
         for (int k = 0; k < n->nout; k++) {
             const vm_slot *s = &f->slots[q->out[k]];
-            n->lies[k] = (btl_lies){ .input = q->kind == VM_VIEW ? 0 : -1, .is_view = q->kind == VM_VIEW, .place = pipeline_copies(l, q, pipeline_place(l, q->out[k], buffers)) };
+            n->lies[k] = (btl_lies){ .input = q->kind == VM_VIEW ? 0 : -1, .is_view = q->kind == VM_VIEW, .place = pipeline_copies(l, q, pipeline_place(l, q->out[k], buffers, host)) };
             for (int in = 0; in < q->nin && s->into >= 0; in++)
                 if (q->in[in] == s->into) n->lies[k].input = in;
         }

@@ -63,10 +63,11 @@ typedef struct btl_memory_step {
 } btl_memory_step;
 
 typedef struct btl_memory_store {
-    int64_t bytes, offset;    /**< offset: in the block, under `arena` */
+    int64_t bytes, offset;    /**< offset: in the block, under `arena`, or in the host */
     int first, last;          /**< steps, both included; last = nsteps: to the end */
     int root;                 /**< the value that it is first made for */
     bool is_result;
+    int host;                 /**< under `arena`: the storage of a result in whose memory it lies until that is written; -1: none */
 } btl_memory_store;
 
 typedef struct btl_memory_plan {

@@ -180,7 +180,8 @@ typedef struct btl_call_options {
  * @param in   ninputs arrays, any strides; one with `data` NULL stands for the argument's default
  * @param out  noutputs arrays: one with `data` set is the caller's buffer (row-major, of the right type
  *             and shape); one with `data` NULL receives a new array, to be freed with btl_array_free.
- *             On failure those stay as they were.
+ *             On failure those stay as they were. What is in the caller's buffers is lost when the call begins, also if
+ *             it fails: until its result is written such a buffer may serve as room for other values.
  * @param err  may be NULL
  * @return BTL_OK; EDTYPE, ESHAPE, EVALUE for arguments; EINDEX, EASSERT, EVALUE at run time, with the place
  *         in the source; ENAN (checks=nan), ECHECK (checks=debug): what was found, where; EUSAGE (a monitor without checks=monitor);

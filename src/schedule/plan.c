@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "schedule/guests.h"
 
 #include <string.h>
 
@@ -80,7 +81,7 @@ typedef struct plan_make {
 
 static void plan_widen(plan_make *m, int store, int from) {
     btl_plan_store *x = &m->p->stores[store];
-    if (!x->bytes) *x = (btl_plan_store){ .bytes = m->l->bytes[from], .first = m->first[from], .last = m->last[from], .root = m->l->root[from], .is_result = m->is_result[from] };
+    if (!x->bytes) *x = (btl_plan_store){ .bytes = m->l->bytes[from], .first = m->first[from], .last = m->last[from], .root = m->l->root[from], .is_result = m->is_result[from], .host = -1 };
     if (m->first[from] < x->first) x->first = m->first[from], x->root = m->l->root[from];
     if (m->last[from] > x->last) x->last = m->last[from];
 }
@@ -105,18 +106,28 @@ static void plan_stores(plan_make *m) {
     for (int i = 0; i < n; i++) plan_widen(m, m->store_of[i], i);
 }
 
+static size_t plan_place(const void *align, btl_arena *scratch, int n, btl_buffer *buffers) { return btl_plan_offsets(scratch, n, buffers, *(const size_t *)align); }
+
 static btl_status plan_offsets(plan_make *m) {
-    int n = 0, *which = BTL_ARRAY(m->scratch, int, m->p->nstores + 1);
-    btl_buffer *buffers = BTL_ARRAY(m->scratch, btl_buffer, m->p->nstores + 1);
+    int n = 0, nhosts = 0, most = m->p->nstores + 1, *which = BTL_ARRAY(m->scratch, int, most), *result = BTL_ARRAY(m->scratch, int, most), *host = BTL_ARRAY(m->scratch, int, most);
+    btl_buffer *buffers = BTL_ARRAY(m->scratch, btl_buffer, most);
+    btl_host *hosts = BTL_ARRAY(m->scratch, btl_host, most);
     for (int i = 0; i < m->p->nstores; i++) {
         const btl_plan_store *x = &m->p->stores[i];
-        if (x->is_result) continue;
+        if (x->is_result) {
+            hosts[nhosts] = (btl_host){ (size_t)x->bytes, x->first };
+            result[nhosts++] = i;
+            continue;
+        }
         buffers[n] = (btl_buffer){ .first = x->first, .last = x->last, .bytes = (size_t)x->bytes };
         which[n++] = i;
     }
-    size_t bytes = btl_plan_offsets(m->scratch, n, buffers, m->align);
-    BTL_TRY(btl_plan_check(m->scratch, n, buffers, m->align, bytes, m->err));
-    for (int k = 0; k < n; k++) m->p->stores[which[k]].offset = (int64_t)buffers[k].offset;
+    size_t bytes = btl_guests_offsets(m->scratch, n, buffers, nhosts, hosts, m->align, host, plan_place, &m->align);
+    BTL_TRY(btl_guests_check(m->scratch, n, buffers, nhosts, hosts, m->align, host, bytes, m->err));
+    for (int k = 0; k < n; k++) {
+        m->p->stores[which[k]].offset = (int64_t)buffers[k].offset;
+        if (host[k] >= 0) m->p->stores[which[k]].host = result[host[k]];
+    }
     m->p->taken = m->p->taken_gc = (int64_t)bytes + m->p->results;
     return BTL_OK;
 }

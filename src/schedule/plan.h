@@ -4,7 +4,8 @@
  * to the first value of the same type (sizes proven equal) that a strictly later step makes, and from there on again; `reuse=0d`,
  * the same for single numbers only (what Theano's VM meant to do); `arena`, offsets in one block. Without collection (gc off) memory
  * stays for the next call; with it a storage is allocated by the first step that needs it and freed after the last one, and an arena is given
- * back after the call. Results are handed to the caller, so they lie in memory of their own under every policy.
+ * back after the call. Results are handed to the caller, so they lie in memory of their own under every policy; under `arena` a
+ * storage that ends before a result is written may lie there (schedule/guests.h).
  *
  * Functions run by these tables, so what is said here is what a run takes.
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -23,6 +24,7 @@ typedef struct btl_plan_store {
     int first, last;         /* steps of the order at which it is in use, both included; last = nsteps: to the end */
     int root;                /* the value that it is first made for */
     bool is_result;          /* outside the block, and the caller's in the end */
+    int host;                /* under `arena`, the storage of a result in whose memory it lies until that is written, at `offset`; -1: the block, or memory of its own */
 } btl_plan_store;
 
 typedef struct btl_plan {

@@ -3,6 +3,7 @@
 
 #include "expr/leaf.h"
 #include "schedule/alias.h"
+#include "schedule/guests.h"
 #include "schedule/order.h"
 #include "schedule/region.h"
 #include "target/c/kernel.h"
@@ -268,10 +269,13 @@ static void arrange_propose(arrange *w, btl_alias *alias) {
 
 /* Sizes that only a call tells are taken to be each of these; the first decides, the others may not become worse. */
 static const int64_t arrange_sizes[] = { 96, 7, 1000 };
-enum { ARRANGE_NSIZES = sizeof arrange_sizes / sizeof *arrange_sizes, ARRANGE_MOST = 20000 /* instructions */, ARRANGE_LITTLE = 1 << 18 /* bytes, not worth a search */ };
+enum { ARRANGE_NSIZES = sizeof arrange_sizes / sizeof *arrange_sizes, ARRANGE_MOST = 20000 /* instructions */, ARRANGE_LITTLE = 1 << 18 /* bytes, not worth a search */,
+       ARRANGE_RESULTS = 16 /* results that are a smaller part of what lives are not worth one of their own */ };
 
-/* What lives when, in the arena alone: everything else is somebody else's memory. NULL: sizes that say nothing. */
-static btl_liveness *arrange_liveness(const arrange *w, int64_t symbol) {
+static bool arrange_is_counted(const vm_slot *s, bool with_results) { return s->storage == STORE_ARENA || s->storage == STORE_VIEW || (with_results && s->storage == STORE_OUTPUT); }
+
+/* What lives when, in the arena alone or in the memory of results, too: everything else is somebody else's memory. NULL: sizes that say nothing. */
+static btl_liveness *arrange_liveness(const arrange *w, int64_t symbol, bool with_results) {
     btl_function *f = w->f;
     int nsymbols = f->graph->dims.nsymbols;
     int64_t *symbols = BTL_ARRAY(w->a, int64_t, nsymbols + 1);
@@ -281,11 +285,11 @@ static btl_liveness *arrange_liveness(const arrange *w, int64_t symbol) {
     memcpy(values, w->p.values, (size_t)w->p.nvalues * sizeof *values);
     for (int i = 0; i < f->nslots; i++) {
         const vm_slot *s = &f->slots[i];
-        values[i].is_free = values[i].is_free || (s->storage != STORE_ARENA && s->storage != STORE_VIEW);
+        values[i].is_free = values[i].is_free || !arrange_is_counted(s, with_results);
         values[i].is_output = values[i].is_output && !values[i].is_free;
         values[i].into = s->into;
-        if (s->storage == STORE_ARENA) known = btl_type_bytes(&s->var->type, symbols, &values[i].bytes) < 0 && known;
-        for (int at = s->storage == STORE_OUTPUT ? btl_vm_written_over(f, i) : -1; at >= 0; at = btl_vm_written_over(f, at)) values[at].is_free = true; /* it lies in the result's memory */
+        if (s->storage != STORE_VIEW && arrange_is_counted(s, with_results)) known = btl_type_bytes(&s->var->type, symbols, &values[i].bytes) < 0 && known;
+        for (int at = s->storage == STORE_OUTPUT && !with_results ? btl_vm_written_over(f, i) : -1; at >= 0; at = btl_vm_written_over(f, at)) values[at].is_free = true; /* it lies in the result's memory */
     }
     for (int i = 0; i < f->nslots; i++) {
         btl_schedule_value *room = f->slots[i].whole < 0 && values[i].nviews && f->slots[i].storage != STORE_VIEW ? &values[values[i].views[0]] : NULL;
@@ -306,19 +310,72 @@ static bool arrange_is_symbolic(const arrange *w) {
     return false;
 }
 
+/* What orders are compared by: bytes that live at one time in the arena; in all, where memory is taken step by step, that of results, too. */
+typedef struct arrange_measure {
+    const btl_liveness *arena;   /* or all, where memory is taken step by step */
+    const btl_liveness *all;     /* of an arena with results; or NULL */
+    const bool *is_result;       /* by storage of `all` */
+    int64_t results;             /* bytes of those */
+} arrange_measure;
+
+static bool arrange_measure_at(const arrange *w, int64_t symbol, arrange_measure *m) {
+    const btl_function *f = w->f;
+    *m = (arrange_measure){ .arena = arrange_liveness(w, symbol, btl_vm_is_stepwise(f)) };
+    if (!m->arena) return false;
+    if (f->policy != BTL_POLICY_ARENA || !f->noutputs || !(m->all = arrange_liveness(w, symbol, true))) return true;
+    bool *is_result = BTL_ARRAY(w->a, bool, m->all->nstores + 1);
+    for (int i = 0; i < f->noutputs; i++) {
+        int slot = f->outputs[i].slot, store = m->all->store_of[slot];
+        if (f->slots[slot].storage != STORE_OUTPUT || f->slots[slot].late || store < 0 || is_result[store]) continue;
+        is_result[store] = true, m->results += m->all->bytes[store];
+    }
+    m->is_result = is_result;
+    return true;
+}
+
+/* What must live in the arena in this order, when the memory of results has taken in what it can until it is written. */
+static int64_t arrange_needs(const arrange *w, const arrange_measure *m, const int *order) {
+    if (!m->results) return btl_liveness_peak(m->arena, order, w->a, NULL).bytes;
+    btl_mark mark = btl_arena_mark(w->a);
+    int n = m->all->nstores, nbuffers = 0, nhosts = 0, *first = BTL_ARRAY(w->a, int, n + 1), *last = BTL_ARRAY(w->a, int, n + 1), *host = BTL_ARRAY(w->a, int, n + 1);
+    btl_buffer *buffers = BTL_ARRAY(w->a, btl_buffer, n + 1);
+    btl_host *hosts = BTL_ARRAY(w->a, btl_host, n + 1);
+    btl_liveness_spans(m->all, order, w->a, first, last);
+    for (int i = 0; i < n; i++)
+        if (m->is_result[i]) hosts[nhosts++] = (btl_host){ (size_t)m->all->bytes[i], first[i] };
+        else buffers[nbuffers++] = (btl_buffer){ .first = first[i], .last = last[i], .bytes = (size_t)m->all->bytes[i] };
+    btl_guests_choose(w->a, nbuffers, buffers, nhosts, hosts, VM_ALIGN, host);
+    for (int i = 0; i < nbuffers; i++)
+        if (host[i] >= 0) buffers[i].bytes = 0;
+    int64_t needs = (int64_t)btl_plan_live_peak(w->a, nbuffers, buffers, 1);
+    btl_arena_reset(w->a, mark);
+    return needs;
+}
+
+/* The order of the least peak in the arena, or in all: the later results are made, the more of the arena can lie in their memory until then. NULL: none is
+ * below the given one. */
+static int *arrange_search(const arrange *w, const arrange_measure *m, const int *given) {
+    btl_order best = btl_order_find(w->a, m->arena, given, btl_ordering_budget(w->f->ordering));
+    int *found = best.peak < best.given_peak ? best.ops : NULL;
+    int64_t least = arrange_needs(w, m, given), needs = found ? arrange_needs(w, m, found) : least;
+    if (needs > least) found = NULL; /* it spoils what results could have taken in */
+    else least = needs;
+    if (!m->results || !least || m->results < least / ARRANGE_RESULTS) return found;
+    best = btl_order_find(w->a, m->all, given, btl_ordering_budget(w->f->ordering));
+    return arrange_needs(w, m, best.ops) < least ? best.ops : found;
+}
+
 /* An order of less memory than the given one, if there is one for sizes of every kind. */
 static void arrange_find_order(const arrange *w, int *order) {
     if (w->f->ordering == BTL_ORDERING_GIVEN || w->p.nsteps < 3 || (w->p.nsteps > ARRANGE_MOST && w->f->ordering == BTL_ORDERING_FAST)) return;
     int nsizes = arrange_is_symbolic(w) ? ARRANGE_NSIZES : 1, *found = NULL;
     for (int i = 0; i < nsizes; i++) {
-        btl_liveness *l = arrange_liveness(w, arrange_sizes[i]);
-        if (!l) return;
+        arrange_measure m;
+        if (!arrange_measure_at(w, arrange_sizes[i], &m)) return;
         if (i == 0) {
-            if (w->f->ordering == BTL_ORDERING_FAST && nsizes == 1 && btl_liveness_peak(l, order, w->a, NULL).bytes < ARRANGE_LITTLE) return;
-            btl_order best = btl_order_find(w->a, l, order, btl_ordering_budget(w->f->ordering));
-            if (best.peak >= best.given_peak) return;
-            found = best.ops;
-        } else if (btl_liveness_peak(l, found, w->a, NULL).bytes > btl_liveness_peak(l, order, w->a, NULL).bytes) {
+            if (w->f->ordering == BTL_ORDERING_FAST && nsizes == 1 && btl_liveness_peak(m.arena, order, w->a, NULL).bytes < ARRANGE_LITTLE) return;
+            if (!(found = arrange_search(w, &m, order))) return;
+        } else if (arrange_needs(w, &m, found) > arrange_needs(w, &m, order)) {
             return;
         }
     }
@@ -352,8 +409,9 @@ static void arrange_forget(btl_function *f) {
 
 static void arrange_find_peaks(const arrange *w, const int *order, int64_t *peaks) {
     for (int i = 0; i < ARRANGE_NSIZES; i++) {
-        btl_liveness *l = i == 0 || arrange_is_symbolic(w) ? arrange_liveness(w, arrange_sizes[i]) : NULL;
-        peaks[i] = l ? btl_liveness_peak(l, order, w->a, NULL).bytes : 0;
+        arrange_measure m;
+        bool known = (i == 0 || arrange_is_symbolic(w)) && arrange_measure_at(w, arrange_sizes[i], &m);
+        peaks[i] = known ? arrange_needs(w, &m, order) : 0;
     }
 }
 

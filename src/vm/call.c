@@ -193,12 +193,14 @@ static btl_status call_place_outputs(call *c) {
         }
         if (callers && !call_must_be_aside(c, i)) {
             call_lay(c, i, btl_array_first(&c->out[i]));
+            BTL_TRY(btl_vm_memory_lodge(c->w, i, btl_array_first(&c->out[i]), c->err));
             continue;
         }
         call_lay(c, i, NULL);
         if (later) continue;
         BTL_TRY(call_make(c, i));
         call_lay(c, i, btl_array_first(&c->w->made[i]));
+        BTL_TRY(btl_vm_memory_lodge(c->w, i, btl_array_first(&c->w->made[i]), c->err));
     }
     return BTL_OK;
 }

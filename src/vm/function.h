@@ -120,6 +120,7 @@ struct btl_function {
     const int *store_of;     /* of each buffer */
     btl_lists tenants;        /* of each buffer: the slots that lie in it */
     btl_lists parts;          /* of each result: the slots that lie in it from the start */
+    int *idle_until;         /* of each result: the instruction that first writes into its memory, where others may lie until then; 0: they may not */
     int first_update;        /* the first instruction that writes into a shared variable's own memory; ninstrs: none does */
     btl_lists begins, ends;   /* of each instruction: buffers whose life it begins; storages that nobody needs behind it */
     size_t strips_scratch;
@@ -168,6 +169,11 @@ struct vm_workspace {
     int home;                /* its place in the pool, or -1: it goes when the call ends */
     size_t work_bytes;       /* scratch of the kernel that needs most */
     btl_buffer *buffers;
+    int *host;               /* of each buffer: the result in whose memory it lies until that is written, at its offset; -1: the arena */
+    int *guest, *next_guest; /* of each result: its first such buffer; of each buffer: the next one; -1: none */
+    size_t *guest_bytes;     /* of each result: what they need */
+    char **spare;            /* of each result: memory for them instead, where the caller's is not aligned; NULL: never needed */
+    size_t *spare_bytes;
     char *arena;
     size_t arena_bytes, arena_need; /* that it has; that the plan wants (of all storages where there is no arena) */
     char **stores;           /* of the policies other than `arena`; NULL: not allocated now */

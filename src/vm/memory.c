@@ -48,6 +48,17 @@ btl_status btl_vm_memory_own(vm_workspace *w, int slot, btl_error *err) {
 
 typedef struct memory_plan_args { vm_workspace *w; btl_arena *scratch; btl_error *err; } memory_plan_args;
 
+/* Of each result, the buffers that lie in it for a time. */
+static void memory_guests(vm_workspace *w) {
+    for (int i = 0; i < w->f->noutputs; i++) w->guest[i] = -1, w->guest_bytes[i] = 0;
+    for (int b = w->f->nbuffers - 1; b >= 0; b--) {
+        int host = w->host[b];
+        if (host < 0) continue;
+        w->next_guest[b] = w->guest[host], w->guest[host] = b;
+        if (w->guest_bytes[host] < w->buffers[b].offset + w->buffers[b].bytes) w->guest_bytes[host] = w->buffers[b].offset + w->buffers[b].bytes;
+    }
+}
+
 static btl_status memory_plan(void *arg) {
     memory_plan_args *a = arg;
     vm_workspace *w = a->w;
@@ -62,9 +73,12 @@ static btl_status memory_plan(void *arg) {
         sum += (w->buffers[i].bytes + VM_ALIGN - 1) / VM_ALIGN * VM_ALIGN;
     }
     if (w->f->policy != BTL_POLICY_ARENA) return BTL_OK;
-    w->arena_need = btl_vm_offsets(w->f, a->scratch, w->buffers);
+    size_t *results = BTL_ARRAY(a->scratch, size_t, w->f->noutputs + 1);
+    for (int i = 0; i < w->f->noutputs; i++) results[i] = w->slot_bytes[w->f->outputs[i].slot];
+    w->arena_need = btl_vm_offsets(w->f, a->scratch, w->buffers, results, w->host);
+    memory_guests(w);
 #ifndef NDEBUG
-    BTL_TRY(btl_plan_check(a->scratch, w->f->nbuffers, w->buffers, VM_ALIGN, w->arena_need, a->err));
+    BTL_TRY(btl_vm_offsets_check(w->f, a->scratch, w->buffers, results, w->host, w->arena_need, a->err));
 #endif
     return BTL_OK;
 }
@@ -110,7 +124,17 @@ static btl_status memory_take_store(vm_workspace *w, int store, btl_error *err) 
 static btl_status memory_take_arena(vm_workspace *w, btl_error *err) {
     if (!memory_grow(w, &w->arena, &w->arena_bytes, w->arena_need)) return memory_none(w, w->arena_need, err);
     char *base = btl_vm_aligned(w->arena);
-    for (int b = 0; b < w->f->nbuffers; b++) memory_place(w, b, base + w->buffers[b].offset);
+    for (int b = 0; b < w->f->nbuffers; b++)
+        if (w->host[b] < 0) memory_place(w, b, base + w->buffers[b].offset);
+    return BTL_OK;
+}
+
+btl_status btl_vm_memory_lodge_all(vm_workspace *w, int result, char *at, btl_error *err) {
+    if (!at || (uintptr_t)at % VM_ALIGN) {
+        if (!memory_grow(w, &w->spare[result], &w->spare_bytes[result], w->guest_bytes[result])) return memory_none(w, w->guest_bytes[result], err);
+        at = btl_vm_aligned(w->spare[result]);
+    }
+    for (int b = w->guest[result]; b >= 0; b = w->next_guest[b]) memory_place(w, b, at + w->buffers[b].offset);
     return BTL_OK;
 }
 
@@ -151,5 +175,6 @@ void btl_vm_memory_drop(vm_workspace *w) {
     memory_release(w, &w->scratch, &w->scratch_bytes);
     for (int k = 0; k < w->f->nstores; k++) memory_release(w, &w->stores[k], &w->store_bytes[k]);
     for (int k = 0; k < w->f->nown; k++) memory_release(w, &w->own[k], &w->own_bytes[k]);
+    for (int k = 0; k < w->f->noutputs; k++) memory_release(w, &w->spare[k], &w->spare_bytes[k]);
     w->is_placed = false;
 }

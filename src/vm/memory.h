@@ -22,6 +22,10 @@ void btl_vm_memory_give(vm_workspace *w);
 /* All of it. */
 void btl_vm_memory_drop(vm_workspace *w);
 
+/* What lies in the memory of a result until that is written is to lie there, at `at`, or aside, where that is not aligned (or NULL). ENOMEM. */
+btl_status btl_vm_memory_lodge_all(vm_workspace *w, int result, char *at, btl_error *err);
+static inline btl_status btl_vm_memory_lodge(vm_workspace *w, int result, char *at, btl_error *err) { return w->guest[result] < 0 ? BTL_OK : btl_vm_memory_lodge_all(w, result, at, err); }
+
 /* At least so much scratch; where it begins is aligned. */
 btl_status btl_vm_memory_scratch(vm_workspace *w, size_t bytes, btl_error *err);
 /* Memory of its own for a slot whose sizes are known by now. */

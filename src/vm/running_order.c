@@ -171,11 +171,16 @@ btl_status btl_vm_schedule(btl_arena *a, const btl_function *f, const int64_t *s
 /* The block as the function lays it out: its buffers are the storages made for its slots. */
 static void running_offsets(btl_arena *scratch, const btl_function *f, const btl_schedule *s, btl_plan *p) {
     btl_buffer *buffers = btl_arena_copy(scratch, f->lives, (size_t)(f->nbuffers + 1) * sizeof *buffers);
+    size_t *results = BTL_ARRAY(scratch, size_t, f->noutputs + 1);
+    int *host = BTL_ARRAY(scratch, int, f->nbuffers + 1);
     for (int b = 0; b < f->nbuffers; b++) buffers[b].bytes = (size_t)s->values[f->buffer_slot[b]].bytes;
-    p->taken = p->taken_gc = (int64_t)btl_vm_offsets(f, scratch, buffers) + p->results;
+    for (int i = 0; i < f->noutputs; i++) results[i] = (size_t)s->values[f->outputs[i].slot].bytes;
+    p->taken = p->taken_gc = (int64_t)btl_vm_offsets(f, scratch, buffers, results, host) + p->results;
     for (int b = 0; b < f->nbuffers; b++) {
         int store = p->store_of[f->buffer_slot[b]];
-        if (store >= 0) p->stores[store].offset = (int64_t)buffers[b].offset;
+        if (store < 0) continue;
+        p->stores[store].offset = (int64_t)buffers[b].offset;
+        p->stores[store].host = host[b] < 0 ? -1 : p->store_of[f->outputs[host[b]].slot];
     }
 }
 

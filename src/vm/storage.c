@@ -1,6 +1,7 @@
 /* storage.c - see storage.h. SPDX-License-Identifier: BSD-3-Clause */
 #include "vm/storage.h"
 
+#include "schedule/guests.h"
 #include "schedule/pack.h"
 #include "vm/memory.h"
 
@@ -112,6 +113,17 @@ static void storage_parts(storage *s) {
     f->parts = storage_rows(s, f->noutputs, f->nslots, n, pairs);
 }
 
+/* A call has the memory of results that are written straight from its start, if their size is known then. */
+static void storage_idle(storage *s) {
+    btl_function *f = s->f;
+    f->idle_until = BTL_ARRAY(s->a, int, f->noutputs + 1);
+    for (int i = 0; i < f->noutputs; i++) f->idle_until[i] = f->ninstrs;
+    for (int i = 0; i < f->nslots; i++)
+        if (f->slots[i].storage == STORE_OUTPUT && f->idle_until[f->slots[i].index] > s->first_use[i]) f->idle_until[f->slots[i].index] = s->first_use[i];
+    for (int i = 0; i < f->noutputs; i++)
+        if (f->outputs[i].copy || f->slots[f->outputs[i].slot].late || f->slots[f->outputs[i].slot].storage != STORE_OUTPUT) f->idle_until[i] = 0;
+}
+
 /* When a storage begins and ends; one that is needed at the end is not given back by an instruction. Of several parts, which of them runs first is known
  * when a call says what it wants. */
 static void storage_steps(storage *s) {
@@ -147,8 +159,8 @@ static void storage_policy(storage *s) {
 /* A size that only a call tells is taken to be its bound, or this. A search pays where much memory is in question. */
 enum { STORAGE_SIZE = 96, STORAGE_MUCH = 1 << 20 /* bytes */, STORAGE_STEPS = 1000, STORAGE_MOST = 2000 /* buffers */ };
 
-/* Bytes of the buffers at such sizes. */
-static bool storage_nominal(const btl_function *f, btl_arena *scratch, btl_buffer *buffers) {
+/* Bytes of the buffers and the results at such sizes. */
+static bool storage_nominal(const btl_function *f, btl_arena *scratch, btl_buffer *buffers, size_t *result_bytes) {
     const btl_graph *g = f->graph;
     int64_t *symbols = BTL_ARRAY(scratch, int64_t, g->dims.nsymbols + 1), sum = 0;
     for (int k = 0; k < g->dims.nsymbols; k++) {
@@ -161,7 +173,18 @@ static bool storage_nominal(const btl_function *f, btl_arena *scratch, btl_buffe
         if (!btl_add_i64(sum, bytes, &sum) || sum > INT64_C(1) << 60) return false;
         buffers[b].bytes = (size_t)bytes;
     }
+    for (int i = 0; i < f->noutputs; i++) {
+        int64_t bytes = 0;
+        if (f->idle_until[i] && btl_type_bytes(&f->slots[f->outputs[i].slot].var->type, symbols, &bytes) >= 0) bytes = 0;
+        result_bytes[i] = (size_t)bytes;
+    }
     return true;
+}
+
+static btl_host *storage_hosts(const btl_function *f, btl_arena *scratch, const size_t *result_bytes) {
+    btl_host *hosts = BTL_ARRAY(scratch, btl_host, f->noutputs + 1);
+    for (int i = 0; i < f->noutputs; i++) hosts[i] = (btl_host){ result_bytes[i], f->idle_until[i] };
+    return hosts;
 }
 
 /* Planned once, as well as a moment's search allows; for other sizes the relation of that plan holds. */
@@ -172,15 +195,21 @@ static void storage_rests(storage *s) {
     btl_buffer *buffers = btl_arena_copy(scratch, f->lives, (size_t)f->nbuffers * sizeof *buffers);
     btl_pack_plan plan;
     btl_error ignored = { 0 };
-    bool much = storage_nominal(f, scratch, buffers) && btl_plan_live_peak(scratch, f->nbuffers, buffers, VM_ALIGN) > STORAGE_MUCH;
+    size_t *result_bytes = BTL_ARRAY(scratch, size_t, f->noutputs + 1);
+    int *host = BTL_ARRAY(scratch, int, f->nbuffers + 1);
+    bool known = storage_nominal(f, scratch, buffers, result_bytes);
+    if (known && btl_guests_choose(scratch, f->nbuffers, buffers, f->noutputs, storage_hosts(f, scratch, result_bytes), VM_ALIGN, host))
+        for (int b = 0; b < f->nbuffers; b++)
+            if (host[b] >= 0) buffers[b].bytes = 0;
+    bool much = known && btl_plan_live_peak(scratch, f->nbuffers, buffers, VM_ALIGN) > STORAGE_MUCH;
     btl_pack_request request = { .align = VM_ALIGN, .steps = much && f->nbuffers < STORAGE_MOST ? STORAGE_STEPS : 0 };
     if (btl_plan_pack(scratch, f->nbuffers, buffers, request, &plan, &ignored) == BTL_OK) f->rests = btl_plan_rests(s->a, f->nbuffers, buffers);
     btl_arena_end(scratch);
 }
 
 /* What the relation gives may not lie by more than a sixteenth above what lives at one time, unless a plan made anew is no better. */
-size_t btl_vm_offsets(const btl_function *f, btl_arena *scratch, btl_buffer *buffers) {
-    int n = f->nbuffers;
+static size_t storage_place(const void *function, btl_arena *scratch, int n, btl_buffer *buffers) {
+    const btl_function *f = function;
     if (!f->rests.n) return btl_plan_offsets(scratch, n, buffers, VM_ALIGN);
     size_t bytes = btl_rests_offsets(&f->rests, buffers, VM_ALIGN), peak = btl_plan_live_peak(scratch, n, buffers, VM_ALIGN);
     if (bytes - peak <= peak / 16) return bytes;
@@ -189,6 +218,14 @@ size_t btl_vm_offsets(const btl_function *f, btl_arena *scratch, btl_buffer *buf
     if (other >= bytes) return bytes;
     memcpy(buffers, anew, (size_t)n * sizeof *buffers);
     return other;
+}
+
+size_t btl_vm_offsets(const btl_function *f, btl_arena *scratch, btl_buffer *buffers, const size_t *result_bytes, int *host) {
+    return btl_guests_offsets(scratch, f->nbuffers, buffers, f->noutputs, storage_hosts(f, scratch, result_bytes), VM_ALIGN, host, storage_place, f);
+}
+
+btl_status btl_vm_offsets_check(const btl_function *f, btl_arena *scratch, const btl_buffer *buffers, const size_t *result_bytes, const int *host, size_t total, btl_error *err) {
+    return btl_guests_check(scratch, f->nbuffers, buffers, f->noutputs, storage_hosts(f, scratch, result_bytes), VM_ALIGN, host, total, err);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -208,6 +245,7 @@ void btl_vm_storage(btl_function *f, btl_arena *a) {
     storage_buffers(&s);
     storage_tenants(&s);
     storage_parts(&s);
+    storage_idle(&s);
     storage_policy(&s);
     storage_rests(&s);
     f->first_update = storage_first_update(f);

@@ -32,6 +32,12 @@ static void workspace_lay_out(const btl_function *f, vm_workspace *w, workspace_
     w->slot_bytes = workspace_cut(b, (size_t)f->nslots + 1, sizeof *w->slot_bytes);
     w->sizes = workspace_cut(b, (size_t)f->nsizes + 1, sizeof *w->sizes);
     w->buffers = workspace_cut(b, (size_t)f->nbuffers + 1, sizeof *w->buffers);
+    w->host = workspace_cut(b, (size_t)f->nbuffers + 1, sizeof *w->host);
+    w->guest = workspace_cut(b, (size_t)f->noutputs + 1, sizeof *w->guest);
+    w->next_guest = workspace_cut(b, (size_t)f->nbuffers + 1, sizeof *w->next_guest);
+    w->guest_bytes = workspace_cut(b, (size_t)f->noutputs + 1, sizeof *w->guest_bytes);
+    w->spare = workspace_cut(b, (size_t)f->noutputs + 1, sizeof *w->spare);
+    w->spare_bytes = workspace_cut(b, (size_t)f->noutputs + 1, sizeof *w->spare_bytes);
     w->stores = workspace_cut(b, (size_t)f->nstores + 1, sizeof *w->stores);
     w->store_bytes = workspace_cut(b, (size_t)f->nstores + 1, sizeof *w->store_bytes);
     w->store_need = workspace_cut(b, (size_t)f->nstores + 1, sizeof *w->store_need);
@@ -61,6 +67,7 @@ static btl_status workspace_new(const btl_function *f, vm_workspace **out) {
         w->operands[i] = (btl_operand){ .dtype = t->dtype, .rank = t->rank, .dims = shape, .strides = shape + t->rank };
     }
     for (int i = 0; i < f->graph->dims.nsymbols; i++) w->symbols[i] = -1;
+    for (int i = 0; i < f->noutputs; i++) w->guest[i] = -1;
     *out = w;
     return BTL_OK;
 }
