@@ -24,6 +24,7 @@ typedef struct recompute_run {
     int *at_out;
     int *store_of;          /* of each value, as it was made last */
     bool *made;             /* of each value: it was made before */
+    const bool *is_uncharged; /* of each value: in memory that is somebody else's, or a leaf's that it is written over */
     int nstores, capacity;
     recompute_store *stores;
     int ntouches, touch_capacity;
@@ -37,6 +38,16 @@ int *btl_recompute_makers(btl_arena *a, const btl_schedule *s) {
     for (int i = 0; i < s->nsteps; i++)
         for (int k = 0; k < s->steps[i].nout; k++) maker[s->steps[i].out[k]] = i;
     return maker;
+}
+
+bool *btl_recompute_uncharged(btl_arena *a, const btl_schedule *s, const int *maker) {
+    bool *is = BTL_ARRAY(a, bool, s->nvalues + 1);
+    for (int v = 0; v < s->nvalues; v++) {
+        int at = v;
+        while (maker[at] >= 0 && !s->values[at].is_free && (s->values[at].nviews || s->values[at].into >= 0)) at = s->values[at].nviews ? s->values[at].views[0] : s->values[at].into;
+        is[v] = maker[at] < 0 || s->values[at].is_free;
+    }
+    return is;
 }
 
 /* Backward: which reading is the last of what was made, and whether there is one. */
@@ -64,14 +75,19 @@ static void recompute_touch(recompute_run *r, int store, int place) {
     t[0] = store, t[1] = place;
 }
 
+/* The memory of value v, if nobody needs any more what lies there; -1: somebody does, or there is none. */
+static int recompute_dead(const recompute_run *r, int v, int64_t bytes) {
+    int store = r->store_of[v];
+    return store >= 0 && r->stores[store].refs == 0 && !r->stores[store].pinned && r->stores[store].bytes == bytes ? store : -1;
+}
+
 /* The operand in whose place the value is made: one that nobody needs any more. */
 static int recompute_place(const recompute_run *r, int v) {
+    const btl_schedule_value *x = &r->s->values[v];
     const int *list = r->onto ? r->onto[v] : NULL;
-    for (int k = 0; list && list[k] >= 0; k++) {
-        int store = r->store_of[list[k]];
-        if (store >= 0 && r->stores[store].refs == 0 && !r->stores[store].pinned && r->stores[store].bytes == r->s->values[v].bytes) return store;
-    }
-    return -1;
+    int store = x->into >= 0 ? recompute_dead(r, x->into, x->bytes) : -1;
+    for (int k = 0; store < 0 && list && list[k] >= 0; k++) store = recompute_dead(r, list[k], x->bytes);
+    return store;
 }
 
 /* Bytes that the step adds to what lives. */
@@ -79,7 +95,7 @@ static int64_t recompute_make(recompute_run *r, int v, bool wanted, int place) {
     const btl_schedule_value *x = &r->s->values[v];
     int store = x->nviews ? r->store_of[x->views[0]] : recompute_place(r, v);
     int64_t more = 0;
-    if (!x->nviews && store < 0 && !x->is_free && x->bytes > 0) {
+    if (!x->nviews && store < 0 && !r->is_uncharged[v] && x->bytes > 0) {
         store = r->nstores;
         *BTL_PUSH(r->a, r->stores, r->nstores, r->capacity) = (recompute_store){ .bytes = x->bytes };
         more = x->bytes;
@@ -125,9 +141,9 @@ static void recompute_go(recompute_run *r, btl_sequence *q, int64_t *live) {
     }
 }
 
-void btl_sequence_measure(btl_arena *scratch, const btl_schedule *s, btl_onto onto, btl_sequence *q, int64_t *live) {
+static void recompute_measure(btl_arena *scratch, const btl_schedule *s, btl_onto onto, const bool *is_uncharged, btl_sequence *q, int64_t *live) {
     btl_arena *a = btl_arena_begin(scratch);
-    recompute_run r = { .a = a, .s = s, .onto = onto, .n = q->n, .steps = q->steps };
+    recompute_run r = { .a = a, .s = s, .onto = onto, .n = q->n, .steps = q->steps, .is_uncharged = is_uncharged };
     bool *seen = BTL_ARRAY(a, bool, s->nsteps + 1);
     q->extra = 0;
     for (int p = 0; p < q->n; p++) {
@@ -137,6 +153,10 @@ void btl_sequence_measure(btl_arena *scratch, const btl_schedule *s, btl_onto on
     recompute_look_back(&r);
     recompute_go(&r, q, live);
     btl_arena_end(a);
+}
+
+void btl_sequence_measure(btl_arena *scratch, const btl_schedule *s, btl_onto onto, btl_sequence *q, int64_t *live) {
+    recompute_measure(scratch, s, onto, btl_recompute_uncharged(scratch, s, btl_recompute_makers(scratch, s)), q, live);
 }
 
 /* ---- greedy ------------------------------------------------------------------------------------- */
@@ -150,6 +170,7 @@ typedef struct recompute_search {
     const btl_schedule *s;
     btl_onto onto;
     const int *maker;
+    const bool *is_uncharged; /* of each value; a step that writes over a leaf does not run again */
     btl_sequence now;
     int64_t work;             /* places that may still be looked at */
     btl_sequence *met;        /* on the way, peaks falling */
@@ -164,7 +185,7 @@ static bool recompute_again(recompute_closure *c, int v) {
     int step = c->f->maker[v];
     if (step < 0 || (!c->dropped[v] && c->last_made[v] >= 0 && c->next_read[v] >= 0)) return true; /* a leaf, or it is there */
     if (c->in[step]) return true;
-    if (isinf(s->steps[step].cost)) return false;
+    if (isinf(s->steps[step].cost) || (s->values[v].into >= 0 && c->f->is_uncharged[v])) return false;
     c->in[step] = true; /* before its operands: they can't need it, the graph has no cycle */
     for (int k = 0; k < s->steps[step].nin; k++)
         if (!recompute_again(c, s->steps[step].in[k])) return false;
@@ -250,7 +271,7 @@ static btl_sequence recompute_insert(btl_arena *a, const btl_sequence *q, const 
 static bool recompute_step(recompute_search *f) {
     const btl_schedule *s = f->s;
     btl_arena *scratch = btl_arena_begin(f->a);
-    recompute_run all = { .a = scratch, .s = s, .onto = f->onto, .n = f->now.n, .steps = f->now.steps, .trace = true };
+    recompute_run all = { .a = scratch, .s = s, .onto = f->onto, .n = f->now.n, .steps = f->now.steps, .is_uncharged = f->is_uncharged, .trace = true };
     btl_sequence q = f->now, part = { .n = 0 };
     recompute_look_back(&all);
     recompute_go(&all, &q, NULL);
@@ -269,7 +290,7 @@ static bool recompute_step(recompute_search *f) {
     bool found = false;
     for (int i = 0; i < rated && i < RECOMPUTE_TRIES && !found && c[i].score > 0; i++) {
         btl_sequence tried = recompute_insert(scratch, &f->now, &c[i]);
-        btl_sequence_measure(scratch, s, f->onto, &tried, NULL);
+        recompute_measure(scratch, s, f->onto, f->is_uncharged, &tried, NULL);
         f->work -= 3 * (int64_t)tried.n;
         if (tried.peak > q.peak || (tried.peak == q.peak && tried.at <= q.at)) continue;
         tried.steps = btl_arena_copy(f->a, tried.steps, (size_t)(tried.n + 1) * sizeof *tried.steps);
@@ -313,7 +334,7 @@ static btl_sequence recompute_thin(recompute_search *f, const btl_sequence *q, i
         gone[again[i].place] = true;
         for (int p = 0; p < q->n; p++)
             if (!gone[p]) trial[t.n++] = q->steps[p];
-        btl_sequence_measure(scratch, s, f->onto, &t, NULL);
+        recompute_measure(scratch, s, f->onto, f->is_uncharged, &t, NULL);
         f->work -= 3 * (int64_t)t.n;
         gone[again[i].place] = t.peak <= target;
     }
@@ -321,7 +342,7 @@ static btl_sequence recompute_thin(recompute_search *f, const btl_sequence *q, i
     for (int p = 0; p < q->n; p++)
         if (!gone[p]) now.steps[now.n++] = q->steps[p];
     btl_arena_end(scratch);
-    btl_sequence_measure(f->a, s, f->onto, &now, NULL);
+    recompute_measure(f->a, s, f->onto, f->is_uncharged, &now, NULL);
     return now;
 }
 
@@ -351,32 +372,32 @@ static void recompute_greedily(recompute_search *f, int64_t budget, int64_t boun
 }
 
 /* What a step cannot do without: its operands, what it makes (but what may lie in an operand's place), its workspace; and results that it must find there. */
-static int64_t recompute_need(const btl_schedule *s, btl_onto onto, const int *maker, int step, int *seen, int stamp) {
+static int64_t recompute_need(const btl_schedule *s, btl_onto onto, const bool *is_uncharged, int step, int *seen, int stamp) {
     const btl_schedule_step *q = &s->steps[step];
     int64_t bytes = q->workspace;
     for (int k = 0; k < q->nin; k++) {
         int v = q->in[k];
         while (s->values[v].nviews) v = s->values[v].views[0];
-        if (maker[v] < 0 || s->values[v].is_free || seen[v] == stamp) continue;
+        if (is_uncharged[v] || seen[v] == stamp) continue;
         seen[v] = stamp, bytes += s->values[v].bytes;
     }
     for (int k = 0; k < q->nout; k++) {
         const btl_schedule_value *x = &s->values[q->out[k]];
-        if (!x->nviews && !x->is_free && !(onto && onto[q->out[k]])) bytes += x->bytes;
+        if (!x->nviews && x->into < 0 && !is_uncharged[q->out[k]] && !(onto && onto[q->out[k]])) bytes += x->bytes;
     }
     return bytes;
 }
 
-static void recompute_bound(btl_arena *a, const btl_schedule *s, btl_onto onto, const int *maker, btl_recomputed *out) {
+static void recompute_bound(btl_arena *a, const btl_schedule *s, btl_onto onto, const bool *is_uncharged, btl_recomputed *out) {
     int *seen = BTL_ARRAY(a, int, s->nvalues + 1);
     int64_t results = 0;
     out->bound_step = -1;
     for (int i = 0; i < s->nsteps; i++) {
-        int64_t need = recompute_need(s, onto, maker, i, seen, i + 1);
+        int64_t need = recompute_need(s, onto, is_uncharged, i, seen, i + 1);
         if (need > out->bound) out->bound = need, out->bound_step = i;
     }
     for (int v = 0; v < s->nvalues; v++)
-        if (s->values[v].is_output && maker[v] >= 0 && !s->values[v].nviews && !s->values[v].is_free && s->values[v].into < 0) results += s->values[v].bytes;
+        if (s->values[v].is_output && !s->values[v].nviews && !is_uncharged[v] && s->values[v].into < 0) results += s->values[v].bytes;
     if (results > out->bound) out->bound = results, out->bound_step = -1;
 }
 
@@ -389,9 +410,10 @@ static bool recompute_takes(const btl_schedule *s) {
 btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *order, btl_onto onto, int64_t budget, int64_t work, bool curve) {
     btl_recomputed out = { .fits = false };
     recompute_search f = { .a = a, .s = s, .onto = onto, .maker = btl_recompute_makers(a, s), .work = work ? work : INT64_C(400000000) };
+    f.is_uncharged = btl_recompute_uncharged(a, s, f.maker);
     f.now = (btl_sequence){ .n = s->nsteps, .steps = btl_arena_copy(a, order, (size_t)(s->nsteps + 1) * sizeof *order) };
-    btl_sequence_measure(a, s, onto, &f.now, NULL);
-    recompute_bound(a, s, onto, f.maker, &out);
+    recompute_measure(a, s, onto, f.is_uncharged, &f.now, NULL);
+    recompute_bound(a, s, onto, f.is_uncharged, &out);
     recompute_note(&f);
     if (recompute_takes(s) && f.now.peak > budget && !(!onto && btl_recompute_chain(a, s, order, budget, &out))) recompute_greedily(&f, budget, out.bound);
     if (!out.best.steps) {

@@ -1,8 +1,9 @@
 /* recompute.h - less memory for more work: steps that run again instead of keeping what they made.
  *
  * A plan is a *sequence* of steps in which one may stand several times: each reads what was last made before it, so that what a step made is kept no longer
- * than to the last reader before the step runs again. What a step makes may take the place of an operand that dies there (`onto`: which may be).
- * Steps whose cost is INFINITY run once. Results keep what was made first.
+ * than to the last reader before the step runs again. What a step makes may take the place of an operand that dies there (`onto`, and `into` of the
+ * schedule, say of which; where it does not die, being read again, memory is taken). Steps whose cost is INFINITY, or that write over a leaf, run once.
+ * Results keep what was made first.
  *
  * Greedy, as in DTR and XLA (Kirisame et al. 2021, Dynamic tensor rematerialization): at the step of the peak, of all storages that wait there for a later
  * reader, the one of the most bytes times idle steps for the cost of making it again, with all that died by then, right before that reader; it is taken if no
@@ -44,6 +45,9 @@ btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *ord
 
 /* Of each value: the step that makes it, or -1. */
 int *btl_recompute_makers(btl_arena *a, const btl_schedule *s);
+
+/* Of each value: it takes no memory that is counted, being a leaf, in memory that is somebody else's, or written over such. */
+bool *btl_recompute_uncharged(btl_arena *a, const btl_schedule *s, const int *maker);
 
 /* Is it an adjoint chain (see recompute_chain.c)? Then the least extra cost for each peak, by dynamic programming: fills in *out. */
 bool btl_recompute_chain(btl_arena *a, const btl_schedule *s, const int *order, int64_t budget, btl_recomputed *out);
