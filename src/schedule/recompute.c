@@ -401,6 +401,48 @@ static void recompute_bound(btl_arena *a, const btl_schedule *s, btl_onto onto, 
     if (results > out->bound) out->bound = results, out->bound_step = -1;
 }
 
+/* ---- views ---------------------------------------------------------------------------------------- */
+
+/* A step that makes views alone. */
+static bool recompute_is_view(const btl_schedule *s, int step) {
+    const btl_schedule_step *q = &s->steps[step];
+    for (int k = 0; k < q->nout; k++)
+        if (!s->values[q->out[k]].nviews) return false;
+    return q->nout && !q->workspace;
+}
+
+/* Steps in a new order, views not before somebody reads them: an order that takes many of them early lets values look needed that are not. */
+typedef struct recompute_sink { const btl_schedule *s; const int *maker; bool *waits; int n, *steps, *stack; } recompute_sink;
+
+/* The step behind the views that it reads and that wait; a view may wait for a view, as deep as programs are. */
+static void recompute_emit(recompute_sink *k, int step) {
+    int depth = 0;
+    k->stack[depth++] = step;
+    while (depth) {
+        const btl_schedule_step *q = &k->s->steps[k->stack[depth - 1]];
+        int more = -1;
+        for (int i = 0; i < q->nin && more < 0; i++) {
+            int from = k->maker[q->in[i]];
+            if (from >= 0 && k->waits[from]) more = from;
+        }
+        if (more >= 0) k->waits[more] = false, k->stack[depth++] = more;
+        else k->steps[k->n++] = k->stack[--depth];
+    }
+}
+
+static int *recompute_late_views(btl_arena *a, const btl_schedule *s, const int *maker, const int *order) {
+    recompute_sink k = { s, maker, BTL_ARRAY(a, bool, s->nsteps + 1), 0, BTL_ARRAY(a, int, s->nsteps + 1), BTL_ARRAY(a, int, s->nsteps + 1) };
+    for (int i = 0; i < s->nsteps; i++)
+        if (recompute_is_view(s, order[i])) k.waits[order[i]] = true;
+        else recompute_emit(&k, order[i]);
+    for (int i = 0; i < s->nsteps; i++) {
+        bool waited = k.waits[order[i]];
+        k.waits[order[i]] = false;
+        if (waited) recompute_emit(&k, order[i]);
+    }
+    return k.steps;
+}
+
 static bool recompute_takes(const btl_schedule *s) {
     for (int v = 0; v < s->nvalues; v++)
         if (s->values[v].nviews > 1) return false;
@@ -411,7 +453,7 @@ btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *ord
     btl_recomputed out = { .fits = false };
     recompute_search f = { .a = a, .s = s, .onto = onto, .maker = btl_recompute_makers(a, s), .work = work ? work : INT64_C(400000000) };
     f.is_uncharged = btl_recompute_uncharged(a, s, f.maker);
-    f.now = (btl_sequence){ .n = s->nsteps, .steps = btl_arena_copy(a, order, (size_t)(s->nsteps + 1) * sizeof *order) };
+    f.now = (btl_sequence){ .n = s->nsteps, .steps = recompute_late_views(a, s, f.maker, order) };
     recompute_measure(a, s, onto, f.is_uncharged, &f.now, NULL);
     recompute_bound(a, s, onto, f.is_uncharged, &out);
     recompute_note(&f);

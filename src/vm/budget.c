@@ -108,8 +108,23 @@ static btl_status budget_refuse(budget *b, const btl_recomputed *r, const btl_sc
     return step ? btl_places_error(step->places, NULL, status, b->err) : status;
 }
 
-/* Of the function as it was: its schedule, where values may lie, the order that was found without a budget. */
-typedef struct budget_problem { btl_schedule *s; btl_onto onto; int *order; } budget_problem;
+/* Of the function as it was: its schedule, where values may lie; the order that was found without a budget, and the one that it was given in, which is
+ * often better to start from: of least peak are also orders that keep much for long. */
+enum { BUDGET_ORDERS = 2 };
+typedef struct budget_problem { btl_schedule *s; btl_onto onto; int norders, *orders[BUDGET_ORDERS]; } budget_problem;
+
+/* The better of what comes of the orders: that fits, for less work; else that takes less. The one that it came of is the only one from there on. */
+static btl_recomputed budget_recompute(budget *b, budget_problem *p, int64_t target, bool curve) {
+    btl_recomputed best = btl_recompute(b->scratch, p->s, p->orders[0], p->onto, target, 0, curve);
+    for (int i = 1, of = 0; i < p->norders; i++) {
+        btl_recomputed other = btl_recompute(b->scratch, p->s, p->orders[i], p->onto, target, 0, curve);
+        bool better = other.fits != best.fits ? other.fits : best.fits ? other.best.extra < best.best.extra : other.best.peak < best.best.peak;
+        if (better) best = other, of = i;
+        if (i + 1 == p->norders) p->orders[0] = p->orders[of];
+    }
+    p->norders = 1;
+    return best;
+}
 
 /* New values that lie in a state's own memory take none; their instructions come last, and once. */
 static void budget_states(budget *b, btl_schedule *s) {
@@ -131,15 +146,18 @@ static btl_status budget_pose(budget *b, budget_problem *p) {
     p->onto = b->limit->overwrites && !b->f->any_late ? btl_vm_arrange_candidates(b->f, b->scratch) : NULL;
     *b->f = found;
     budget_states(b, p->s);
-    p->order = budget_order(b, p->s);
+    p->norders = BUDGET_ORDERS;
+    p->orders[0] = budget_order(b, p->s);
+    p->orders[1] = BTL_ARRAY(b->scratch, int, p->s->nsteps + 1);
+    for (int i = 0; i < p->s->nsteps; i++) p->orders[1][i] = i;
     return BTL_OK;
 }
 
 /* A target for values alone, lowered by what alignment and the block's gaps add to it. */
-static btl_status budget_search(budget *b, const budget_problem *p, int64_t taken) {
+static btl_status budget_search(budget *b, budget_problem *p, int64_t taken) {
     int64_t target = b->limit->bytes, least = taken;
     for (int i = 0; i < BUDGET_TRIES; i++) {
-        btl_recomputed r = btl_recompute(b->scratch, p->s, p->order, p->onto, target > 0 ? target : 0, 0, false);
+        btl_recomputed r = budget_recompute(b, p, target > 0 ? target : 0, false);
         budget_restore(b);
         budget_apply(b, &r.best);
         budget_finish(b);
@@ -155,8 +173,9 @@ static btl_status budget_search(budget *b, const budget_problem *p, int64_t take
 /* The cost of a step; one that may not run again tells none. */
 static double budget_once(const btl_schedule *s, int step) { return isinf(s->steps[step].cost) ? 0 : s->steps[step].cost; }
 
-static void budget_curve(budget *b, const budget_problem *p) {
-    btl_recomputed r = btl_recompute(b->scratch, p->s, p->order, p->onto, 0, 0, true);
+static void budget_curve(budget *b, const budget_problem *posed) {
+    budget_problem both = *posed, *p = &both;
+    btl_recomputed r = budget_recompute(b, p, 0, true);
     double all = 0;
     for (int i = 0; i < p->s->nsteps; i++) all += budget_once(p->s, i);
     btl_memory_point *curve = btl_arena_copy(b->a, r.curve, (size_t)(r.ncurve + 1) * sizeof *curve);
