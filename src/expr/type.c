@@ -127,6 +127,19 @@ static uint64_t type_dim_hash(const btl_dim *d) {
     return d ? (uint64_t)d->id + 1 : 0;
 }
 
+/* Of large arrays samples from all over them: equality looks at every byte, and constants are hashed in each phase of rewriting. */
+static uint64_t type_array_hash(const btl_array *a, uint64_t h) {
+    enum { SAMPLES = 64, SAMPLE = 8 };
+    btl_dtype dtype = BTL_BOOL;
+    size_t bytes = type_array_bytes(a, &dtype), step = bytes / SAMPLES;
+    char samples[SAMPLES * SAMPLE];
+    h = btl_hash_mix(btl_hash_mix(h, (uint64_t)dtype * 32 + (uint64_t)a->ndim), bytes);
+    if (bytes <= sizeof samples) return bytes ? btl_hash_bytes(a->data, bytes, h) : h;
+    for (size_t i = 0; i < SAMPLES; i++) memcpy(samples + i * SAMPLE, (const char *)a->data + i * step, SAMPLE);
+    memcpy(samples + (SAMPLES - 1) * SAMPLE, (const char *)a->data + bytes - SAMPLE, SAMPLE);
+    return btl_hash_bytes(samples, sizeof samples, h);
+}
+
 uint64_t btl_param_hash(btl_param_kind kind, const btl_param *p, uint64_t h) {
     switch (kind) {
     case PARAM_INT: case PARAM_BOOL: case PARAM_DTYPE: return btl_hash_mix(h, (uint64_t)p->i);
@@ -150,12 +163,7 @@ uint64_t btl_param_hash(btl_param_kind kind, const btl_param *p, uint64_t h) {
             h = btl_hash_mix(h, type_dim_hash(x->step.dim) * 31 + (uint64_t)x->step.input);
         }
         return h;
-    case PARAM_ARRAY: {
-        btl_dtype dtype = BTL_BOOL;
-        size_t bytes = type_array_bytes(p->array, &dtype);
-        h = btl_hash_mix(h, (uint64_t)dtype * 32 + (uint64_t)p->array->ndim);
-        return bytes ? btl_hash_bytes(p->array->data, bytes, h) : h;
-    }
+    case PARAM_ARRAY: return type_array_hash(p->array, h);
     case PARAM_BODY: return btl_hash_mix(h, btl_body_hash(p->body));
     }
     return h;
