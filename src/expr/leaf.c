@@ -105,7 +105,7 @@ static const btl_array *leaf_copy_array(btl_graph *g, const btl_array *from, btl
     btl_array *to = BTL_NEW(&g->arena, btl_array);
     int64_t *shape = from->ndim ? btl_arena_copy(&g->arena, from->shape, (size_t)from->ndim * sizeof *shape) : NULL;
     *to = btl_array_wrap(dtype, from->ndim, shape, NULL);
-    to->data = btl_arena_zalloc(&g->arena, (size_t)btl_array_elems(from) * btl_dtype_bytes(dtype) + 1);
+    to->data = btl_arena_alloc(&g->arena, (size_t)btl_array_elems(from) * btl_dtype_bytes(dtype) + 1);
     btl_array_copy(to, from);
     return to;
 }

@@ -46,7 +46,7 @@ static btl_var *fold_node(btl_match *m, const btl_node *n) {
     }
     const btl_type *type = &n->out[0].type;
     size_t bytes = (size_t)elems * btl_dtype_bytes(type->dtype);
-    btl_operand out = { .data = btl_arena_zalloc(&g->arena, bytes + 1), .dtype = type->dtype, .rank = type->rank,
+    btl_operand out = { .data = btl_arena_alloc(&g->arena, bytes + 1), .dtype = type->dtype, .rank = type->rank,
                         .dims = dims, .strides = strides };
     btl_strides_row_major(type->rank, dims, strides);
     int64_t *symbols = BTL_ARRAY(&g->arena, int64_t, g->dims.nsymbols + 1);

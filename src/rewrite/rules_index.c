@@ -204,11 +204,9 @@ bool btl_match_counts(const btl_var *v, const btl_dim *n) {
     if (v->type.rank != 1 || v->type.dims[0] != n || v->type.dtype != BTL_I64) return false;
     if (!a) return v->node->op == &btl_op_arange && v->node->nin == 0 && btl_dim_is(v->node->params[0].dim, 0) && btl_dim_is(v->node->params[2].dim, 1);
     const int64_t *value = a->data;
-    int64_t size = btl_array_elems(a), wrong = size && value[size - 1] != size - 1;
-    for (int64_t i = 0; !wrong && i + 64 <= size; i += 64) /* by the block, in which several are compared at once */
-        for (int64_t k = i; k < i + 64; k++) wrong |= value[k] ^ k;
-    for (int64_t i = size - size % 64; !wrong && i < size; i++) wrong = value[i] ^ i;
-    return !wrong;
+    for (int64_t i = 0, size = btl_array_elems(a); i < size; i++)
+        if (value[i] != i) return false;
+    return true;
 }
 
 /* x[arange(n)] of an axis of n is x. */
