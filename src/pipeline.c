@@ -437,21 +437,32 @@ btl_status btl_function_new(btl_graph *g, btl_entry *e, const btl_function_optio
 }
 
 /* "arena+4096 40960B" where all sizes are numbers, "arena 3", "state w", "result y". */
-static const char *pipeline_place(pipeline *l, int slot, const btl_buffer *buffers, const int *host) {
+static const char *pipeline_memory(pipeline *l, const vm_slot *s, const btl_buffer *buffers, const int *host) {
     const btl_function *f = l->f;
-    const vm_slot *s = &f->slots[slot];
     btl_arena *a = &l->g->arena;
+    int64_t at = 0, bytes = 0;
+    bool known = (!s->at || btl_dim_is_const(s->at, &at)) && btl_type_bytes(&s->var->type, NULL, &bytes) < 0;
+    at *= (int64_t)btl_dtype_bytes(s->var->type.dtype);
     switch (s->storage) {
     case STORE_ARENA:
-        if (buffers && host[s->index] >= 0)
-            return btl_arena_printf(a, "result %s+%zu %zuB until that is written", f->outputs[host[s->index]].name, buffers[s->index].offset, buffers[s->index].bytes);
-        if (buffers) return btl_arena_printf(a, "arena+%zu %zuB", buffers[s->index].offset, buffers[s->index].bytes);
-        return btl_arena_printf(a, f->policy == BTL_POLICY_ARENA ? "arena %d" : "storage %d", f->policy == BTL_POLICY_ARENA ? s->index : f->store_of[s->index]);
+        if (!buffers || !known) return btl_arena_printf(a, f->policy == BTL_POLICY_ARENA ? "arena %d" : "storage %d", f->policy == BTL_POLICY_ARENA ? s->index : f->store_of[s->index]);
+        at += (int64_t)buffers[s->index].offset;
+        if (host[s->index] < 0) return btl_arena_printf(a, "arena+%lld %lldB", (long long)at, (long long)bytes);
+        return btl_arena_printf(a, "result %s+%lld %lldB until that is written", f->outputs[host[s->index]].name, (long long)at, (long long)bytes);
     case STORE_OWN: return btl_arena_printf(a, "own %d", s->index);
     case STORE_SHARED: return btl_arena_printf(a, "state %s", f->shared[s->index].name);
-    case STORE_OUTPUT: return btl_arena_printf(a, "result %s", f->outputs[s->index].name);
+    case STORE_OUTPUT: return btl_arena_printf(a, known && at ? "result %s+%lld" : "result %s", f->outputs[s->index].name, (long long)at);
     default: return NULL;
     }
+}
+
+/* Where a value lies, and what it is made as a part of. */
+static const char *pipeline_place(pipeline *l, int slot, const btl_buffer *buffers, const int *host) {
+    const vm_slot *s = &l->f->slots[slot];
+    const char *memory = pipeline_memory(l, s, buffers, host);
+    if (s->whole < 0 || !memory) return memory;
+    const btl_var *whole = l->f->slots[s->whole].var;
+    return btl_arena_printf(&l->g->arena, "%s, a part of %s", memory, whole->name ? whole->name : whole->node->op->name);
 }
 
 /* The buffers with their offsets, where no size is open; else NULL. */

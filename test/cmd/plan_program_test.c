@@ -132,6 +132,32 @@ BTL_TEST(pictures_are_written_whole_or_not_at_all) {
     }
 }
 
+/* Of two products and a join: parts of results, what lies in a result for a time, in the printed schedule, the table, JSON and pictures. */
+BTL_TEST(what_lies_in_results_is_told) {
+    static const char text[] = "input x: f64[64, 64]\na = x @ x\nb = tanh(a) @ x\noutput y = tanh(b) @ x, j = concatenate([tanh(x[0]), sin(x[1])])\n";
+    btl_run r = btl_test_run(NULL, text, (const char *const[]){ NULL, "print", "--after", "compile", "-", NULL });
+    BTL_ASSERT_EXIT(&r, 0);
+    BTL_ASSERT_CONTAINS(r.out, "# @result y+0 32768B until that is written\n");
+    BTL_ASSERT_CONTAINS(r.out, "# @arena+0 32768B\n");
+    BTL_ASSERT_CONTAINS(r.out, "# @result j, a part of j\n");
+    BTL_ASSERT_CONTAINS(r.out, "# @result j+512, a part of j\n");
+    btl_run_free(&r);
+    r = plan(text, "-", NULL, NULL, NULL, NULL);
+    BTL_ASSERT_EXIT(&r, 0);
+    BTL_ASSERT_CONTAINS(r.out, "in results' memory                   1   value under arena, until the result is written there\n");
+    btl_run_free(&r);
+    json_t *v = plan_json(text, "-", NULL, NULL, NULL), *storages = json_object_get(json_array_get(json_object_get(v, "policies"), 0), "storages"), *s;
+    size_t i;
+    int guests = 0;
+    json_array_foreach(storages, i, s) if (json_object_get(s, "in_result")) {
+        assert_string_equal(json_string_value(json_object_get(s, "in_result")), "y");
+        guests++;
+    }
+    assert_int_equal(guests, 1);
+    assert_int_equal(number(v, "arena_bytes"), 32768);
+    json_decref(v);
+}
+
 static void refused(const char *text, int code, const char *says, const char *a, const char *b) {
     btl_run r = plan(text, "-", a, b, NULL, NULL);
     BTL_ASSERT_EXIT(&r, code);
@@ -159,5 +185,5 @@ BTL_TEST(what_can_t_be_planned_is_told) {
     json_decref(v);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(known_problems_have_the_known_answers), cmocka_unit_test(the_figures_are_sums_of_what_is_listed), cmocka_unit_test(a_table_says_who_holds_what),
+BTL_TEST_MAIN(cmocka_unit_test(known_problems_have_the_known_answers), cmocka_unit_test(the_figures_are_sums_of_what_is_listed), cmocka_unit_test(a_table_says_who_holds_what), cmocka_unit_test(what_lies_in_results_is_told),
               cmocka_unit_test_setup_teardown(pictures_are_written_whole_or_not_at_all, btl_test_dir_setup, btl_test_dir_teardown), cmocka_unit_test(what_can_t_be_planned_is_told))
