@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct profile_options { cmd *c; bool memory; int nodes; int nwords; char **words; } profile_options;
+typedef struct profile_options { cmd *c; bool memory; int nodes; int64_t budget; int nwords; char **words; } profile_options;
 
-enum { KEY_MEMORY = 0x300, KEY_NODES };
+enum { KEY_MEMORY = 0x300, KEY_NODES, KEY_BUDGET };
 
 static const struct argp_option profile_argp_options[] = {
     { "memory", KEY_MEMORY, NULL, 0, "The memory of a call, measured by what it allocates, and of each node, by what it is shown", 1 },
+    { "memory-budget", KEY_BUDGET, "BYTES", 0, "What intermediate values and results may take together as it runs (K, M, G: times 1024): nodes run again instead of keeping what they made; or what the least is, and exit code 5", 1 },
     { "nodes", KEY_NODES, "N", 0, "How many nodes are listed, those with most bytes first; 20 unless said", 1 },
     { 0 },
 };
@@ -31,6 +32,7 @@ static const char profile_doc[] =
     "Examples:\n"
     "  bitale profile model.bitale train --memory n=128\n"
     "  bitale profile model.bitale --memory --json x=images.npy\n"
+    "  bitale profile deep.bitale train --memory --memory-budget 100M\n"
     "\n"
     "Exit codes: 0 good; 2 wrong use of the command; 3 bad input; 5 the run failed.";
 
@@ -39,6 +41,7 @@ static error_t profile_parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = o->c; return 0;
     case KEY_MEMORY: o->memory = true; return 0;
+    case KEY_BUDGET: o->budget = cmd_option_bytes(state, "--memory-budget", arg); return 0;
     case KEY_NODES: o->nodes = (int)cmd_option_integer(state, "--nodes", arg, 0); return 0;
     case ARGP_KEY_ARG: o->words[o->nwords++] = arg; return 0;
     case ARGP_KEY_SUCCESS:
@@ -87,8 +90,17 @@ static btl_status profile_calls(btl_function *f, btl_state *state, const values 
     return status;
 }
 
+/* Memory is planned for the sizes of the arguments. */
+static btl_function_options profile_within(const cmd *c, int64_t budget, const inputs_sizes *s) {
+    btl_function_options o = cmd_function_options(c);
+    if (!budget) return o;
+    o.memory_budget = budget;
+    o.nsizes = s->n, o.size_names = s->names, o.size_values = s->values;
+    return o;
+}
+
 /* The program once more, in a context that counts. */
-static btl_status profile_measure(const cmd *c, const char *function, const char *settings, const values *v, const inputs_sizes *s, profile_taken *out, btl_error *err) {
+static btl_status profile_measure(const cmd *c, const char *function, const char *settings, int64_t budget, const values *v, const inputs_sizes *s, profile_taken *out, btl_error *err) {
     profile_count count = { 0, 0 };
     btl_context_options options = { .struct_size = sizeof options, .alloc = profile_alloc, .alloc_user = &count };
     btl_context *ctx = NULL;
@@ -96,7 +108,7 @@ static btl_status profile_measure(const cmd *c, const char *function, const char
     btl_function *f = NULL;
     btl_state *state = NULL;
     char *mode = cmd_format("%s,linker=strips,%s", c->mode ? c->mode : btl_mode_default(), settings);
-    btl_function_options o = cmd_function_options(c);
+    btl_function_options o = profile_within(c, budget, s);
     o.mode = mode;
     btl_status status = btl_context_new(&options, &ctx);
     if (status == BTL_OK) status = btl_graph_new(ctx, &g);
@@ -192,15 +204,15 @@ typedef struct profile {
     btl_function *f;          /* the one that is looked at, node by node */
     values v;
     inputs_sizes sizes;
-    btl_memory *plan, *pure, *seen; /* of the function as it runs; with nothing overwritten; with a monitor */
+    btl_memory *plan, *kept, *pure, *seen; /* of the function as it runs, within the budget; without one; with nothing overwritten; with a monitor */
     profile_taken each, each_off, pure_each, arena, arena_off;
     profile_nodes nodes;
     int ncopies;
 } profile;
 
-static btl_status profile_planned(const profile *p, const char *settings, btl_memory **out, btl_error *err) {
+static btl_status profile_planned(const profile *p, const char *settings, int64_t budget, btl_memory **out, btl_error *err) {
     char *mode = cmd_format("%s,linker=strips%s", p->o.c->mode ? p->o.c->mode : btl_mode_default(), settings);
-    btl_function_options o = cmd_function_options(p->o.c);
+    btl_function_options o = profile_within(p->o.c, budget, &p->sizes);
     o.mode = mode;
     int n = btl_function_nsizes(p->f);
     const char **names = cmd_alloc((size_t)(n + 1) * sizeof *names);
@@ -227,6 +239,22 @@ static btl_status profile_watch(profile *p, btl_error *err) {
     return status;
 }
 
+/* In the place of the function for which the arguments were read comes the one that keeps to the budget at their sizes. */
+static int profile_watched_within(profile *p) {
+    cmd *c = p->o.c;
+    btl_error err = { 0 };
+    btl_function *within = NULL;
+    char *mode = cmd_format("%s,linker=strips,checks=monitor,with=inplace", c->mode ? c->mode : btl_mode_default());
+    btl_function_options o = profile_within(c, p->o.budget, &p->sizes);
+    o.mode = mode;
+    int code = btl_function_new(c->g, p->e, &o, &within, &err) == BTL_OK ? 0 : cmd_fail_error(c, &err);
+    free(mode);
+    if (code) return code;
+    btl_function_free(p->f);
+    p->v.f = p->f = within;
+    return 0;
+}
+
 static int profile_prepare(profile *p) {
     cmd *c = p->o.c;
     btl_error err = { 0 };
@@ -244,6 +272,7 @@ static int profile_prepare(profile *p) {
     if (!code) code = values_read(c, p->f, p->o.nwords - first, p->o.words + first, true, &p->v);
     if (!code) p->sizes = inputs_choose_sizes(&p->v);
     if (!code && inputs_fill(c, 1, 0.1, 0.9, &p->v, &p->sizes, true, &err) != BTL_OK) code = cmd_fail_error(c, &err);
+    if (!code && p->o.budget) code = profile_watched_within(p);
     return code;
 }
 
@@ -252,14 +281,15 @@ static int profile_run(profile *p) {
     const char *name = btl_entry_name(p->e);
     btl_error err = { 0 };
     btl_status status = profile_watch(p, &err);
-    if (status == BTL_OK) status = profile_measure(c, name, "policy=each,gc=on", &p->v, &p->sizes, &p->each, &err);
-    if (status == BTL_OK) status = profile_measure(c, name, "policy=each,gc=on,without=inplace", &p->v, &p->sizes, &p->pure_each, &err);
-    if (status == BTL_OK) status = profile_measure(c, name, "policy=each,gc=off", &p->v, &p->sizes, &p->each_off, &err);
-    if (status == BTL_OK) status = profile_measure(c, name, "policy=arena,gc=on", &p->v, &p->sizes, &p->arena, &err);
-    if (status == BTL_OK) status = profile_measure(c, name, "policy=arena,gc=off", &p->v, &p->sizes, &p->arena_off, &err);
-    if (status == BTL_OK) status = profile_planned(p, "", &p->plan, &err);
-    if (status == BTL_OK) status = profile_planned(p, ",without=inplace", &p->pure, &err);
-    if (status == BTL_OK) status = profile_planned(p, ",checks=monitor,with=inplace", &p->seen, &err);
+    if (status == BTL_OK) status = profile_measure(c, name, "policy=each,gc=on", 0, &p->v, &p->sizes, &p->each, &err);
+    if (status == BTL_OK) status = profile_measure(c, name, "policy=each,gc=on,without=inplace", 0, &p->v, &p->sizes, &p->pure_each, &err);
+    if (status == BTL_OK) status = profile_measure(c, name, "policy=each,gc=off", 0, &p->v, &p->sizes, &p->each_off, &err);
+    if (status == BTL_OK) status = profile_measure(c, name, "policy=arena,gc=on", p->o.budget, &p->v, &p->sizes, &p->arena, &err);
+    if (status == BTL_OK) status = profile_measure(c, name, "policy=arena,gc=off", p->o.budget, &p->v, &p->sizes, &p->arena_off, &err);
+    if (status == BTL_OK) status = profile_planned(p, ",policy=arena,gc=off", p->o.budget, &p->plan, &err);
+    if (status == BTL_OK) status = profile_planned(p, "", 0, &p->kept, &err);
+    if (status == BTL_OK) status = profile_planned(p, ",without=inplace", 0, &p->pure, &err);
+    if (status == BTL_OK) status = profile_planned(p, ",checks=monitor,with=inplace", p->o.budget, &p->seen, &err);
     if (status != BTL_OK) return cmd_fail_error(c, &err);
     const btl_memory_info *m = btl_memory_look(p->seen);
     for (int i = 0; i < m->nsteps; i++) p->ncopies += m->steps[i].nout && m->values[m->steps[i].out[0]].is_result && strcmp(m->steps[i].op, "copy") == 0;
@@ -273,10 +303,10 @@ typedef struct profile_figure { const char *key, *what; int64_t measured, planne
 enum { PROFILE_FIGURES = 4 };
 
 static void profile_figures(const profile *p, profile_figure *out) {
-    out[0] = (profile_figure){ "peak", "each value by itself, given back when it dies", p->each.most - p->each.scratch, plan_of_policy(btl_memory_look(p->plan), "each")->taken_gc };
+    out[0] = (profile_figure){ "peak", "each value by itself, given back when it dies", p->each.most - p->each.scratch, plan_of_policy(btl_memory_look(p->kept), "each")->taken_gc };
     out[1] = (profile_figure){ "peak_nothing_overwritten", "the same, nothing written over an operand", p->pure_each.most - p->pure_each.scratch, plan_of_policy(btl_memory_look(p->pure), "each")->taken_gc };
-    out[2] = (profile_figure){ "gc_off", "each value by itself, all of it kept", p->each_off.kept - p->each.kept + p->each_off.results - p->each_off.scratch, plan_of_policy(btl_memory_look(p->plan), "each")->taken };
-    out[3] = (profile_figure){ "as_it_runs", "as it runs: one block, and the results", p->arena_off.kept - p->arena.kept + p->arena_off.results - p->arena_off.scratch, plan_of_policy(btl_memory_look(p->plan), "arena")->taken };
+    out[2] = (profile_figure){ "gc_off", "each value by itself, all of it kept", p->each_off.kept - p->each.kept + p->each_off.results - p->each_off.scratch, plan_of_policy(btl_memory_look(p->kept), "each")->taken };
+    out[3] = (profile_figure){ "as_it_runs", p->o.budget ? "as it runs within the budget: block and results" : "as it runs: one block, and the results", p->arena_off.kept - p->arena.kept + p->arena_off.results - p->arena_off.scratch, plan_of_policy(btl_memory_look(p->plan), "arena")->taken };
 }
 
 static int profile_largest_first(const void *a, const void *b) {
@@ -292,7 +322,7 @@ static void profile_print_sizes(char *text, size_t bytes, const profile_result *
 }
 
 static void profile_table(profile *p) {
-    const btl_memory_info *m = btl_memory_look(p->plan);
+    const btl_memory_info *m = btl_memory_look(p->kept);
     profile_figure figures[PROFILE_FIGURES];
     int most = p->o.nodes ? p->o.nodes : 20;
     profile_figures(p, figures);
@@ -314,7 +344,7 @@ static void profile_table(profile *p) {
 }
 
 static void profile_json(const profile *p) {
-    const btl_memory_info *m = btl_memory_look(p->plan);
+    const btl_memory_info *m = btl_memory_look(p->kept);
     profile_figure figures[PROFILE_FIGURES];
     json j = { 0 };
     profile_figures(p, figures);
@@ -370,7 +400,7 @@ int verb_profile(int argc, char **argv) {
     if (!code && c.json) profile_json(&p);
     else if (!code && !c.quiet) profile_table(&p);
     profile_nodes_free(&p.nodes);
-    btl_memory_free(p.plan), btl_memory_free(p.pure), btl_memory_free(p.seen);
+    btl_memory_free(p.plan), btl_memory_free(p.kept), btl_memory_free(p.pure), btl_memory_free(p.seen);
     inputs_sizes_free(&p.sizes);
     values_free(&p.v);
     btl_function_free(p.f);

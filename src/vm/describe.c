@@ -53,14 +53,23 @@ size_t btl_function_arena_bytes(const btl_function *f) {
     return atomic_load_explicit(&((btl_function *)f)->arena_bytes, memory_order_relaxed);
 }
 
+enum { LABEL_MANY = 4 };
+
 const char *btl_vm_label(btl_arena *a, const btl_node *n) {
     if (n->op != &btl_op_fused) return n->op->name;
     btl_text t;
     int nnodes;
     btl_text_init(&t, a);
     btl_node **nodes = btl_body_nodes(a, btl_node_param(n, "body")->body, &nnodes);
+    int nops = 0;
     for (int i = 0; i < nnodes; i++)
-        if (!(nodes[i]->op->flags & OP_LEAF)) btl_text_printf(&t, "%s%s", t.length ? ", " : "", nodes[i]->op->name);
+        if (!(nodes[i]->op->flags & OP_LEAF)) nodes[nops++] = nodes[i];
+    for (int i = 0, same; i < nops; i += same) { /* a long sum is "20 x add" */
+        const char *name = nodes[i]->op->name;
+        for (same = 1; i + same < nops && nodes[i + same]->op == nodes[i]->op;) same++;
+        if (same >= LABEL_MANY) btl_text_printf(&t, "%s%d x %s", t.length ? ", " : "", same, name);
+        for (int k = 0; k < same && same < LABEL_MANY; k++) btl_text_printf(&t, "%s%s", t.length ? ", " : "", name);
+    }
     const char *reduce = btl_node_param(n, "reduce")->s;
     if (*reduce) btl_text_printf(&t, "%s%s", t.length ? ", " : "", reduce);
     return t.length ? t.data : n->op->name;

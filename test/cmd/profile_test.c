@@ -49,6 +49,32 @@ BTL_TEST(what_is_allocated_is_what_is_planned) {
     }
 }
 
+/* Within a budget: what is measured keeps to it, nodes run again are nodes; and what can't be held is refused. */
+BTL_TEST(a_budget_is_kept_to) {
+    char text[4000];
+    size_t at = (size_t)snprintf(text, sizeof text, "input x: f64[n, 20]\nshared u: f64[20, 20] = eye(20)\nh0 = tanh(x)\n");
+    for (int i = 0; i < 20; i++) at += (size_t)snprintf(text + at, sizeof text - at, "h%d = tanh(h%d @ u + x)\n", i + 1, i);
+    snprintf(text + at, sizeof text - at, "loss = sum(h20 ** 2)\nupdate u = u - 0.001 * grad(loss, u)\noutput loss\n");
+    int64_t whole = 0, nodes = 0;
+    for (int k = 0; k < 2; k++) {
+        char budget[60];
+        snprintf(budget, sizeof budget, "--memory-budget=%lld", (long long)whole * 6 / 10);
+        btl_run r = btl_test_run(NULL, text, (const char *const[]){ NULL, "profile", "-", "--memory", "--json", "--mode", "fast_run,without=products_summed", "n=100", k ? budget : NULL, NULL });
+        BTL_ASSERT_EXIT(&r, 0);
+        json_t *v = json_loads(r.out, 0, NULL);
+        int64_t planned = number(v, "as_it_runs", "planned_bytes"), allocated = number(v, "as_it_runs", "allocated_bytes"), n = (int64_t)json_array_size(json_object_get(v, "nodes"));
+        if (k) assert_true(planned <= whole * 6 / 10 && allocated >= planned && allocated <= planned + 1000 && n > nodes);
+        whole = planned, nodes = n;
+        json_decref(v);
+        btl_run_free(&r);
+    }
+    btl_run r = btl_test_run(NULL, text, (const char *const[]){ NULL, "profile", "-", "--memory", "--memory-budget", "1K", "n=100", NULL });
+    BTL_ASSERT_EXIT(&r, 5);
+    BTL_ASSERT_CONTAINS(r.err, "it does not fit a memory budget of 1024 bytes");
+    assert_string_equal(r.out, "");
+    btl_run_free(&r);
+}
+
 BTL_TEST(a_table_and_what_is_wrong) {
     btl_run r = btl_test_run(NULL, programs[1], (const char *const[]){ NULL, "profile", "-", "--memory", "--nodes", "2", NULL });
     BTL_ASSERT_EXIT(&r, 0);
@@ -65,4 +91,4 @@ BTL_TEST(a_table_and_what_is_wrong) {
     btl_run_free(&r);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(what_is_allocated_is_what_is_planned), cmocka_unit_test(a_table_and_what_is_wrong))
+BTL_TEST_MAIN(cmocka_unit_test(what_is_allocated_is_what_is_planned), cmocka_unit_test(a_budget_is_kept_to), cmocka_unit_test(a_table_and_what_is_wrong))
