@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { GUESTS_MOST = 64, GUESTS_TRIED = 32 /* of those alive at the largest sum */ };
@@ -15,7 +16,8 @@ typedef struct guests {
     int *host;
     int *first, *next;   /* of each host, its guests: the first; of each buffer, the next one; -1: none */
     size_t *live;        /* by step: bytes in the block */
-    int *tried;
+    int ncandidates;
+    int *candidates;     /* buffers that die before some host is written, largest first */
 } guests;
 
 static size_t guests_rounded(const guests *g, size_t bytes) { return (bytes + g->align - 1) / g->align * g->align; }
@@ -70,21 +72,30 @@ static int guests_highest(const guests *g) {
     return top;
 }
 
+typedef struct guests_size { size_t bytes; int buffer; } guests_size;
+
+static int guests_largest_first(const void *a, const void *b) {
+    const guests_size *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+    return x->buffer < y->buffer ? -1 : x->buffer > y->buffer;
+}
+
+static void guests_candidates(guests *g, btl_arena *scratch, int latest) {
+    guests_size *sizes = BTL_ARRAY(scratch, guests_size, g->n + 1);
+    for (int i = 0; i < g->n; i++)
+        if (g->buffers[i].bytes && g->buffers[i].last < latest) sizes[g->ncandidates++] = (guests_size){ g->buffers[i].bytes, i };
+    qsort(sizes, (size_t)g->ncandidates, sizeof *sizes, guests_largest_first);
+    g->candidates = BTL_ARRAY(scratch, int, g->ncandidates + 1);
+    for (int i = 0; i < g->ncandidates; i++) g->candidates[i] = sizes[i].buffer;
+}
+
 /* Moves the largest buffer that can be moved out of the highest step; false: none can. */
 static bool guests_lower(guests *g, int step) {
-    int ntried = 0;
-    while (ntried < GUESTS_TRIED) {
-        int largest = -1;
-        for (int i = 0; i < g->n; i++) {
-            const btl_buffer *b = &g->buffers[i];
-            if (g->host[i] >= 0 || !b->bytes || b->first > step || b->last < step) continue;
-            bool was_tried = false;
-            for (int k = 0; k < ntried; k++) was_tried = was_tried || g->tried[k] == i;
-            if (!was_tried && (largest < 0 || b->bytes > g->buffers[largest].bytes)) largest = i;
-        }
-        if (largest < 0) return false;
-        if (guests_lodge(g, largest)) return true;
-        g->tried[ntried++] = largest;
+    for (int k = 0, ntried = 0; k < g->ncandidates && ntried < GUESTS_TRIED; k++) {
+        int i = g->candidates[k];
+        if (g->host[i] >= 0 || g->buffers[i].first > step || g->buffers[i].last < step) continue;
+        if (guests_lodge(g, i)) return true;
+        ntried++;
     }
     return false;
 }
@@ -101,7 +112,8 @@ int btl_guests_choose(btl_arena *scratch, int n, btl_buffer *buffers, int nhosts
         if (hosts[h].until > latest) latest = hosts[h].until;
     if (!n || earliest >= latest) return 0; /* as mostly where a result is all that is made */
     btl_mark mark = btl_arena_mark(scratch);
-    g.first = BTL_ARRAY(scratch, int, nhosts + 1), g.next = BTL_ARRAY(scratch, int, n + 1), g.tried = BTL_ARRAY(scratch, int, GUESTS_TRIED);
+    guests_candidates(&g, scratch, latest);
+    g.first = BTL_ARRAY(scratch, int, nhosts + 1), g.next = BTL_ARRAY(scratch, int, n + 1);
     g.live = BTL_ARRAY(scratch, size_t, g.nsteps + 2);
     for (int h = 0; h < nhosts; h++) g.first[h] = -1;
     for (int i = 0; i < n; i++) g.live[buffers[i].first] += guests_rounded(&g, buffers[i].bytes), g.live[buffers[i].last + 1] -= guests_rounded(&g, buffers[i].bytes);

@@ -312,17 +312,14 @@ static bool arrange_is_symbolic(const arrange *w) {
 
 /* What orders are compared by: bytes that live at one time in the arena; in all, where memory is taken step by step, that of results, too. */
 typedef struct arrange_measure {
-    const btl_liveness *arena;   /* or all, where memory is taken step by step */
+    const btl_liveness *arena;   /* or all, where memory is taken step by step; NULL: not asked for */
     const btl_liveness *all;     /* of an arena with results; or NULL */
     const bool *is_result;       /* by storage of `all` */
     int64_t results;             /* bytes of those */
 } arrange_measure;
 
-static bool arrange_measure_at(const arrange *w, int64_t symbol, arrange_measure *m) {
+static void arrange_measure_results(const arrange *w, arrange_measure *m) {
     const btl_function *f = w->f;
-    *m = (arrange_measure){ .arena = arrange_liveness(w, symbol, btl_vm_is_stepwise(f)) };
-    if (!m->arena) return false;
-    if (f->policy != BTL_POLICY_ARENA || !f->noutputs || !(m->all = arrange_liveness(w, symbol, true))) return true;
     bool *is_result = BTL_ARRAY(w->a, bool, m->all->nstores + 1);
     for (int i = 0; i < f->noutputs; i++) {
         int slot = f->outputs[i].slot, store = m->all->store_of[slot];
@@ -330,7 +327,14 @@ static bool arrange_measure_at(const arrange *w, int64_t symbol, arrange_measure
         is_result[store] = true, m->results += m->all->bytes[store];
     }
     m->is_result = is_result;
-    return true;
+}
+
+/* False: sizes that say nothing. `search`: an order is to be looked for, too. */
+static bool arrange_measure_at(const arrange *w, int64_t symbol, bool search, arrange_measure *m) {
+    *m = (arrange_measure){ .results = 0 };
+    if (w->f->policy == BTL_POLICY_ARENA && w->f->noutputs && (m->all = arrange_liveness(w, symbol, true))) arrange_measure_results(w, m);
+    if (search || !m->results) m->arena = arrange_liveness(w, symbol, btl_vm_is_stepwise(w->f));
+    return m->arena || (m->results && !search);
 }
 
 /* What must live in the arena in this order, when the memory of results has taken in what it can until it is written. */
@@ -371,7 +375,7 @@ static void arrange_find_order(const arrange *w, int *order) {
     int nsizes = arrange_is_symbolic(w) ? ARRANGE_NSIZES : 1, *found = NULL;
     for (int i = 0; i < nsizes; i++) {
         arrange_measure m;
-        if (!arrange_measure_at(w, arrange_sizes[i], &m)) return;
+        if (!arrange_measure_at(w, arrange_sizes[i], i == 0, &m)) return;
         if (i == 0) {
             if (w->f->ordering == BTL_ORDERING_FAST && nsizes == 1 && btl_liveness_peak(m.arena, order, w->a, NULL).bytes < ARRANGE_LITTLE) return;
             if (!(found = arrange_search(w, &m, order))) return;
@@ -410,7 +414,7 @@ static void arrange_forget(btl_function *f) {
 static void arrange_find_peaks(const arrange *w, const int *order, int64_t *peaks) {
     for (int i = 0; i < ARRANGE_NSIZES; i++) {
         arrange_measure m;
-        bool known = (i == 0 || arrange_is_symbolic(w)) && arrange_measure_at(w, arrange_sizes[i], &m);
+        bool known = (i == 0 || arrange_is_symbolic(w)) && arrange_measure_at(w, arrange_sizes[i], false, &m);
         peaks[i] = known ? arrange_needs(w, &m, order) : 0;
     }
 }
