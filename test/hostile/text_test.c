@@ -21,8 +21,10 @@ enum { STACK_BYTES = 2 << 20 };
 #else
 enum { STACK_BYTES = 256 << 10 };
 #endif
-#else
+#elif defined __OPTIMIZE__
 enum { STACK_BYTES = 256 << 10 };
+#else
+enum { STACK_BYTES = 512 << 10 }; /* where frames keep all that they name */
 #endif
 
 /* ---- reading on a small stack -------------------------------------------------------------- */
