@@ -116,13 +116,13 @@ typedef struct budget_problem { btl_schedule *s; btl_onto onto; int norders, *or
 /* The better of what comes of the orders: that fits, for less work; else that takes less. The one that it came of is the only one from there on. */
 static btl_recomputed budget_recompute(budget *b, budget_problem *p, int64_t target, bool curve) {
     btl_recomputed best = btl_recompute(b->scratch, p->s, p->orders[0], p->onto, target, 0, curve);
-    for (int i = 1, of = 0; i < p->norders; i++) {
+    int from = 0;
+    for (int i = 1; i < p->norders; i++) {
         btl_recomputed other = btl_recompute(b->scratch, p->s, p->orders[i], p->onto, target, 0, curve);
         bool better = other.fits != best.fits ? other.fits : best.fits ? other.best.extra < best.best.extra : other.best.peak < best.best.peak;
-        if (better) best = other, of = i;
-        if (i + 1 == p->norders) p->orders[0] = p->orders[of];
+        if (better) best = other, from = i;
     }
-    p->norders = 1;
+    p->orders[0] = p->orders[from], p->norders = 1;
     return best;
 }
 
@@ -173,9 +173,9 @@ static btl_status budget_search(budget *b, budget_problem *p, int64_t taken) {
 /* The cost of a step; one that may not run again tells none. */
 static double budget_once(const btl_schedule *s, int step) { return isinf(s->steps[step].cost) ? 0 : s->steps[step].cost; }
 
-static void budget_curve(budget *b, const budget_problem *posed) {
-    budget_problem both = *posed, *p = &both;
-    btl_recomputed r = budget_recompute(b, p, 0, true);
+static void budget_curve(budget *b, const budget_problem *p) {
+    budget_problem both = *p; /* what serves the curve need not serve the budget */
+    btl_recomputed r = budget_recompute(b, &both, 0, true);
     double all = 0;
     for (int i = 0; i < p->s->nsteps; i++) all += budget_once(p->s, i);
     btl_memory_point *curve = btl_arena_copy(b->a, r.curve, (size_t)(r.ncurve + 1) * sizeof *curve);
