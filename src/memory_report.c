@@ -187,9 +187,17 @@ static btl_status memory_plan(memory_make *k, btl_policy policy, btl_memory_plan
     return BTL_OK;
 }
 
+/* Recomputation begins without what is made in the place of joins and pieces, and may begin above what the function takes: the curve begins there. */
 static void memory_curve(memory_make *k) {
     const btl_function *f = k->m->f;
-    if (f) k->m->info.ncurve = f->ncurve, k->m->info.curve = f->curve; /* the function lives as long as the report */
+    btl_memory_info *info = &k->m->info;
+    if (!f || !f->ncurve) return;
+    btl_memory_point *curve = BTL_ARRAY(k->a, btl_memory_point, f->ncurve + 1);
+    bool whole = !k->o->function || !k->o->function->memory_budget; /* it runs without a budget: its own peak is on the curve */
+    if (whole) curve[info->ncurve++] = (btl_memory_point){ .bytes = info->peak_bytes };
+    for (int i = 0; i < f->ncurve; i++)
+        if (!whole || f->curve[i].bytes < info->peak_bytes) curve[info->ncurve++] = f->curve[i];
+    info->curve = curve;
 }
 
 static btl_status memory_plans(memory_make *k) {
