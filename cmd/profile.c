@@ -204,7 +204,7 @@ typedef struct profile {
     btl_function *f;          /* the one that is looked at, node by node */
     values v;
     inputs_sizes sizes;
-    btl_memory *plan, *kept, *pure, *seen; /* of the function as it runs, within the budget; without one; with nothing overwritten; with a monitor */
+    btl_memory *plan, *within, *pure, *seen; /* of the function as it runs; within the budget, or NULL; with nothing overwritten; with a monitor */
     profile_taken each, each_off, pure_each, arena, arena_off;
     profile_nodes nodes;
     int ncopies;
@@ -239,19 +239,19 @@ static btl_status profile_watch(profile *p, btl_error *err) {
     return status;
 }
 
-/* In the place of the function for which the arguments were read comes the one that keeps to the budget at their sizes. */
-static int profile_watched_within(profile *p) {
+/* The function that is looked at, in the place of the one before. */
+static int profile_compile(profile *p, int64_t budget) {
     cmd *c = p->o.c;
     btl_error err = { 0 };
-    btl_function *within = NULL;
+    btl_function *f = NULL;
     char *mode = cmd_format("%s,linker=strips,checks=monitor,with=inplace", c->mode ? c->mode : btl_mode_default());
-    btl_function_options o = profile_within(c, p->o.budget, &p->sizes);
+    btl_function_options o = profile_within(c, budget, &p->sizes);
     o.mode = mode;
-    int code = btl_function_new(c->g, p->e, &o, &within, &err) == BTL_OK ? 0 : cmd_fail_error(c, &err);
+    int code = btl_function_new(c->g, p->e, &o, &f, &err) == BTL_OK ? 0 : cmd_fail_error(c, &err);
     free(mode);
     if (code) return code;
     btl_function_free(p->f);
-    p->v.f = p->f = within;
+    p->v.f = p->f = f;
     return 0;
 }
 
@@ -263,16 +263,12 @@ static int profile_prepare(profile *p) {
     if (!code) p->e = cmd_entry(c, named ? p->o.words[1] : NULL, &code);
     if (code) return code;
     if (c->nplugins) return cmd_usage(c, "--memory measures in a process of its own making, where ops of --plugin are not known");
-    char *mode = cmd_format("%s,linker=strips,checks=monitor,with=inplace", c->mode ? c->mode : btl_mode_default());
-    btl_function_options o = cmd_function_options(c);
-    o.mode = mode;
-    if (btl_function_new(c->g, p->e, &o, &p->f, &err) != BTL_OK) code = cmd_fail_error(c, &err);
-    free(mode);
+    code = profile_compile(p, 0);
     int first = named ? 2 : 1;
     if (!code) code = values_read(c, p->f, p->o.nwords - first, p->o.words + first, true, &p->v);
     if (!code) p->sizes = inputs_choose_sizes(&p->v);
     if (!code && inputs_fill(c, 1, 0.1, 0.9, &p->v, &p->sizes, true, &err) != BTL_OK) code = cmd_fail_error(c, &err);
-    if (!code && p->o.budget) code = profile_watched_within(p);
+    if (!code && p->o.budget) code = profile_compile(p, p->o.budget); /* at the sizes of the arguments */
     return code;
 }
 
@@ -286,8 +282,8 @@ static int profile_run(profile *p) {
     if (status == BTL_OK) status = profile_measure(c, name, "policy=each,gc=off", 0, &p->v, &p->sizes, &p->each_off, &err);
     if (status == BTL_OK) status = profile_measure(c, name, "policy=arena,gc=on", p->o.budget, &p->v, &p->sizes, &p->arena, &err);
     if (status == BTL_OK) status = profile_measure(c, name, "policy=arena,gc=off", p->o.budget, &p->v, &p->sizes, &p->arena_off, &err);
-    if (status == BTL_OK) status = profile_planned(p, ",policy=arena,gc=off", p->o.budget, &p->plan, &err);
-    if (status == BTL_OK) status = profile_planned(p, "", 0, &p->kept, &err);
+    if (status == BTL_OK) status = profile_planned(p, "", 0, &p->plan, &err);
+    if (status == BTL_OK && p->o.budget) status = profile_planned(p, ",policy=arena,gc=off", p->o.budget, &p->within, &err);
     if (status == BTL_OK) status = profile_planned(p, ",without=inplace", 0, &p->pure, &err);
     if (status == BTL_OK) status = profile_planned(p, ",checks=monitor,with=inplace", p->o.budget, &p->seen, &err);
     if (status != BTL_OK) return cmd_fail_error(c, &err);
@@ -303,10 +299,10 @@ typedef struct profile_figure { const char *key, *what; int64_t measured, planne
 enum { PROFILE_FIGURES = 4 };
 
 static void profile_figures(const profile *p, profile_figure *out) {
-    out[0] = (profile_figure){ "peak", "each value by itself, given back when it dies", p->each.most - p->each.scratch, plan_of_policy(btl_memory_look(p->kept), "each")->taken_gc };
+    out[0] = (profile_figure){ "peak", "each value by itself, given back when it dies", p->each.most - p->each.scratch, plan_of_policy(btl_memory_look(p->plan), "each")->taken_gc };
     out[1] = (profile_figure){ "peak_nothing_overwritten", "the same, nothing written over an operand", p->pure_each.most - p->pure_each.scratch, plan_of_policy(btl_memory_look(p->pure), "each")->taken_gc };
-    out[2] = (profile_figure){ "gc_off", "each value by itself, all of it kept", p->each_off.kept - p->each.kept + p->each_off.results - p->each_off.scratch, plan_of_policy(btl_memory_look(p->kept), "each")->taken };
-    out[3] = (profile_figure){ "as_it_runs", p->o.budget ? "as it runs within the budget: block and results" : "as it runs: one block, and the results", p->arena_off.kept - p->arena.kept + p->arena_off.results - p->arena_off.scratch, plan_of_policy(btl_memory_look(p->plan), "arena")->taken };
+    out[2] = (profile_figure){ "gc_off", "each value by itself, all of it kept", p->each_off.kept - p->each.kept + p->each_off.results - p->each_off.scratch, plan_of_policy(btl_memory_look(p->plan), "each")->taken };
+    out[3] = (profile_figure){ "as_it_runs", p->o.budget ? "as it runs within the budget: block and results" : "as it runs: one block, and the results", p->arena_off.kept - p->arena.kept + p->arena_off.results - p->arena_off.scratch, plan_of_policy(btl_memory_look(p->within ? p->within : p->plan), "arena")->taken };
 }
 
 static int profile_largest_first(const void *a, const void *b) {
@@ -322,7 +318,7 @@ static void profile_print_sizes(char *text, size_t bytes, const profile_result *
 }
 
 static void profile_table(profile *p) {
-    const btl_memory_info *m = btl_memory_look(p->kept);
+    const btl_memory_info *m = btl_memory_look(p->plan);
     profile_figure figures[PROFILE_FIGURES];
     int most = p->o.nodes ? p->o.nodes : 20;
     profile_figures(p, figures);
@@ -344,7 +340,7 @@ static void profile_table(profile *p) {
 }
 
 static void profile_json(const profile *p) {
-    const btl_memory_info *m = btl_memory_look(p->kept);
+    const btl_memory_info *m = btl_memory_look(p->plan);
     profile_figure figures[PROFILE_FIGURES];
     json j = { 0 };
     profile_figures(p, figures);
@@ -400,7 +396,7 @@ int verb_profile(int argc, char **argv) {
     if (!code && c.json) profile_json(&p);
     else if (!code && !c.quiet) profile_table(&p);
     profile_nodes_free(&p.nodes);
-    btl_memory_free(p.plan), btl_memory_free(p.kept), btl_memory_free(p.pure), btl_memory_free(p.seen);
+    btl_memory_free(p.plan), btl_memory_free(p.within), btl_memory_free(p.pure), btl_memory_free(p.seen);
     inputs_sizes_free(&p.sizes);
     values_free(&p.v);
     btl_function_free(p.f);

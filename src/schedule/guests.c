@@ -100,7 +100,8 @@ static bool guests_lower(guests *g, int step) {
     return false;
 }
 
-int btl_guests_choose(btl_arena *scratch, int n, btl_buffer *buffers, int nhosts, const btl_host *hosts, size_t align, int *host) {
+/* Sets host[i], and the offset there of what has one; returns how many have. */
+static int guests_choose(btl_arena *scratch, int n, btl_buffer *buffers, int nhosts, const btl_host *hosts, size_t align, int *host) {
     guests g = { .n = n, .nhosts = nhosts, .buffers = buffers, .hosts = hosts, .align = align, .host = host };
     int count = 0, latest = 0, earliest = 0;
     for (int i = 0; i < n; i++) {
@@ -123,8 +124,15 @@ int btl_guests_choose(btl_arena *scratch, int n, btl_buffer *buffers, int nhosts
     return count;
 }
 
+void btl_guests_take_out(btl_arena *scratch, int n, btl_buffer *buffers, int nhosts, const btl_host *hosts, size_t align) {
+    int *host = BTL_ARRAY(scratch, int, n + 1);
+    guests_choose(scratch, n, buffers, nhosts, hosts, align, host);
+    for (int i = 0; i < n; i++)
+        if (host[i] >= 0) buffers[i].bytes = 0;
+}
+
 size_t btl_guests_offsets(btl_arena *scratch, int n, btl_buffer *buffers, int nhosts, const btl_host *hosts, size_t align, int *host, btl_placing place, const void *user) {
-    int count = btl_guests_choose(scratch, n, buffers, nhosts, hosts, align, host);
+    int count = guests_choose(scratch, n, buffers, nhosts, hosts, align, host);
     if (!count) return place(user, scratch, n, buffers);
     btl_buffer *kept = btl_arena_copy(scratch, buffers, (size_t)n * sizeof *buffers), *without = btl_arena_copy(scratch, buffers, (size_t)n * sizeof *buffers);
     for (int i = 0; i < n; i++)

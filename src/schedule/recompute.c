@@ -40,12 +40,20 @@ int *btl_recompute_makers(btl_arena *a, const btl_schedule *s) {
     return maker;
 }
 
-bool *btl_recompute_uncharged(btl_arena *a, const btl_schedule *s, const int *maker) {
-    bool *is = BTL_ARRAY(a, bool, s->nvalues + 1);
+/* The value in whose memory v lies, or is to lie; -1: none, it has its own, or somebody else's. */
+static int recompute_below(const btl_schedule *s, const int *maker, int v) {
+    const btl_schedule_value *x = &s->values[v];
+    return maker[v] < 0 || x->is_free ? -1 : x->nviews ? x->views[0] : x->into;
+}
+
+/* Of each value: it takes no memory that is counted, being a leaf, in memory that is somebody else's, or written over such. */
+static bool *recompute_uncharged(btl_arena *a, const btl_schedule *s, const int *maker) {
+    bool *is = BTL_ARRAY(a, bool, s->nvalues + 1), *known = BTL_ARRAY(a, bool, s->nvalues + 1);
     for (int v = 0; v < s->nvalues; v++) {
-        int at = v;
-        while (maker[at] >= 0 && !s->values[at].is_free && (s->values[at].nviews || s->values[at].into >= 0)) at = s->values[at].nviews ? s->values[at].views[0] : s->values[at].into;
-        is[v] = maker[at] < 0 || s->values[at].is_free;
+        int end = v, below;
+        while (!known[end] && (below = recompute_below(s, maker, end)) >= 0) end = below;
+        if (!known[end]) known[end] = true, is[end] = maker[end] < 0 || s->values[end].is_free;
+        for (int at = v; at != end; at = recompute_below(s, maker, at)) known[at] = true, is[at] = is[end];
     }
     return is;
 }
@@ -156,7 +164,7 @@ static void recompute_measure(btl_arena *scratch, const btl_schedule *s, btl_ont
 }
 
 void btl_sequence_measure(btl_arena *scratch, const btl_schedule *s, btl_onto onto, btl_sequence *q, int64_t *live) {
-    recompute_measure(scratch, s, onto, btl_recompute_uncharged(scratch, s, btl_recompute_makers(scratch, s)), q, live);
+    recompute_measure(scratch, s, onto, recompute_uncharged(scratch, s, btl_recompute_makers(scratch, s)), q, live);
 }
 
 /* ---- greedy ------------------------------------------------------------------------------------- */
@@ -452,7 +460,7 @@ static bool recompute_takes(const btl_schedule *s) {
 btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *order, btl_onto onto, int64_t budget, int64_t work, bool curve) {
     btl_recomputed out = { .fits = false };
     recompute_search f = { .a = a, .s = s, .onto = onto, .maker = btl_recompute_makers(a, s), .work = work ? work : INT64_C(400000000) };
-    f.is_uncharged = btl_recompute_uncharged(a, s, f.maker);
+    f.is_uncharged = recompute_uncharged(a, s, f.maker);
     f.now = (btl_sequence){ .n = s->nsteps, .steps = recompute_late_views(a, s, f.maker, order) };
     recompute_measure(a, s, onto, f.is_uncharged, &f.now, NULL);
     recompute_bound(a, s, onto, f.is_uncharged, &out);

@@ -46,9 +46,6 @@ btl_recomputed btl_recompute(btl_arena *a, const btl_schedule *s, const int *ord
 /* Of each value: the step that makes it, or -1. */
 int *btl_recompute_makers(btl_arena *a, const btl_schedule *s);
 
-/* Of each value: it takes no memory that is counted, being a leaf, in memory that is somebody else's, or written over such. */
-bool *btl_recompute_uncharged(btl_arena *a, const btl_schedule *s, const int *maker);
-
 /* Is it an adjoint chain (see recompute_chain.c)? Then the least extra cost for each peak, by dynamic programming: fills in *out. */
 bool btl_recompute_chain(btl_arena *a, const btl_schedule *s, const int *order, int64_t budget, btl_recomputed *out);
 

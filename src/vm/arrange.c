@@ -341,16 +341,14 @@ static bool arrange_measure_at(const arrange *w, int64_t symbol, bool search, ar
 static int64_t arrange_needs(const arrange *w, const arrange_measure *m, const int *order) {
     if (!m->results) return btl_liveness_peak(m->arena, order, w->a, NULL).bytes;
     btl_mark mark = btl_arena_mark(w->a);
-    int n = m->all->nstores, nbuffers = 0, nhosts = 0, *first = BTL_ARRAY(w->a, int, n + 1), *last = BTL_ARRAY(w->a, int, n + 1), *host = BTL_ARRAY(w->a, int, n + 1);
+    int n = m->all->nstores, nbuffers = 0, nhosts = 0, *first = BTL_ARRAY(w->a, int, n + 1), *last = BTL_ARRAY(w->a, int, n + 1);
     btl_buffer *buffers = BTL_ARRAY(w->a, btl_buffer, n + 1);
     btl_host *hosts = BTL_ARRAY(w->a, btl_host, n + 1);
     btl_liveness_spans(m->all, order, w->a, first, last);
     for (int i = 0; i < n; i++)
         if (m->is_result[i]) hosts[nhosts++] = (btl_host){ (size_t)m->all->bytes[i], first[i] };
         else buffers[nbuffers++] = (btl_buffer){ .first = first[i], .last = last[i], .bytes = (size_t)m->all->bytes[i] };
-    btl_guests_choose(w->a, nbuffers, buffers, nhosts, hosts, VM_ALIGN, host);
-    for (int i = 0; i < nbuffers; i++)
-        if (host[i] >= 0) buffers[i].bytes = 0;
+    btl_guests_take_out(w->a, nbuffers, buffers, nhosts, hosts, VM_ALIGN);
     int64_t needs = (int64_t)btl_plan_live_peak(w->a, nbuffers, buffers, 1);
     btl_arena_reset(w->a, mark);
     return needs;

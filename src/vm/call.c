@@ -191,16 +191,15 @@ static btl_status call_place_outputs(call *c) {
             if (wanted && !callers && !c->f->slots[output->slot].late && !later) BTL_TRY(call_make(c, i));
             continue;
         }
+        char *at = NULL; /* it comes with its instruction */
         if (callers && !call_must_be_aside(c, i)) {
-            call_lay(c, i, btl_array_first(&c->out[i]));
-            BTL_TRY(btl_vm_memory_lodge(c->w, i, btl_array_first(&c->out[i]), c->err));
-            continue;
+            at = btl_array_first(&c->out[i]);
+        } else if (!later) {
+            BTL_TRY(call_make(c, i));
+            at = btl_array_first(&c->w->made[i]);
         }
-        call_lay(c, i, NULL);
-        if (later) continue;
-        BTL_TRY(call_make(c, i));
-        call_lay(c, i, btl_array_first(&c->w->made[i]));
-        BTL_TRY(btl_vm_memory_lodge(c->w, i, btl_array_first(&c->w->made[i]), c->err));
+        call_lay(c, i, at);
+        BTL_TRY(btl_vm_memory_lodge(c->w, i, at, c->err));
     }
     return BTL_OK;
 }

@@ -196,11 +196,8 @@ static void storage_rests(storage *s) {
     btl_pack_plan plan;
     btl_error ignored = { 0 };
     size_t *result_bytes = BTL_ARRAY(scratch, size_t, f->noutputs + 1);
-    int *host = BTL_ARRAY(scratch, int, f->nbuffers + 1);
     bool known = storage_nominal(f, scratch, buffers, result_bytes);
-    if (known && btl_guests_choose(scratch, f->nbuffers, buffers, f->noutputs, storage_hosts(f, scratch, result_bytes), VM_ALIGN, host))
-        for (int b = 0; b < f->nbuffers; b++)
-            if (host[b] >= 0) buffers[b].bytes = 0;
+    if (known) btl_guests_take_out(scratch, f->nbuffers, buffers, f->noutputs, storage_hosts(f, scratch, result_bytes), VM_ALIGN);
     bool much = known && btl_plan_live_peak(scratch, f->nbuffers, buffers, VM_ALIGN) > STORAGE_MUCH;
     btl_pack_request request = { .align = VM_ALIGN, .steps = much && f->nbuffers < STORAGE_MOST ? STORAGE_STEPS : 0 };
     if (btl_plan_pack(scratch, f->nbuffers, buffers, request, &plan, &ignored) == BTL_OK) f->rests = btl_plan_rests(s->a, f->nbuffers, buffers);

@@ -132,7 +132,7 @@ BTL_TEST(pictures_are_written_whole_or_not_at_all) {
     }
 }
 
-/* Of two products and a join: parts of results, what lies in a result for a time, in the printed schedule, the table, JSON and pictures. */
+/* Of two products and a join: parts of results, what lies in a result for a time, in the printed schedule, the table and JSON. */
 BTL_TEST(what_lies_in_results_is_told) {
     static const char text[] = "input x: f64[64, 64]\na = x @ x\nb = tanh(a) @ x\noutput y = tanh(b) @ x, j = concatenate([tanh(x[0]), sin(x[1])])\n";
     btl_run r = btl_test_run(NULL, text, (const char *const[]){ NULL, "print", "--after", "compile", "-", NULL });

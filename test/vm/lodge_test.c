@@ -4,7 +4,6 @@
 #include "random_step.h"
 
 #include "vm/function.h"
-#include "vm/memory.h"
 
 #include <pthread.h>
 
@@ -111,7 +110,7 @@ BTL_TEST(the_report_says_in_whose_memory_a_value_lies) {
     btl_graph_free(g);
 }
 
-/* ---- many threads, and memory that runs out ------------------------------------------------------ */
+/* ---- many threads ------------------------------------------------------------------------------ */
 
 typedef struct worker { const btl_function *f; const double *x, *want; } worker;
 
