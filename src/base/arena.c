@@ -10,9 +10,9 @@
 #include <string.h>
 
 #ifdef BTL_HOSTILE /* nearly every allocation asks for memory, so that tests can let each of them fail */
-enum { FIRST_CHUNK_BYTES = 64, LARGEST_CHUNK_BYTES = 512, BIG_BLOCK_BYTES = 4096 };
+enum { FIRST_CHUNK_BYTES = 64, LARGEST_CHUNK_BYTES = 512 };
 #else
-enum { FIRST_CHUNK_BYTES = 4096, LARGEST_CHUNK_BYTES = 4 << 20, BIG_BLOCK_BYTES = 4096 };
+enum { FIRST_CHUNK_BYTES = 4096, LARGEST_CHUNK_BYTES = 4 << 20 };
 #endif
 
 struct btl_chunk {
@@ -60,7 +60,7 @@ btl_status btl_arena_protect(btl_arena *a, btl_status (*body)(void *arg), void *
     return BTL_ENOMEM;
 }
 
-static _Noreturn void arena_fail(btl_arena *a) {
+_Noreturn void btl_arena_fail(btl_arena *a) {
     assert(a->trap && "allocation outside btl_arena_protect");
     longjmp(*a->trap, 1);
 }
@@ -68,10 +68,9 @@ static _Noreturn void arena_fail(btl_arena *a) {
 static void arena_add_chunk(btl_arena *a, size_t need) {
     size_t bytes = a->chunks ? 2 * a->chunks->bytes : FIRST_CHUNK_BYTES;
     if (bytes > LARGEST_CHUNK_BYTES) bytes = LARGEST_CHUNK_BYTES;
-    if (need > SIZE_MAX - sizeof(btl_chunk) - 64) arena_fail(a);
     if (bytes < need + sizeof(btl_chunk) + 64) bytes = need + sizeof(btl_chunk) + 64;
     btl_chunk *c = btl_alloc(a->ctx, bytes);
-    if (!c) arena_fail(a);
+    if (!c) btl_arena_fail(a);
     *c = (btl_chunk){ .older = a->chunks, .end = (char *)c + bytes, .bytes = bytes };
     a->chunks = c;
     a->at = (char *)(c + 1);
@@ -79,24 +78,23 @@ static void arena_add_chunk(btl_arena *a, size_t need) {
     a->total_bytes += bytes;
 }
 
-void *btl_arena_alloc(btl_arena *a, size_t bytes) {
-    size_t align = bytes >= BIG_BLOCK_BYTES ? 64 : 16;
-    char *p = (char *)(((uintptr_t)a->at + align - 1) & ~(uintptr_t)(align - 1));
-    if (!a->at || p > a->end || (size_t)(a->end - p) < bytes) {
-        arena_add_chunk(a, bytes);
-        p = (char *)(((uintptr_t)a->at + align - 1) & ~(uintptr_t)(align - 1));
+static char *arena_aligned(const btl_arena *a, size_t align) { return (char *)(((uintptr_t)a->at + align - 1) & ~(uintptr_t)(align - 1)); }
+
+void *btl_arena_alloc_chunk(btl_arena *a, size_t bytes) {
+    size_t align = bytes >= BTL_ARENA_BIG_BLOCK ? 64 : BTL_ARENA_ALIGN;
+    if (bytes > SIZE_MAX / 2) btl_arena_fail(a);
+    size_t need = btl_arena_rounded(bytes);
+    char *p = arena_aligned(a, align);
+    if (!a->at || p > a->end || (size_t)(a->end - p) < need) {
+        arena_add_chunk(a, need);
+        p = arena_aligned(a, align);
     }
-    a->at = p + bytes;
+    a->at = p + need;
     return p;
 }
 
-void *btl_arena_zalloc(btl_arena *a, size_t bytes) {
-    void *p = btl_arena_alloc(a, bytes);
-    return memset(p, 0, bytes);
-}
-
 void *btl_arena_array(btl_arena *a, size_t count, size_t size) {
-    if (size && count > SIZE_MAX / 2 / size) arena_fail(a);
+    if (size && count > SIZE_MAX / 2 / size) btl_arena_fail(a);
     return btl_arena_zalloc(a, count * size);
 }
 
@@ -133,7 +131,7 @@ char *btl_arena_printf(btl_arena *a, const char *format, ...) {
 void *btl_arena_grow(btl_arena *a, void *array, int count, int *capacity, size_t size) {
     if (count < *capacity) return array;
     int bigger = *capacity ? 2 * *capacity : 8;
-    if (*capacity > INT32_MAX / 4) arena_fail(a);
+    if (*capacity > INT32_MAX / 4) btl_arena_fail(a);
     void *p = btl_arena_alloc(a, (size_t)bigger * size);
     if (count) memcpy(p, array, (size_t)count * size);
     *capacity = bigger;

@@ -13,6 +13,7 @@
 #include "bitale/base.h"
 
 #include <setjmp.h>
+#include <string.h>
 
 typedef struct btl_chunk btl_chunk;
 typedef struct btl_deferred btl_deferred;
@@ -40,9 +41,28 @@ void btl_arena_deinit(btl_arena *a);
  * outermost. Returns body's status, or BTL_ENOMEM. */
 btl_status btl_arena_protect(btl_arena *a, btl_status (*body)(void *arg), void *arg);
 
-/* Aligned to 16 bytes (64 for blocks of a page and more), contents undefined / zero. Only under protection. */
-void *btl_arena_alloc(btl_arena *a, size_t bytes);
-void *btl_arena_zalloc(btl_arena *a, size_t bytes);
+enum { BTL_ARENA_ALIGN = 16, BTL_ARENA_BIG_BLOCK = 4096 };
+
+static inline size_t btl_arena_rounded(size_t bytes) { return (bytes + BTL_ARENA_ALIGN - 1) & ~(size_t)(BTL_ARENA_ALIGN - 1); }
+
+_Noreturn void btl_arena_fail(btl_arena *a); /* memory has run out */
+void *btl_arena_alloc_chunk(btl_arena *a, size_t bytes); /* the rare case of btl_arena_alloc */
+
+/* Aligned to 16 bytes (64 for blocks of a page and more), contents undefined / zero. Only under protection. In the
+ * header because compiling a program is ten thousands of them: a pointer moved, and of a known size a few stores. */
+static inline void *btl_arena_alloc(btl_arena *a, size_t bytes) {
+    if (bytes >= BTL_ARENA_BIG_BLOCK) return btl_arena_alloc_chunk(a, bytes);
+    size_t need = btl_arena_rounded(bytes);
+    char *p = a->at;
+    if ((uintptr_t)a->end - (uintptr_t)p <= need) return btl_arena_alloc_chunk(a, bytes);
+    a->at = p + need;
+    return p;
+}
+static inline void *btl_arena_zalloc(btl_arena *a, size_t bytes) {
+    void *p = btl_arena_alloc(a, bytes);
+    if (bytes) memset(p, 0, bytes);
+    return p;
+}
 /* count*size bytes, zeroed; a product that overflows is memory that runs out. */
 void *btl_arena_array(btl_arena *a, size_t count, size_t size);
 void *btl_arena_copy(btl_arena *a, const void *data, size_t bytes);

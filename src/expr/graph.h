@@ -248,6 +248,7 @@ btl_var *btl_graph_shared(btl_graph *g, const char *name, const btl_type *type, 
 void btl_graph_adopt_shared(btl_graph *g, btl_var *v, btl_var *init);
 btl_var *btl_graph_param(btl_graph *g, const char *name, const btl_type *type);  /* of a body */
 btl_var *btl_graph_constant(btl_graph *g, const btl_array *value);        /* copies it */
+btl_var *btl_graph_constant_in_arena(btl_graph *g, const btl_array *value); /* row-major, of g's arena, never written again: no copy */
 btl_var *btl_graph_scalar(btl_graph *g, btl_dtype dtype, double value);   /* 0-d constant; exact for |integers| <= 2^53 */
 btl_var *btl_graph_int(btl_graph *g, btl_dtype dtype, int64_t value);
 btl_var *btl_graph_weak_int(btl_graph *g, int64_t value);                  /* literals */

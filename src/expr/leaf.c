@@ -161,6 +161,8 @@ btl_var *btl_graph_constant(btl_graph *g, const btl_array *value) {
     return leaf_constant(g, leaf_copy_array(g, value, dtype), false);
 }
 
+btl_var *btl_graph_constant_in_arena(btl_graph *g, const btl_array *value) { return leaf_constant(g, value, false); }
+
 static btl_var *leaf_scalar(btl_graph *g, btl_dtype dtype, btl_dtype from, void *value, bool weak) {
     btl_array source = btl_array_wrap(from, 0, NULL, value);
     btl_array *to = BTL_NEW(&g->arena, btl_array);

@@ -916,11 +916,20 @@ static btl_status index_expand(btl_graph *g, const btl_var *x, int nitems, const
 
 /* A node being put together: its list and its operands. */
 typedef struct index_draft {
-    int n, nin, axis;
+    int n, nin;
     bool trivial; /* every item is `:` */
     btl_index_item items[INDEX_LARGEST + BTL_MAX_RANK];
     btl_var *in[2 + 3 * (INDEX_LARGEST + BTL_MAX_RANK)];
 } index_draft;
+
+/* nextra operands between x and the bounds are filled in later. The rest stays unwritten: one is made for each pair of brackets. */
+static void index_draft_begin(index_draft *d, btl_var *x, int nextra) {
+    d->n = 0;
+    d->nin = 1 + nextra;
+    d->trivial = true;
+    d->in[0] = x;
+    for (int i = 0; i < nextra; i++) d->in[1 + i] = NULL;
+}
 
 static btl_bound index_draft_bound(index_draft *d, const btl_index_bound *b) {
     if (!b->var) return (btl_bound){ b->dim, -1 };
@@ -967,8 +976,7 @@ typedef struct index_nodes { index_draft basic, advanced; btl_var *part; } index
 
 /* nextra: operands between x and the bounds (1 for y of a write, filled in later). */
 static btl_status index_prepare(btl_graph *g, btl_var *x, const index_list *list, int nextra, index_nodes *out) {
-    out->basic = (index_draft){ .nin = 1 + nextra, .trivial = true };
-    out->basic.in[0] = x;
+    index_draft_begin(&out->basic, x, nextra);
     for (int i = 0; i < list->n; i++) {
         bool leave = list->narrays && (list->items[i].kind == ARG_ARRAY || list->items[i].kind == ARG_INT);
         index_draft_basic(&out->basic, leave ? &index_whole : &list->items[i]);
@@ -986,8 +994,7 @@ static btl_status index_prepare(btl_graph *g, btl_var *x, const index_list *list
     }
     out->part = read.trivial ? x : index_finish(g, &btl_op_subtensor, &read);
     if (!out->part) return g->status;
-    out->advanced = (index_draft){ .nin = 1 + nextra };
-    out->advanced.in[0] = out->part;
+    index_draft_begin(&out->advanced, out->part, nextra);
     for (int i = 0; i < list->n; i++) BTL_TRY(index_draft_advanced(g, &out->advanced, out->part, &list->items[i]));
     return BTL_OK;
 }
@@ -999,11 +1006,11 @@ static btl_var *index_failed(btl_graph *g) {
 
 btl_var *btl_index_build(btl_graph *g, btl_var *x, int nitems, const btl_index_arg *items) {
     if (!x) return NULL;
-    index_list *list = BTL_NEW(&g->arena, index_list);
-    index_nodes *n = BTL_NEW(&g->arena, index_nodes);
-    if (index_expand(g, x, nitems, items, list) || index_prepare(g, x, list, 0, n)) return index_failed(g);
-    if (list->narrays) return index_finish(g, &btl_op_advanced_subtensor, &n->advanced);
-    return n->basic.trivial ? x : index_finish(g, &btl_op_subtensor, &n->basic);
+    index_list list;
+    index_nodes n;
+    if (index_expand(g, x, nitems, items, &list) || index_prepare(g, x, &list, 0, &n)) return index_failed(g);
+    if (list.narrays) return index_finish(g, &btl_op_advanced_subtensor, &n.advanced);
+    return n.basic.trivial ? x : index_finish(g, &btl_op_subtensor, &n.basic);
 }
 
 /* y as x's type, if that loses nothing: literals take it, others must promote to it. */
@@ -1020,17 +1027,17 @@ static btl_var *index_cast_y(btl_graph *g, const btl_var *x, btl_var *y) {
 btl_var *btl_index_assign(btl_graph *g, btl_var *x, int nitems, const btl_index_arg *items, btl_var *y, bool increase) {
     if (!x || !y) return NULL;
     const btl_op *op = increase ? &btl_op_inc_subtensor : &btl_op_set_subtensor;
-    index_list *list = BTL_NEW(&g->arena, index_list);
-    index_nodes *n = BTL_NEW(&g->arena, index_nodes);
-    if (index_expand(g, x, nitems, items, list) || !(y = index_cast_y(g, x, y)) || index_prepare(g, x, list, 1, n)) return index_failed(g);
-    if (list->narrays) {
-        n->advanced.in[1] = y;
-        y = index_finish(g, op, &n->advanced);
-        if (n->basic.trivial) return y;
+    index_list list;
+    index_nodes n;
+    if (index_expand(g, x, nitems, items, &list) || !(y = index_cast_y(g, x, y)) || index_prepare(g, x, &list, 1, &n)) return index_failed(g);
+    if (list.narrays) {
+        n.advanced.in[1] = y;
+        y = index_finish(g, op, &n.advanced);
+        if (n.basic.trivial) return y;
         op = &btl_op_set_subtensor; /* the changed view goes back in its place */
     }
-    n->basic.in[1] = y;
-    return index_finish(g, op, &n->basic);
+    n.basic.in[1] = y;
+    return index_finish(g, op, &n.basic);
 }
 
 btl_var *btl_part_along(btl_graph *g, btl_var *x, int axis, const btl_dim *start, const btl_dim *length) {

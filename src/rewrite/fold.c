@@ -56,8 +56,9 @@ static btl_var *fold_node(btl_match *m, const btl_node *n) {
                    .symbols = symbols, .ctx = g->ctx, .err = &err };
     if (n->op->workspace) x.work = btl_arena_alloc(&g->arena, n->op->workspace(&x) + 1);
     if (btl_exec_eval(&x) != BTL_OK) return NULL;
-    btl_array value = btl_array_wrap(type->dtype, type->rank, dims, out.data);
-    return btl_graph_constant(g, &value);
+    btl_array *value = BTL_NEW(&g->arena, btl_array);
+    *value = btl_array_wrap(type->dtype, type->rank, btl_arena_copy(&g->arena, dims, (size_t)type->rank * sizeof *dims), out.data);
+    return btl_graph_constant_in_arena(g, value);
 }
 
 /* Merging is the driver's own work; its entry is here to be listed and switched. */
