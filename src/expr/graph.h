@@ -89,6 +89,7 @@ struct btl_var {
     const char *name;   /* as the program calls it, or NULL */
     int index;          /* among the node's outputs */
     bool weak;          /* takes the other side's dtype: literals, sizes and what is made of them */
+    bool counts;        /* a constant known to be 0, 1, 2 … by its making; one that is may not be known to be */
 };
 
 /* Two sizes that must be equal, tested at each call. */

@@ -132,9 +132,9 @@ static btl_status arange_eval(btl_exec *x) {
     BTL_TRY(arange_values(x, v));
     uint64_t value = (uint64_t)v[0];
     int64_t *indices = x->out[0].dtype == BTL_I64 ? (int64_t *)(void *)x->out[0].data : NULL; /* as mostly: folding makes many */
-    for (int64_t i = 0; i < x->out[0].dims[0]; i++, value += (uint64_t)v[2])
-        if (indices) indices[i] = (int64_t)value;
-        else create_set(&x->out[0], i, (int64_t)value);
+    int64_t n = x->out[0].dims[0];
+    for (int64_t i = 0; indices && i < n; i++, value += (uint64_t)v[2]) indices[i] = (int64_t)value;
+    for (int64_t i = 0; !indices && i < n; i++, value += (uint64_t)v[2]) create_set(&x->out[0], i, (int64_t)value);
     return BTL_OK;
 }
 

@@ -314,8 +314,9 @@ static const btl_places *driver_places(btl_graph *g, const btl_places *places, i
     return places;
 }
 
+/* A node without operands lacks none. */
 static uint64_t driver_operand_mask(const btl_node *n) {
-    uint64_t mask = 0;
+    uint64_t mask = n->nin ? 0 : ~(uint64_t)0;
     for (int i = 0; i < n->nin; i++) mask |= btl_operand_bits(n->in[i]->node);
     return mask;
 }

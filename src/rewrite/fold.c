@@ -58,7 +58,9 @@ static btl_var *fold_node(btl_match *m, const btl_node *n) {
     if (btl_exec_eval(&x) != BTL_OK) return NULL;
     btl_array *value = BTL_NEW(&g->arena, btl_array);
     *value = btl_array_wrap(type->dtype, type->rank, btl_arena_copy(&g->arena, dims, (size_t)type->rank * sizeof *dims), out.data);
-    return btl_graph_constant_in_arena(g, value);
+    btl_var *folded = btl_graph_constant_in_arena(g, value);
+    folded->counts |= btl_match_counts(n->out, type->rank ? type->dims[0] : NULL);
+    return folded;
 }
 
 /* Merging is the driver's own work; its entry is here to be listed and switched. */
@@ -71,7 +73,7 @@ const btl_rule btl_rules_fold[] = {
     { .name = "merge_equal", .ops = "", .apply = fold_nothing,
       .why = "two nodes of one op, equal settings and the same operands have the same value",
       .phase = BTL_CANONICALIZE, .tags = "merge" },
-    { .name = "fold_constants", .ops = "*", .takes = fold_may, .apply = fold_node, .why = "what does not change from call to call is computed once",
+    { .name = "fold_constants", .ops = "*", .operand = "constant", .takes = fold_may, .apply = fold_node, .why = "what does not change from call to call is computed once",
       .phase = BTL_CANONICALIZE, .exactness = BTL_WITHIN_ULP, .ulp = 4, .tags = "fold",
       .example = "x: f64[4] | = x + exp(1)" },
     { .name = NULL },

@@ -62,7 +62,7 @@ struct btl_rule {
     const char *result;   /* NULL: apply makes it */
     const char *ops;      /* names of ops, "log sub"; "*": every op. Only without match */
     bool (*takes)(const btl_op *op); /* of "*": the ops alone that it is for; or NULL */
-    const char *operand;  /* an op of which one operand must be: where there is none the rule is not tried. Only without match; or NULL */
+    const char *operand;  /* an op of which one operand must be, of a node that has operands: else the rule is not tried. Only without match; or NULL */
     const char *conditions;                               /* "float, finite(?x)": names of conditions.c, or NULL */
     bool (*when)(const btl_match *m);                     /* NULL: always */
     btl_var *(*apply)(btl_match *m, const btl_node *n);   /* NULL result: does not fire */
@@ -91,6 +91,9 @@ BTL_RULE_TABLES(BTL_RULE_TABLE_DECLARE)
 #define btl_rule_merge btl_rules_fold[0] /* merge_equal, which is the driver's own work */
 
 /* ---- for the code of rules ---------------------------------------------------------------- */
+
+/* Is it a node of the op of that name? */
+static inline bool btl_node_is(const btl_node *n, const char *name) { return n->op->name[0] == name[0] && strcmp(n->op->name, name) == 0; }
 
 /* The node of v if it may be looked at and is of that op (NULL: of any), or NULL. */
 const btl_node *btl_match_node(btl_match *m, const btl_var *v, const btl_op *op);

@@ -18,8 +18,6 @@
 #include <math.h>
 #include <string.h>
 
-static bool arith_is(const btl_node *n, const char *name) { return strcmp(n->op->name, name) == 0; }
-
 /* ---- constants ------------------------------------------------------------------------------------ */
 
 /* May a constant of that value stand in the dtype without being rounded to 0 or infinity, or wrapping? */
@@ -56,16 +54,16 @@ typedef struct arith_product {
 /* Takes node n, which computes p->v, into p; false if it is something else. */
 static bool arith_product_step(arith_product *p, const btl_node *n) {
     double k = 1;
-    if (arith_is(n, "neg") || arith_is(n, "inv")) {
-        if (arith_is(n, "inv")) p->inverse = !p->inverse;
+    if (btl_node_is(n, "neg") || btl_node_is(n, "inv")) {
+        if (btl_node_is(n, "inv")) p->inverse = !p->inverse;
         else p->num = -p->num;
         p->v = n->in[0];
-    } else if (arith_is(n, "mul") || arith_is(n, "div")) {
+    } else if (btl_node_is(n, "mul") || btl_node_is(n, "div")) {
         int side = arith_constant_side(n, &k);
         if (side < 0 || !arith_fits(n->out->type.dtype, k)) return false;
-        bool divides = arith_is(n, "div") && side == 1;
+        bool divides = btl_node_is(n, "div") && side == 1;
         *(p->inverse != divides ? &p->den : &p->num) *= k;
-        if (arith_is(n, "div") && side == 0) {
+        if (btl_node_is(n, "div") && side == 0) {
             /* k / v: what was multiplied by it is divided by v now, and the other way round */
             p->inverse = !p->inverse;
         }
@@ -110,14 +108,14 @@ typedef struct arith_sum {
 
 static bool arith_sum_step(arith_sum *s, const btl_node *n) {
     double k, sign = s->negative ? -1 : 1;
-    if (arith_is(n, "neg")) {
+    if (btl_node_is(n, "neg")) {
         s->negative = !s->negative;
         s->v = n->in[0];
-    } else if (arith_is(n, "add") || arith_is(n, "sub")) {
+    } else if (btl_node_is(n, "add") || btl_node_is(n, "sub")) {
         int side = arith_constant_side(n, &k);
         if (side < 0 || !isfinite(k)) return false;
-        s->c += arith_is(n, "sub") && side == 1 ? -sign * k : sign * k;
-        if (arith_is(n, "sub") && side == 0) s->negative = !s->negative;
+        s->c += btl_node_is(n, "sub") && side == 1 ? -sign * k : sign * k;
+        if (btl_node_is(n, "sub") && side == 0) s->negative = !s->negative;
         if (fabs(k) > s->largest) s->largest = fabs(k);
         s->v = n->in[1 - side];
         s->constants++;
@@ -153,11 +151,11 @@ static double arith_coefficient(btl_match *m, btl_var *v, btl_var **of) {
     double k;
     const btl_node *n = v->node;
     *of = v;
-    if (!arith_is(n, "mul") && !arith_is(n, "neg")) return 1;
-    int side = arith_is(n, "mul") ? arith_constant_side(n, &k) : 0;
+    if (!btl_node_is(n, "mul") && !btl_node_is(n, "neg")) return 1;
+    int side = btl_node_is(n, "mul") ? arith_constant_side(n, &k) : 0;
     if (side < 0 || !btl_match_node(m, v, n->op)) return 1;
-    *of = n->in[arith_is(n, "mul") ? 1 - side : 0];
-    return arith_is(n, "mul") ? k : -1;
+    *of = n->in[btl_node_is(n, "mul") ? 1 - side : 0];
+    return btl_node_is(n, "mul") ? k : -1;
 }
 
 static btl_var *arith_like_terms(btl_match *m, const btl_node *n) {
@@ -167,7 +165,7 @@ static btl_var *arith_like_terms(btl_match *m, const btl_node *n) {
     if (btl_dtype_kind(dtype) == 'b') return NULL;
     for (int i = 0; i < 2; i++) k[i] = arith_coefficient(m, n->in[i], &v[i]);
     if (v[0] != v[1] || !btl_type_equal(&v[0]->type, &n->out->type)) return NULL;
-    double c = arith_is(n, "add") ? k[0] + k[1] : k[0] - k[1];
+    double c = btl_node_is(n, "add") ? k[0] + k[1] : k[0] - k[1];
     if (!arith_fits(dtype, k[0]) || !arith_fits(dtype, k[1]) || !arith_fits(dtype, c)) return NULL;
     if (fabs(c) < fmax(fabs(k[0]), fabs(k[1])) * 0x1p-10) return NULL;
     return c == 1 ? v[0] : c == -1 ? btl_neg(m->g, v[0]) : btl_mul(m->g, arith_number(m->g, dtype, c), v[0]);
@@ -245,14 +243,14 @@ static btl_var *arith_compare_known(btl_match *m, const btl_node *n) {
 
 static btl_var *arith_test_known(btl_match *m, const btl_node *n) {
     btl_facts f = btl_facts_of(n->in[0]);
-    if (arith_is(n, "isnan")) return f.nan ? NULL : arith_bool(m, n, false);
-    if (arith_is(n, "isfinite")) return btl_facts_finite(&f) ? arith_bool(m, n, true) : NULL;
+    if (btl_node_is(n, "isnan")) return f.nan ? NULL : arith_bool(m, n, false);
+    if (btl_node_is(n, "isfinite")) return btl_facts_finite(&f) ? arith_bool(m, n, true) : NULL;
     return isfinite(f.lo) && isfinite(f.hi) ? arith_bool(m, n, false) : NULL;
 }
 
 /* maximum(x, y) where x is never the smaller one. A NaN of y would be the result. */
 static btl_var *arith_extreme_known(btl_match *m, const btl_node *n) {
-    bool largest = arith_is(n, "maximum");
+    bool largest = btl_node_is(n, "maximum");
     (void)m;
     for (int i = 0; i < 2; i++) {
         btl_facts x = btl_facts_of(n->in[i]), y = btl_facts_of(n->in[1 - i]);
@@ -268,7 +266,7 @@ static btl_var *arith_round_rounded(btl_match *m, const btl_node *n) {
     static const char *const names[] = { "ceil", "floor", "trunc", "round", "round_half_away", NULL };
     if (btl_dtype_kind(n->in[0]->type.dtype) != 'f') return n->in[0];
     for (const char *const *name = names; *name; name++)
-        if (arith_is(n->in[0]->node, *name) && btl_match_node(m, n->in[0], NULL)) return n->in[0];
+        if (btl_node_is(n->in[0]->node, *name) && btl_match_node(m, n->in[0], NULL)) return n->in[0];
     return NULL;
 }
 

@@ -14,10 +14,8 @@
 
 #include <string.h>
 
-static bool index_is(const btl_node *n, const char *name) { return strcmp(n->op->name, name) == 0; }
-
 static const btl_node *index_inner(btl_match *m, const btl_var *v, const char *name) {
-    return index_is(v->node, name) ? btl_match_node(m, v, NULL) : NULL;
+    return btl_node_is(v->node, name) ? btl_match_node(m, v, NULL) : NULL;
 }
 
 bool btl_match_same_part(const btl_node *write, const btl_node *read) {
@@ -186,7 +184,7 @@ static bool index_box_apart(btl_graph *g, const index_box *a, const index_box *b
 static btl_var *index_of_write(btl_match *m, const btl_node *n) {
     btl_graph *g = m->g;
     index_box read, written;
-    bool set = index_is(n->in[0]->node, "set_subtensor");
+    bool set = btl_node_is(n->in[0]->node, "set_subtensor");
     const btl_node *write = index_inner(m, n->in[0], set ? "set_subtensor" : "inc_subtensor");
     if (!write || !index_box_of(g, &n->params[0], &write->out->type, &read)) return NULL;
     if (write->nin != 2 || btl_index_has_array(&write->params[0]) || !index_box_of(g, &write->params[0], &write->out->type, &written)) return NULL;
@@ -202,6 +200,7 @@ static btl_var *index_of_write(btl_match *m, const btl_node *n) {
 bool btl_match_counts(const btl_var *v, const btl_dim *n) {
     const btl_array *a = btl_var_constant_array(v);
     if (v->type.rank != 1 || v->type.dims[0] != n || v->type.dtype != BTL_I64) return false;
+    if (v->counts) return true;
     if (!a) return v->node->op == &btl_op_arange && v->node->nin == 0 && btl_dim_is(v->node->params[0].dim, 0) && btl_dim_is(v->node->params[2].dim, 1);
     const int64_t *value = a->data;
     for (int64_t i = 0, size = btl_array_elems(a); i < size; i++)
@@ -266,8 +265,8 @@ static btl_var *index_pick(btl_match *m, const btl_node *n) {
 
 /* x with x[i] written to x[i]; a write over the same place as the one before. */
 static btl_var *index_rewrite(btl_match *m, const btl_node *n) {
-    bool set = index_is(n, "set_subtensor");
-    if (set && (index_is(n->in[1]->node, "subtensor") || index_is(n->in[1]->node, "advanced_subtensor")) && n->in[1]->node->in[0] == n->in[0]) {
+    bool set = btl_node_is(n, "set_subtensor");
+    if (set && (btl_node_is(n->in[1]->node, "subtensor") || btl_node_is(n->in[1]->node, "advanced_subtensor")) && n->in[1]->node->in[0] == n->in[0]) {
         const btl_node *read = btl_match_node(m, n->in[1], NULL);
         if (read && btl_match_same_part(n, read)) return n->in[0];
     }
@@ -290,7 +289,7 @@ static btl_var *index_write_all(btl_match *m, const btl_node *n) {
     const btl_param *p = &n->params[0];
     for (int i = 0; i < p->index.n; i++)
         if (!btl_slice_is_full(&p->index.v[i])) return NULL;
-    if (index_is(n, "inc_subtensor")) return btl_add(m->g, n->in[0], n->in[1]);
+    if (btl_node_is(n, "inc_subtensor")) return btl_add(m->g, n->in[0], n->in[1]);
     return btl_broadcast_to_dims(m->g, n->in[1], n->out->type.rank, n->out->type.dims);
 }
 
@@ -377,8 +376,8 @@ static btl_var *index_lift_part(index_lift *l, btl_var *v, const index_box *box)
         l->nodes[l->n++] = f;
         if (f->op->elem || f->op == &btl_op_cast) part = index_lift_elementwise(l, f, box);
         else if (f->op->reduction) part = index_lift_reduction(l, f, box);
-        else if (index_is(f, "matmul")) part = index_lift_product(l, f, box);
-        else if (index_is(f, "concatenate")) part = index_lift_join(l, f, box);
+        else if (btl_node_is(f, "matmul")) part = index_lift_product(l, f, box);
+        else if (btl_node_is(f, "concatenate")) part = index_lift_join(l, f, box);
         if (!part) l->n = n;
     }
     return part || l->p->g->status != BTL_OK ? part : index_box_read(l->p->g, v, box);
@@ -388,9 +387,9 @@ static btl_status index_lift_all(btl_pass *p) {
     for (int i = 0; i < p->nnodes; i++) {
         btl_node *n = p->nodes[i], *const *users;
         index_box box;
-        if (!index_is(n, "subtensor") || !btl_pass_may_look(p, n) || !btl_pass_may_look(p, n->in[0]->node)) continue;
+        if (!btl_node_is(n, "subtensor") || !btl_pass_may_look(p, n) || !btl_pass_may_look(p, n->in[0]->node)) continue;
         const btl_node *f = n->in[0]->node;
-        bool liftable = f->op->elem || f->op == &btl_op_cast || f->op->reduction || index_is(f, "matmul") || index_is(f, "concatenate");
+        bool liftable = f->op->elem || f->op == &btl_op_cast || f->op->reduction || btl_node_is(f, "matmul") || btl_node_is(f, "concatenate");
         if (!liftable || btl_pass_users(p, f, &users) != 1 || !index_box_of(p->g, &n->params[0], &n->in[0]->type, &box)) continue;
         index_lift l = { .p = p, .n = 1, .nodes = { n } };
         btl_pass_at(p, 1, l.nodes);
@@ -407,11 +406,11 @@ static btl_status index_lift_all(btl_pass *p) {
 #define INDEX .phase = BTL_CANONICALIZE, .tags = "subtensor"
 
 const btl_rule btl_rules_index[] = {
-    { .name = "subtensor_merge", .ops = "subtensor", .apply = index_merge, .why = "a part of a part is a part", INDEX,
+    { .name = "subtensor_merge", .ops = "subtensor", .operand = "subtensor", .apply = index_merge, .why = "a part of a part is a part", INDEX,
       .example = "x: f64[9, 4] | = x[2:8][1:4]" },
-    { .name = "subtensor_of_join", .ops = "subtensor", .apply = index_of_join, .why = "what lies in one part of a join is read there", INDEX,
+    { .name = "subtensor_of_join", .ops = "subtensor", .operand = "concatenate", .apply = index_of_join, .why = "what lies in one part of a join is read there", INDEX,
       .example = "x: f64[4, 4], y: f64[5, 4] | = concatenate([x, y])[5:8]" },
-    { .name = "subtensor_of_stretched", .ops = "subtensor", .apply = index_of_broadcast, .why = "a part of repetitions is fewer repetitions", INDEX,
+    { .name = "subtensor_of_stretched", .ops = "subtensor", .operand = "broadcast_to", .apply = index_of_broadcast, .why = "a part of repetitions is fewer repetitions", INDEX,
       .example = "x: f64[3, 1] | = broadcast_to(x, [4, 3, 6])[1:, :, 3]" },
     { .name = "subtensor_of_write", .ops = "subtensor", .apply = index_of_write,
       .why = "what was just written is read from its source, what was not from what was there before", INDEX,

@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-static bool logic_is(const btl_node *n, const char *name) { return strcmp(n->op->name, name) == 0; }
-
 static btl_var *logic_build2(btl_match *m, const btl_op *op, btl_var *a, btl_var *b) {
     btl_var *in[2] = { a, b };
     return btl_build(m->g, op, 2, in, NULL, NULL);
@@ -23,7 +21,7 @@ static btl_var *logic_not_comparison(btl_match *m, const btl_node *n) {
     static const char *const pairs[][2] = { { "eq", "ne" }, { "lt", "ge" }, { "gt", "le" } };
     const btl_node *inner = btl_match_node(m, n->in[0], NULL);
     for (int i = 0; inner && i < 3; i++) {
-        int side = logic_is(inner, pairs[i][0]) ? 0 : logic_is(inner, pairs[i][1]) ? 1 : -1;
+        int side = btl_node_is(inner, pairs[i][0]) ? 0 : btl_node_is(inner, pairs[i][1]) ? 1 : -1;
         if (side < 0) continue;
         btl_facts a = btl_facts_of(inner->in[0]), b = btl_facts_of(inner->in[1]);
         if (i > 0 && (a.nan || b.nan)) return NULL;
@@ -34,7 +32,7 @@ static btl_var *logic_not_comparison(btl_match *m, const btl_node *n) {
 
 static btl_var *logic_and_or(btl_match *m, const btl_node *n) {
     double value;
-    bool is_and = logic_is(n, "logical_and");
+    bool is_and = btl_node_is(n, "logical_and");
     (void)m;
     if (n->in[0] == n->in[1]) return n->in[0];
     for (int i = 0; i < 2; i++) {
@@ -74,10 +72,10 @@ static btl_var *logic_into_where(btl_match *m, const btl_node *n) {
     btl_var *branch[2][3], *c = NULL;
     int choices = 0;
     bool known[2] = { true, true };
-    if (!n->op->elem || n->nin > 2 || logic_is(n, "where")) return NULL;
+    if (!n->op->elem || n->nin > 2 || btl_node_is(n, "where")) return NULL;
     for (int i = 0; i < n->nin; i++) {
         branch[0][i] = branch[1][i] = n->in[i];
-        if (logic_is(n->in[i]->node, "where")) {
+        if (btl_node_is(n->in[i]->node, "where")) {
             const btl_node *inner = btl_match_node(m, n->in[i], NULL);
             if (!inner || (c && c != inner->in[0])) return NULL;
             c = inner->in[0];

@@ -68,7 +68,7 @@ typedef struct product_sum {
     int nnodes, nterms, nproducts;
 } product_sum;
 
-static bool product_is_sum(const btl_node *n) { return strcmp(n->op->name, "add") == 0 && btl_dtype_kind(n->out->type.dtype) == 'f'; }
+static bool product_is_sum(const btl_node *n) { return btl_node_is(n, "add") && btl_dtype_kind(n->out->type.dtype) == 'f'; }
 
 /* Used once, by whom we come from. */
 static bool product_is_inner(btl_pass *p, const btl_node *n) {
@@ -152,11 +152,11 @@ enum { PRODUCT_FEW = 16 };
 /* sign * scalar * v; scalar: 0-d, or NULL. Nothing is multiplied out, so that infinities come where they came. */
 typedef struct product_term { btl_var *v, *scalar; int sign; const btl_node *nodes[2]; int nnodes; } product_term;
 
-static bool product_is_negated(const btl_node *n) { return strcmp(n->op->name, "neg") == 0; }
+static bool product_is_negated(const btl_node *n) { return btl_node_is(n, "neg"); }
 
 /* A matrix times a single number: which operand is that? -1: it is none. */
 static int product_scalar_of(const btl_node *n) {
-    if (strcmp(n->op->name, "mul") != 0) return -1;
+    if (!btl_node_is(n, "mul")) return -1;
     for (int k = 0; k < 2; k++)
         if (n->in[k]->type.rank == 0 && btl_type_equal(&n->in[1 - k]->type, &n->out->type)) return k;
     return -1;
@@ -207,13 +207,13 @@ static bool product_stands_alone(btl_pass *p, const btl_node *n) {
 
 static bool product_is_sum_of_two(const btl_node *n) {
     btl_dtype dtype = n->out->type.dtype;
-    if (n->out->type.rank != 2 || (dtype != BTL_F32 && dtype != BTL_F64) || (strcmp(n->op->name, "add") != 0 && strcmp(n->op->name, "sub") != 0)) return false;
+    if (n->out->type.rank != 2 || (dtype != BTL_F32 && dtype != BTL_F64) || (!btl_node_is(n, "add") && !btl_node_is(n, "sub"))) return false;
     return btl_type_equal(&n->in[0]->type, &n->out->type) && btl_type_equal(&n->in[1]->type, &n->out->type);
 }
 
 static btl_var *product_onto(btl_pass *p, const btl_node *n) {
     btl_dtype dtype = n->out->type.dtype;
-    product_term t[2] = { product_term_of(p, n->in[0], 1), product_term_of(p, n->in[1], strcmp(n->op->name, "sub") == 0 ? -1 : 1) };
+    product_term t[2] = { product_term_of(p, n->in[0], 1), product_term_of(p, n->in[1], btl_node_is(n, "sub") ? -1 : 1) };
     int product = product_is_general(p, t[1].v) ? 1 : product_is_general(p, t[0].v) ? 0 : -1, nnodes = 0;
     const btl_node *nodes[6] = { n };
     if (product < 0 || t[0].v == t[1].v) return NULL;

@@ -15,11 +15,9 @@
 
 enum { REDUCE_PARTS = 8 }; /* of a join that is taken apart */
 
-static bool reduce_is(const btl_node *n, const char *name) { return strcmp(n->op->name, name) == 0; }
-
 static bool reduce_in(const btl_node *n, const char *const *names) {
     for (; *names; names++)
-        if (reduce_is(n, *names)) return true;
+        if (btl_node_is(n, *names)) return true;
     return false;
 }
 
@@ -93,8 +91,8 @@ static btl_var *reduce_of_reshape(btl_match *m, const btl_node *n) {
 
 /* `count` times the same value; `none` of it may be there. */
 static btl_var *reduce_repeated(btl_graph *g, const btl_node *n, btl_var *y, const btl_dim *count) {
-    bool is_sum = reduce_is(n, "sum"), maybe_none = count->lo < 1;
-    if (!is_sum && !reduce_is(n, "prod")) return maybe_none ? NULL : y;
+    bool is_sum = btl_node_is(n, "sum"), maybe_none = count->lo < 1;
+    if (!is_sum && !btl_node_is(n, "prod")) return maybe_none ? NULL : y;
     btl_var *times = btl_cast_to(g, btl_graph_size(g, count), y->type.dtype);
     if (!is_sum) return btl_pow(g, y, times);
     btl_var *sum = btl_mul(g, y, times);
@@ -204,21 +202,21 @@ const btl_rule btl_rules_reduce[] = {
       .example = "x: f64[3, 4, 2] | = max(max(x, axis=1), axis=0)" },
     { .name = "sum_of_sum", .ops = "sum prod", .apply = reduce_merge, .why = "one pass over all axes instead of two", REASSOCIATED,
       .example = "x: f64[3, 4, 2] | = sum(sum(x, axis=1), axis=0)" },
-    { .name = "extreme_of_transposed", .ops = "max min any all", .apply = reduce_of_dimshuffle,
+    { .name = "extreme_of_transposed", .ops = "max min any all", .operand = "dimshuffle", .apply = reduce_of_dimshuffle,
       .why = "the order of axes does not count for what is reduced; the operand need not be read across", REDUCE,
       .example = "x: f64[3, 4, 2] | = max(transpose(x, axes=[2, 0, 1]), axis=1)" },
-    { .name = "sum_of_transposed", .ops = "sum prod", .apply = reduce_of_dimshuffle,
+    { .name = "sum_of_transposed", .ops = "sum prod", .operand = "dimshuffle", .apply = reduce_of_dimshuffle,
       .why = "the order of axes does not count for what is reduced; the operand need not be read across", REASSOCIATED,
       .example = "x: f64[3, 4, 2] | = sum(transpose(x, axes=[2, 0, 1]), axis=1)" },
-    { .name = "reduction_of_reshaped", .ops = "sum prod max min any all", .apply = reduce_of_reshape,
+    { .name = "reduction_of_reshaped", .ops = "sum prod max min any all", .operand = "reshape", .apply = reduce_of_reshape,
       .why = "all elements, in the order in which they were", REDUCE,
       .example = "x: f64[3, 4, 2] | = sum(reshape(x, [3*4, 2]))" },
-    { .name = "extreme_of_stretched", .ops = "max min any all", .apply = reduce_of_broadcast, .why = "the largest of many equal values is one of them", REDUCE,
+    { .name = "extreme_of_stretched", .ops = "max min any all", .operand = "broadcast_to", .apply = reduce_of_broadcast, .why = "the largest of many equal values is one of them", REDUCE,
       .example = "c: bool[3] | = all(broadcast_to(c, [2, 3]), axis=0)" },
-    { .name = "sum_of_stretched", .ops = "sum prod", .apply = reduce_of_broadcast,
+    { .name = "sum_of_stretched", .ops = "sum prod", .operand = "broadcast_to", .apply = reduce_of_broadcast,
       .why = "the sum of n equal values is n times the value, their product its n-th power", REASSOCIATED,
       .example = "x: f64[3], y: f64[4] | = sum(broadcast_to(x, [4, 3]), axis=0) * sum(y)" },
-    { .name = "reduction_of_joined", .ops = "sum prod max min any all", .apply = reduce_of_join, .why = "the parts need not be put together", REASSOCIATED,
+    { .name = "reduction_of_joined", .ops = "sum prod max min any all", .operand = "concatenate", .apply = reduce_of_join, .why = "the parts need not be put together", REASSOCIATED,
       .example = "x: f64[3, 4], y: f64[2, 4] | = sum(concatenate([x, y]), axis=0)" },
     { .name = "max_of_negative", .match = "max(-?x, axis=?a, keepdims=?k)", .result = "-min(?x, axis=?a, keepdims=?k)", .when = btl_when_float,
       .why = "one sign instead of many (the least integer has none)", REDUCE },
@@ -232,10 +230,10 @@ const btl_rule btl_rules_reduce[] = {
       .why = "softmax and other increasing functions change no order; what they round to one value keeps its order here",
       .phase = BTL_CANONICALIZE, .tags = "reductions softmax", .exactness = BTL_WITHIN_ULP, .ulp = 1, .needs = BTL_FINITE,
       .example = "x: f64[3, 4] | = argmax(softmax(x, axis=1), axis=1)" },
-    { .name = "sum_of_scaled", .ops = "sum", .apply = reduce_known_factor,
+    { .name = "sum_of_scaled", .ops = "sum", .operand = "mul", .apply = reduce_known_factor,
       .why = "one product instead of many: of integers, and by constants of at least 1, with which no partial sum grows", REASSOCIATED,
       .example = "x: f64[3, 4] | = sum(3 * x, axis=1)" },
-    { .name = "sum_of_scaled_any", .ops = "sum", .apply = reduce_any_factor,
+    { .name = "sum_of_scaled_any", .ops = "sum", .operand = "mul", .apply = reduce_any_factor,
       .why = "one product instead of many; sum(x) may overflow where sum(c * x) does not, hence only on request",
       .phase = BTL_CANONICALIZE, .tags = "reductions unsafe", .exactness = BTL_REASSOCIATES, .ulp = 64, .needs = BTL_FINITE | BTL_NO_SIGNED_ZERO,
       .opt_in = true,

@@ -18,8 +18,6 @@
 #include <math.h>
 #include <string.h>
 
-static bool softmax_is(const btl_var *v, const char *name) { return strcmp(v->node->op->name, name) == 0; }
-
 /* ---- a value for each row --------------------------------------------------------------------------- */
 
 /* What v is made of if it only gives it axes of size 1 (or another float type). */
@@ -35,7 +33,7 @@ static const btl_node *softmax_peel(btl_match *m, const btl_var *v) {
         }
         return btl_match_node(m, v, NULL);
     }
-    if (!softmax_is(v, "subtensor")) return NULL;
+    if (!btl_node_is(v->node, "subtensor")) return NULL;
     for (int i = 0; i < n->params[0].index.n; i++)
         if (n->params[0].index.v[i].kind != INDEX_NEWAXIS && !btl_slice_is_full(&n->params[0].index.v[i])) return NULL;
     return btl_match_node(m, v, NULL);
@@ -46,12 +44,12 @@ static const btl_node *softmax_peel(btl_match *m, const btl_var *v) {
 static const btl_node *softmax_row(btl_match *m, const btl_var *v, const btl_type *x, const char *op, int *axis) {
     int rank = v->type.rank;
     const btl_dim *const *dims = v->type.dims;
-    for (int i = 0; i < 3 && !softmax_is(v, op); i++) {
+    for (int i = 0; i < 3 && !btl_node_is(v->node, op); i++) {
         const btl_node *n = softmax_peel(m, v);
         if (!n) return NULL;
         v = n->in[0];
     }
-    const btl_node *r = softmax_is(v, op) ? btl_match_node(m, v, NULL) : NULL;
+    const btl_node *r = btl_node_is(v->node, op) ? btl_match_node(m, v, NULL) : NULL;
     if (!r || r->in[0]->type.rank != x->rank) return NULL;
     uint32_t mask = btl_reduce_mask(&r->params[0], x->rank);
     for (*axis = 0; *axis < x->rank && mask != (uint32_t)1 << *axis;) ++*axis;
@@ -77,17 +75,17 @@ static btl_var *softmax_make(btl_match *m, const char *op, btl_var *x, int axis)
 
 /* 1 / v: v; NULL for something else. */
 static btl_var *softmax_inverse(btl_match *m, const btl_var *v) {
-    if (softmax_is(v, "inv")) return btl_match_node(m, v, NULL) ? v->node->in[0] : NULL;
-    return softmax_is(v, "div") && btl_match_number(v->node->in[0], 1) && btl_match_node(m, v, NULL) ? v->node->in[1] : NULL;
+    if (btl_node_is(v->node, "inv")) return btl_match_node(m, v, NULL) ? v->node->in[0] : NULL;
+    return btl_node_is(v->node, "div") && btl_match_number(v->node->in[0], 1) && btl_match_node(m, v, NULL) ? v->node->in[1] : NULL;
 }
 
 /* e / sum(e), or e * (1 / sum(e)), e = exp(x). */
 static btl_var *softmax_written(btl_match *m, const btl_node *n) {
-    bool div = strcmp(n->op->name, "div") == 0;
+    bool div = btl_node_is(n, "div");
     for (int side = 0; side < (div ? 1 : 2); side++) {
-        btl_var *e = n->in[side], *sum = div ? n->in[1] : softmax_is(e, "exp") ? softmax_inverse(m, n->in[1 - side]) : NULL;
+        btl_var *e = n->in[side], *sum = div ? n->in[1] : btl_node_is(e->node, "exp") ? softmax_inverse(m, n->in[1 - side]) : NULL;
         int axis;
-        if (!sum || !softmax_is(e, "exp")) continue;
+        if (!sum || !btl_node_is(e->node, "exp")) continue;
         const btl_node *exp = btl_match_node(m, e, NULL), *r = exp ? softmax_row(m, sum, &e->type, "sum", &axis) : NULL;
         if (r && softmax_uncast(r->in[0]) == e) return softmax_make(m, "softmax", exp->in[0], axis);
     }
@@ -97,7 +95,7 @@ static btl_var *softmax_written(btl_match *m, const btl_node *n) {
 /* softmax(x - max(x)). */
 static btl_var *softmax_shifted(btl_match *m, const btl_node *n) {
     int axis, rank = n->out->type.rank;
-    const btl_node *sub = softmax_is(n->in[0], "sub") ? btl_match_node(m, n->in[0], NULL) : NULL;
+    const btl_node *sub = btl_node_is(n->in[0]->node, "sub") ? btl_match_node(m, n->in[0], NULL) : NULL;
     const btl_node *r = sub ? softmax_row(m, sub->in[1], &n->out->type, "max", &axis) : NULL;
     if (!r || softmax_uncast(r->in[0]) != sub->in[0] || (n->params[0].i < 0 ? n->params[0].i + rank : n->params[0].i) != axis) return NULL;
     return softmax_make(m, n->op->name, sub->in[0], axis);
@@ -114,19 +112,19 @@ static btl_var *softmax_log_written(btl_match *m, const btl_node *n) {
 static btl_var *softmax_sum_shifted(btl_match *m, const btl_node *n) {
     for (int side = 0; side < 2; side++) {
         int axis, outer;
-        const btl_node *sum = softmax_is(n->in[side], "logsumexp") ? btl_match_node(m, n->in[side], NULL) : NULL;
-        const btl_node *sub = sum && softmax_is(sum->in[0], "sub") ? btl_match_node(m, sum->in[0], NULL) : NULL;
+        const btl_node *sum = btl_node_is(n->in[side]->node, "logsumexp") ? btl_match_node(m, n->in[side], NULL) : NULL;
+        const btl_node *sub = sum && btl_node_is(sum->in[0]->node, "sub") ? btl_match_node(m, sum->in[0], NULL) : NULL;
         if (!sub) continue;
         btl_var *x = sub->in[0];
         const btl_node *r = softmax_row(m, sub->in[1], &x->type, "max", &axis);
         if (!r || r->in[0] != x || btl_reduce_mask(&sum->params[0], x->type.rank) != (uint32_t)1 << axis) continue;
         const btl_var *shift = n->in[1 - side];
-        for (int i = 0; i < 2 && shift->node != r && !softmax_is(shift, "max"); i++) {
+        for (int i = 0; i < 2 && shift->node != r && !btl_node_is(shift->node, "max"); i++) {
             const btl_node *view = softmax_peel(m, shift);
             if (!view) break;
             shift = view->in[0];
         }
-        if (!softmax_is(shift, "max") || shift->node->in[0] != x || !btl_type_equal(&n->in[1 - side]->type, &n->out->type)) continue;
+        if (!btl_node_is(shift->node, "max") || shift->node->in[0] != x || !btl_type_equal(&n->in[1 - side]->type, &n->out->type)) continue;
         uint32_t mask = btl_reduce_mask(&shift->node->params[0], x->type.rank);
         for (outer = 0; outer < x->type.rank && mask != (uint32_t)1 << outer;) outer++;
         if (outer != axis || !btl_match_node(m, shift, NULL)) continue;
@@ -144,7 +142,7 @@ static const double softmax_log_half = -0.69314718055994530942;
 /* x is on one side of a number already: cut there by a rule like these. */
 static bool softmax_is_cut(const btl_var *x, double at) {
     double value;
-    for (int depth = 0; depth < 2 && (softmax_is(x, "maximum") || softmax_is(x, "minimum")); depth++) {
+    for (int depth = 0; depth < 2 && (btl_node_is(x->node, "maximum") || btl_node_is(x->node, "minimum")); depth++) {
         int side = btl_var_constant_value(x->node->in[1], &value) ? 1 : 0;
         if (!side && !btl_var_constant_value(x->node->in[0], &value)) return false;
         if (fabs(value - at) <= fabs(at) * 1e-2) return true;
@@ -167,7 +165,7 @@ static btl_var *softmax_log_one_minus_exp(btl_match *m, const btl_node *n) {
     btl_graph *g = m->g;
     btl_var *x = m->bound[0], *at = softmax_number(m, x, softmax_log_half);
     int side = softmax_side(x, softmax_log_half);
-    bool is_near = softmax_is(n->out, "log");
+    bool is_near = btl_node_is(n->out->node, "log");
     if (softmax_is_cut(x, softmax_log_half) || side == (is_near ? 1 : -1)) return NULL;
     if (side) return side > 0 ? softmax_log_near(m, x) : softmax_log_far(m, x);
     return btl_where(g, btl_gt(g, x, at), softmax_log_near(m, btl_maximum(g, x, at)), softmax_log_far(m, btl_minimum(g, x, at)));
@@ -213,9 +211,9 @@ static btl_var *softmax_log_erfc(btl_match *m, const btl_node *n) {
 static btl_var *softmax_log_scaled_erfc(btl_match *m, const btl_node *n) {
     btl_graph *g = m->g;
     double c;
-    const btl_node *mul = softmax_is(n->in[0], "mul") ? btl_match_node(m, n->in[0], NULL) : NULL;
+    const btl_node *mul = btl_node_is(n->in[0]->node, "mul") ? btl_match_node(m, n->in[0], NULL) : NULL;
     for (int side = 0; mul && side < 2; side++) {
-        if (!btl_var_constant_value(mul->in[side], &c) || !(c > 0x1p-100 && c < 0x1p100) || !softmax_is(mul->in[1 - side], "erfc")) continue;
+        if (!btl_var_constant_value(mul->in[side], &c) || !(c > 0x1p-100 && c < 0x1p100) || !btl_node_is(mul->in[1 - side]->node, "erfc")) continue;
         const btl_node *erfc = btl_match_node(m, mul->in[1 - side], NULL);
         if (!erfc || !softmax_has_series(erfc->in[0])) return NULL;
         btl_var *x = erfc->in[0], *factor = softmax_number(m, x, c), *below = NULL, *zero = softmax_number(m, x, 0), *inside = x;
@@ -236,7 +234,7 @@ static btl_var *softmax_log_scaled_erfc(btl_match *m, const btl_node *n) {
 /* log(x ** c) = c * log(x), x not negative. */
 static btl_var *softmax_log_pow(btl_match *m, const btl_node *n) {
     double c;
-    const btl_node *pow = softmax_is(n->in[0], "pow") ? btl_match_node(m, n->in[0], NULL) : NULL;
+    const btl_node *pow = btl_node_is(n->in[0]->node, "pow") ? btl_match_node(m, n->in[0], NULL) : NULL;
     if (!pow || !btl_var_constant_value(pow->in[1], &c) || !isfinite(c) || c == 0) return NULL;
     btl_facts f = btl_facts_of(pow->in[0]);
     return btl_facts_nonnegative(&f, true) ? btl_mul(m->g, pow->in[1], btl_log(m->g, pow->in[0])) : NULL;
@@ -248,14 +246,14 @@ static bool softmax_when_nonnegative(const btl_match *m) {
     btl_facts f = btl_facts_of(x);
     if (!btl_when_float(m)) return false;
     if (btl_facts_nonnegative(&f, true)) return true;
-    return softmax_is(x, "advanced_subtensor") && softmax_is(x->node->in[0], "cholesky") && x->node->nin == 3 && x->node->in[1] == x->node->in[2];
+    return btl_node_is(x->node, "advanced_subtensor") && btl_node_is(x->node->in[0]->node, "cholesky") && x->node->nin == 3 && x->node->in[1] == x->node->in[2];
 }
 
 /* ---- cross-entropy with integer labels ---------------------------------------------------------------------- */
 
 /* inc_subtensor(zeros[arange(n), y], d), one element a row: the node, or NULL. */
 static const btl_node *softmax_labels(btl_match *m, const btl_var *v) {
-    const btl_node *inc = softmax_is(v, "inc_subtensor") ? btl_match_node(m, v, NULL) : NULL;
+    const btl_node *inc = btl_node_is(v->node, "inc_subtensor") ? btl_match_node(m, v, NULL) : NULL;
     if (!inc || inc->out->type.rank != 2 || inc->nin != 4 || !btl_match_number(inc->in[0], 0)) return NULL;
     const btl_param *p = &inc->params[0];
     if (p->index.n != 2 || p->index.v[0].kind != INDEX_ARRAY || p->index.v[1].kind != INDEX_ARRAY) return NULL;
@@ -273,7 +271,7 @@ static const btl_node *softmax_labels(btl_match *m, const btl_var *v) {
 static btl_var *softmax_gradient_by_labels(btl_match *m, const btl_node *n) {
     static const int column[2] = { 0, -1 }, stretched[2] = { -1, -1 };
     btl_graph *g = m->g;
-    const btl_node *inc = softmax_labels(m, n->in[0]), *mul = inc && softmax_is(n->in[1], "mul") ? btl_match_node(m, n->in[1], NULL) : NULL;
+    const btl_node *inc = softmax_labels(m, n->in[0]), *mul = inc && btl_node_is(n->in[1]->node, "mul") ? btl_match_node(m, n->in[1], NULL) : NULL;
     for (int side = 0; mul && side < 2; side++) {
         int axis;
         const btl_node *sum = softmax_row(m, mul->in[side], &inc->out->type, "sum", &axis);
@@ -319,14 +317,14 @@ const btl_rule btl_rules_softmax[] = {
     { .name = "log_erfc", .match = "log(erfc(?x))", .apply = softmax_log_erfc,
       .why = "erfc(x) underflows above 10 (f32), 26 (f64), where its logarithm is about -x*x, and its derivative becomes 0/0; near 0 it is about 1",
       .source = "Abramowitz & Stegun (1964), 7.1.23", LOGARITHM, .ulp = 4, .tags = "stability erf" },
-    { .name = "log_scaled_erfc", .ops = "log", .apply = softmax_log_scaled_erfc,
+    { .name = "log_scaled_erfc", .ops = "log", .operand = "mul", .apply = softmax_log_scaled_erfc,
       .why = "the logarithm of a normal distribution's tail, 0.5 * erfc(x): erfc(x) underflows", .source = "Abramowitz & Stegun (1964), 7.1.23",
       LOGARITHM, .ulp = 4, .tags = "stability erf",
       .example = "x: f64[3, 4] | = log(0.5 * erfc(0.7071067811865476 * x))" },
     { .name = "log_prod", .match = "log(prod(?x, axis=?a, keepdims=?k))", .result = "sum(log(?x), axis=?a, keepdims=?k)",
       .when = softmax_when_nonnegative, .why = "the product overflows or underflows (a determinant's does), the sum of logarithms does not; no factor is negative",
       .phase = BTL_STABILIZE, .exactness = BTL_REASSOCIATES, .ulp = 64, .needs = BTL_NO_OVERFLOW, .tags = "stability linalg" },
-    { .name = "log_pow", .ops = "log", .apply = softmax_log_pow,
+    { .name = "log_pow", .ops = "log", .operand = "pow", .apply = softmax_log_pow,
       .why = "log(x ** c) is c * log(x) where x is not negative: the power overflows or underflows, its logarithm does not", LOGARITHM, .ulp = 4, .tags = "stability power",
       .example = "x: f64[3, 4] | = log(abs(x) ** 3)" },
     { .name = "softmax_gradient_by_labels", .ops = "sub", .operand = "inc_subtensor", .apply = softmax_gradient_by_labels,

@@ -19,7 +19,7 @@ static bool stable_is_view(const btl_node *n) {
     static const char *const names[] = { "subtensor", "advanced_subtensor", "dimshuffle", "reshape",
                                          "broadcast_to", "copy", NULL };
     for (const char *const *name = names; *name; name++)
-        if (strcmp(n->op->name, *name) == 0) return true;
+        if (btl_node_is(n, *name)) return true;
     return false;
 }
 
@@ -102,7 +102,7 @@ static btl_var *stable_without_divisor(btl_match *m, const btl_node *inc, const 
     const btl_node *div = btl_match_node(m, neg ? neg->in[0] : v, btl_rule_op("div"));
     const btl_node *sub = div ? btl_match_node(m, div->in[1], NULL) : NULL;
     if (!sub || sub->in[0] != p) return NULL;
-    if (strcmp(sub->op->name, "subtensor") != 0 && strcmp(sub->op->name, "advanced_subtensor") != 0) return NULL;
+    if (!btl_node_is(sub, "subtensor") && !btl_node_is(sub, "advanced_subtensor")) return NULL;
     if (!btl_match_same_part(inc, sub)) return NULL;
     btl_var *d = btl_broadcast_to_dims(m->g, div->in[0], v->type.rank, v->type.dims);
     return neg ? btl_neg(m->g, d) : d;
@@ -113,7 +113,7 @@ static btl_var *stable_without_divisor(btl_match *m, const btl_node *inc, const 
 static btl_var *stable_scatter(btl_match *m, const btl_node *n) {
     for (int side = 0; side < 2; side++) {
         btl_var *p = n->in[side], *other = n->in[1 - side];
-        if (!stable_is_positive(p) || strcmp(other->node->op->name, "inc_subtensor") != 0) continue;
+        if (!stable_is_positive(p) || !btl_node_is(other->node, "inc_subtensor")) continue;
         const btl_node *inc = btl_match_node(m, other, NULL);
         btl_var *d = inc && btl_match_number(inc->in[0], 0) ? stable_without_divisor(m, inc, p, inc->in[1]) : NULL;
         if (!d) continue;

@@ -14,7 +14,7 @@
 
 /* The node of op `name` behind the first operand of n, if a rule may look there. */
 static const btl_node *views_inner(btl_match *m, const btl_node *n, const char *name) {
-    return strcmp(n->in[0]->node->op->name, name) == 0 ? btl_match_node(m, n->in[0], NULL) : NULL;
+    return btl_node_is(n->in[0]->node, name) ? btl_match_node(m, n->in[0], NULL) : NULL;
 }
 
 /* dimshuffle that keeps all axes in place; dimshuffle of dimshuffle. */
@@ -118,7 +118,7 @@ static bool views_is_by_element(const btl_op *op) { return op->elem || op == &bt
 static btl_var *views_into_elementwise(btl_match *m, const btl_node *n) {
     if (!views_is_elementwise(n->op) || n->nin < 2) return NULL;
     for (int i = 0; i < n->nin; i++) {
-        bool elsewhere = strcmp(n->in[i]->node->op->name, "broadcast_to") == 0;
+        bool elsewhere = btl_node_is(n->in[i]->node, "broadcast_to");
         for (int k = 0; elsewhere && k < n->out[0].type.rank; k++) elsewhere = views_given_elsewhere(n, i, k);
         const btl_node *inner = elsewhere ? btl_match_node(m, n->in[i], NULL) : NULL;
         if (!inner) continue;
@@ -136,7 +136,7 @@ static btl_var *views_sink_broadcast(btl_match *m, const btl_node *n) {
     if (!views_is_by_element(n->op)) return NULL;
     btl_var **in = btl_arena_copy(&m->g->arena, n->in, (size_t)n->nin * sizeof *in);
     for (int i = 0; i < n->nin; i++) {
-        const btl_node *inner = strcmp(n->in[i]->node->op->name, "broadcast_to") == 0 ? btl_match_node(m, n->in[i], NULL) : NULL;
+        const btl_node *inner = btl_node_is(n->in[i]->node, "broadcast_to") ? btl_match_node(m, n->in[i], NULL) : NULL;
         if (inner) in[i] = inner->in[0], any = true;
         else if (n->in[i]->type.rank == n->out->type.rank && btl_type_equal(&(btl_type){ n->out->type.dtype, n->in[i]->type.rank, n->in[i]->type.dims }, &n->out->type))
             return NULL; /* it has the shape by itself */
@@ -241,7 +241,7 @@ static btl_var *views_transposed(btl_pass *p, const btl_node *n, const btl_node 
     const int *pattern = n->params[0].axes.v;
     int rank = f->out->type.rank;
     btl_var **in = BTL_ARRAY(&p->g->arena, btl_var *, f->nin);
-    if (strcmp(f->op->name, "matmul") == 0) {
+    if (btl_node_is(f, "matmul")) {
         if (rank != 2 || f->in[0]->type.rank != 2 || f->in[1]->type.rank != 2) return NULL;
         in[0] = btl_transpose_last(p->g, f->in[1]), in[1] = btl_transpose_last(p->g, f->in[0]);
     }
@@ -270,7 +270,7 @@ static btl_status views_transpose_all(btl_pass *p) {
         const btl_node *f = n->in[0]->node, *both[2] = { n, f };
         bool permuted = true;
         for (int k = 0; k < n->out->type.rank; k++) permuted = permuted && n->params[0].axes.v[k] >= 0;
-        if (!permuted || (!f->op->elem && strcmp(f->op->name, "matmul") != 0) || !btl_pass_may_look(p, f) || btl_pass_is_root(p, f)) continue;
+        if (!permuted || (!f->op->elem && !btl_node_is(f, "matmul")) || !btl_pass_may_look(p, f) || btl_pass_is_root(p, f)) continue;
         if (btl_pass_users(p, f, &users) != 1 || !views_users_fuse(p, n)) continue;
         btl_pass_at(p, 2, both);
         btl_var *y = views_transposed(p, n, f);
@@ -307,13 +307,13 @@ const btl_rule btl_rules_views[] = {
     { .name = "broadcast_after_elementwise", .ops = "*", .takes = views_is_by_element, .operand = "broadcast_to", .apply = views_sink_broadcast,
       .why = "an elementwise op of stretched values is computed once and stretched then", .phase = BTL_CANONICALIZE, .tags = "views",
       .example = "x: f64[4] | = exp(broadcast_to(x, [3, 4]))" },
-    { .name = "dimshuffle_of_stretched", .ops = "dimshuffle", .apply = views_dimshuffle_of_broadcast,
+    { .name = "dimshuffle_of_stretched", .ops = "dimshuffle", .operand = "broadcast_to", .apply = views_dimshuffle_of_broadcast,
       .why = "stretched last, a value is small for longer", .phase = BTL_CANONICALIZE, .tags = "views",
       .example = "x: f64[3, 1] | = transpose(broadcast_to(x, [2, 3, 3]), axes=[2, 1, 0])" },
     { .name = "reshape_to_dimshuffle", .ops = "reshape", .apply = views_unit_reshape,
       .why = "axes of size 1 come and go without an order in memory, for which a copy might have been made", .phase = BTL_CANONICALIZE, .tags = "views",
       .example = "x: f64[3, 1, 4] | = reshape(x, [1, 3, 4, 1])" },
-    { .name = "reshape_of_dimshuffle", .ops = "reshape", .apply = views_reshape_of_dimshuffle,
+    { .name = "reshape_of_dimshuffle", .ops = "reshape", .operand = "dimshuffle", .apply = views_reshape_of_dimshuffle,
       .why = "only the last shape counts, if no axes but those of size 1 moved", .phase = BTL_CANONICALIZE, .tags = "views",
       .example = "x: f64[3, 4] | = reshape(dimshuffle(x, [0, -1, 1]), [3*4])" },
     { .name = "subtensor_to_dimshuffle", .ops = "subtensor", .apply = views_subtensor_of_units,
