@@ -8,6 +8,8 @@
 #include "rewrite/driver.h"
 #include "schedule/fuse.h"
 #include "schedule/layout.h"
+#include "schedule/pieces.h"
+#include "vm/budget.h"
 #include "vm/checks.h"
 #include "vm/compile.h"
 #include "vm/generated.h"
@@ -34,6 +36,8 @@ typedef struct pipeline {
     int64_t fuel;            /* rewrites that may still be made */
     int64_t nfirings;
     bool in_place;           /* results may lie in the place of operands */
+    bool in_pieces;          /* a part of the graph may be computed piece by piece … */
+    bool asked_pieces;       /* … and is, if that is possible at all */
     const char *stop_after;  /* for `print --after`: the pass after which to stop, or NULL */
 } pipeline;
 
@@ -105,7 +109,7 @@ static void pipeline_import_all(pipeline *l, btl_var_map *m) {
     btl_graph_import(l->g, l->from, m, n, vars);
 }
 
-/* What `with` and `without` name; "fuse" and "inplace" are passes, all else rules and their tags. */
+/* What `with` and `without` name; "fuse", "inplace" and "pieces" are passes, all else rules and their tags. */
 static btl_status pipeline_switches(pipeline *l) {
     btl_arena *a = &l->g->arena;
     const btl_rulebook *book = btl_rulebook_of(l->g);
@@ -114,12 +118,13 @@ static btl_status pipeline_switches(pipeline *l) {
     btl_rewrite_options *o = &l->rewrites;
     *o = (btl_rewrite_options){ .phases = l->mode.phases, .with = with, .without = without };
     l->fuse_alone = l->mode.as_written;
-    l->in_place = !l->mode.as_written && !l->mode.checks;
+    l->in_place = l->in_pieces = !l->mode.as_written && !l->mode.checks;
     for (int i = 0; i < l->mode.nwords; i++) {
         const mode_word *w = &l->mode.words[i];
         const char *word = btl_arena_strndup(a, w->text, (size_t)w->length);
         if (strcmp(word, "fuse") == 0) l->fuse_alone = !w->with;
         else if (strcmp(word, "inplace") == 0) l->in_place = w->with;
+        else if (strcmp(word, "pieces") == 0) l->in_pieces = l->asked_pieces = w->with;
         else if (w->with) with[o->nwith++] = word;
         else without[o->nwithout++] = word;
     }
@@ -310,14 +315,16 @@ static btl_status pipeline_fuse(pipeline *l) {
 
 /* New values of shared variables need memory of their own: a view of a variable that is updated, too,
  * would change under our hands. */
-static btl_status pipeline_layout(pipeline *l) {
+static btl_status pipeline_layout_of(pipeline *l, btl_var **roots) {
     for (int i = 0; i < l->p.nupdates; i++) {
-        btl_var **root = &l->roots[l->p.noutputs + i];
+        btl_var **root = &roots[l->p.noutputs + i];
         *root = btl_layout_own(l->g, *root);
         if (!*root) return l->g->status;
     }
-    return btl_layout_insert_copies(l->g, l->nroots, l->roots);
+    return btl_layout_insert_copies(l->g, l->nroots, roots);
 }
+
+static btl_status pipeline_layout(pipeline *l) { return pipeline_layout_of(l, l->roots); }
 
 /* Sizes at which a budget is held: those given by name, or bounds. */
 static btl_status pipeline_limit(pipeline *l) {
@@ -338,17 +345,77 @@ static btl_status pipeline_limit(pipeline *l) {
     return BTL_OK;
 }
 
+/* How the function is to run, and what it computes. */
+static void pipeline_settle(pipeline *l, vm_program *p, btl_var **roots) {
+    p->linker = l->mode.linker;
+    p->background = l->mode.background;
+    p->policy = l->mode.policy, p->gc = l->mode.gc, p->ordering = l->mode.ordering;
+    p->overwrites = l->in_place && l->mode.linker != LINK_EVAL;
+    p->err = l->err;
+    p->outputs = roots;
+    p->update_values = roots + p->noutputs;
+    for (int i = 0; i < p->nasserts; i++) p->asserts[i].condition = roots[p->noutputs + p->nupdates + i];
+}
+
+/* ---- in pieces --------------------------------------------------------------------------- */
+
+/* Below so many bytes that it computes nobody looks; pieces of the largest value are as large, so that kernels stay busy; it must spare an eighth. */
+enum { PIECES_LEAST = 4 << 20, PIECES_BLOCK = 1 << 18, PIECES_MOST = 16, PIECES_GAIN = 8, PIECES_BETTER = 32, PIECES_NODES = 4000 };
+
+static btl_status pipeline_taken(pipeline *l, btl_var **roots, btl_ordering ordering, int64_t *bytes) {
+    btl_arena *a = &l->g->arena, *scratch = btl_arena_begin(a);
+    btl_function trial = *l->f;
+    vm_program p = l->p;
+    int64_t *symbols = BTL_ARRAY(scratch, int64_t, l->g->dims.nsymbols + 1);
+    for (int k = 0; k < l->g->dims.nsymbols; k++) symbols[k] = -1;
+    p.asserts = btl_arena_copy(scratch, p.asserts, (size_t)(p.nasserts + 1) * sizeof *p.asserts);
+    pipeline_settle(l, &p, roots);
+    p.ordering = ordering;
+    BTL_TRY(btl_vm_tables(&trial, &p));
+    BTL_TRY(btl_vm_taken(&trial, scratch, symbols, bytes, l->err));
+    btl_arena_end(scratch);
+    return BTL_OK;
+}
+
+/* In how many pieces, if in any: where that takes an eighth less, or where it helps to keep to a budget. What it takes is not foreseen but looked up, of
+ * a function that is made and not kept. */
+static btl_status pipeline_pieces(pipeline *l) {
+    const btl_function_options *o = l->options;
+    int64_t budget = o && BTL_HAS(o, memory_budget) ? o->memory_budget : 0, all = btl_pieces_bytes(l->g, l->nroots, l->roots), before = 0, best = 0;
+    if (!l->in_pieces || all <= 0 || l->mode.ordering == BTL_ORDERING_GIVEN || l->mode.linker == LINK_EVAL) return BTL_OK;
+    if (!l->asked_pieces && !budget && (all < PIECES_LEAST || l->g->nnodes > PIECES_NODES)) return BTL_OK;
+    btl_var **found = NULL;
+    for (int count = 2; count <= PIECES_MOST; count *= 2) {
+        btl_pieces p;
+        btl_var **roots = pipeline_note_roots(l);
+        int64_t taken;
+        if (!btl_pieces_find(l->g, &l->g->arena, l->nroots, roots, count, l->asked_pieces ? 0 : PIECES_BLOCK, &p)) continue;
+        if (!l->asked_pieces && !budget && p.spared < all / PIECES_BETTER) continue;
+        if (!before) BTL_TRY(pipeline_taken(l, l->roots, BTL_ORDERING_FAST, &before));
+        if (!best) best = before;
+        if (budget && before <= budget) return BTL_OK;
+        BTL_TRY(btl_pieces_make(l->g, &p, l->nroots, roots));
+        BTL_TRY(pipeline_layout_of(l, roots));
+        BTL_TRY(pipeline_taken(l, roots, BTL_ORDERING_GIVEN, &taken));
+        bool fits = budget && taken <= budget;
+        if (!fits && taken > best - best / PIECES_BETTER && !(l->asked_pieces && !found)) continue;
+        best = taken, found = roots, l->f->pieces = p;
+        if (fits) break;
+    }
+    if (!found || (!l->asked_pieces && !budget && best > before - before / PIECES_GAIN)) {
+        l->f->pieces.count = 0;
+        return BTL_OK;
+    }
+    memcpy(l->roots, found, (size_t)l->nroots * sizeof *found);
+    l->f->pieces_before = before;
+    if (l->f->pieces.rounds && !l->f->promise.reassociating++) l->f->promise.loosest = "pieces";
+    return BTL_OK;
+}
+
 static btl_status pipeline_compile(pipeline *l) {
     BTL_TRY(pipeline_limit(l));
-    l->p.linker = l->mode.linker;
-    l->p.background = l->mode.background;
-    l->p.policy = l->mode.policy, l->p.gc = l->mode.gc, l->p.ordering = l->mode.ordering;
-    l->p.overwrites = l->in_place && l->mode.linker != LINK_EVAL;
+    pipeline_settle(l, &l->p, l->roots);
     if (l->f->debug) l->f->debug->scheduled = pipeline_note_roots(l);
-    l->p.err = l->err;
-    l->p.outputs = l->roots;
-    l->p.update_values = l->roots + l->p.noutputs;
-    for (int i = 0; i < l->p.nasserts; i++) l->p.asserts[i].condition = l->roots[l->p.noutputs + l->p.nupdates + i];
     return btl_vm_compile(l->f, &l->p);
 }
 
@@ -361,6 +428,7 @@ static const pipeline_pass pipeline_passes[] = {
     { "lower", pipeline_lower, "rules for speed; composite ops replaced by their bodies" },
     { "fuse", pipeline_fuse, "elementwise chains and their reductions become one kernel each" },
     { "layout", pipeline_layout, "copies where a row-major operand is needed" },
+    { "pieces", pipeline_pieces, "what spares much memory is computed piece by piece, along a batch or heads or rows" },
     { "compile", pipeline_compile, "order, storage, kernels: what runs, in the schedule stage of the notation" },
 };
 

@@ -81,6 +81,16 @@ typedef struct btl_batch {
     btl_var **out;         /* to be filled: the outputs, all with the axis in front; NULL: not in this way */
 } btl_batch;
 
+/* The node once more for a range along one axis of its outputs: the same range, in shares of the axis (the second quarter), of
+ * some operands is all that is read of them. */
+typedef struct btl_cut {
+    const btl_node *node;
+    int axis;              /* of the outputs, which are all of one shape there */
+    int *in;               /* to be filled, by operand: the axis of which the range is read; preset to -1: all of it is */
+    int setting, size;     /* to be filled: which setting is a shape, and which of its sizes is the axis's; preset to -1: none */
+    bool rounds;           /* to be filled: the last bits may depend on the range's length (a BLAS); preset to false */
+} btl_cut;
+
 /* ---- elementwise ops ---------------------------------------------------------------------- */
 
 /* The scalar function of an elementwise op. `code` is a C expression over $0 $1 $2 (the operands),
@@ -204,6 +214,8 @@ struct btl_op {
     /* Missing: of an elementwise op, a reduction, a body it is derived; of others the slices are computed
      * one by one, where their number is known (grad/batch.c). */
     btl_status (*batch)(btl_batch *b);
+    /* False: not along this axis. Missing: along none. Memory is saved by it (schedule/pieces.h). */
+    bool (*cut)(btl_cut *c);
     /* Output by input: does a gradient flow? Missing: everywhere. */
     bool (*connected)(const btl_node *n, int out, int in);
     /* The op said in other ops (output 0 only); vjp, eval and sizes follow from it. */
@@ -243,6 +255,13 @@ extern const btl_op btl_op_fused, btl_op_copy;
 
 /* Casts operands as btl_build does for that way of promotion; a mistake is left to btl_fail_done. */
 btl_status btl_promote_operands(btl_graph *g, btl_promote promote, int n, btl_var *const *in, btl_var **out);
+
+/* op->cut along an axis; `in` has room for the operands. The size of axis k of `rank` axes over which an operand is stretched, right-aligned:
+ * the axis of the operand that is as long, or -1. */
+bool btl_node_cut(const btl_node *n, int axis, int *in, btl_cut *cut);
+/* The node of one of so many equal shares of the axis, on operands that are as short where the cut says so; or NULL. */
+btl_node *btl_cut_apply(btl_graph *g, const btl_cut *cut, btl_var *const *in, int shares);
+int btl_cut_stretched(const btl_type *operand, int rank, int k, const btl_dim *size);
 
 /* The value of a setting by name; asserts that the op has it. */
 const btl_param *btl_node_param(const btl_node *n, const char *name);

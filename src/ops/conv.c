@@ -371,6 +371,12 @@ static const char *const conv2d_samples[] = {
     "x: f64[0, 1, 3, 3], y: f64[0, 2, 2, 2] | = conv2d_dk(x, y, size=[2, 2])", NULL,
 };
 
+/* Image after image. */
+static bool conv_cut(btl_cut *c) {
+    c->in[0] = 0;
+    return c->axis == 0;
+}
+
 #define CONV_OP(name_, signature_, doc_, first, ...)                                              \
     const btl_op btl_op_##name_ = {                                                               \
         .name = #name_, .doc = doc_, .signature = signature_, .version = 1, .min_in = 2, .max_in = 2, .nout = 1, \
@@ -380,8 +386,8 @@ static const char *const conv2d_samples[] = {
     };
 CONV_OP(conv2d, "conv2d(x, k, stride=1, padding=0, flip=false)",
         "cross-correlation of images x[b, c, h, w] with kernels k[o, c, i, j], where all of the kernel lies inside", 1,
-        .samples = conv2d_samples)
-CONV_OP(conv2d_dx, "conv2d_dx(dy, k, size, stride=1, padding=0, flip=false)", "the derivative of conv2d by x, of that size", 0, .flags = OP_HIDDEN)
+        .cut = conv_cut, .samples = conv2d_samples)
+CONV_OP(conv2d_dx, "conv2d_dx(dy, k, size, stride=1, padding=0, flip=false)", "the derivative of conv2d by x, of that size", 0, .cut = conv_cut, .flags = OP_HIDDEN)
 CONV_OP(conv2d_dk, "conv2d_dk(x, dy, size, stride=1, padding=0, flip=false)", "the derivative of conv2d by k, of that size", 0, .flags = OP_HIDDEN)
 
 btl_var *btl_conv2d(btl_graph *g, btl_var *x, btl_var *k, const int64_t *stride, const int64_t *padding, bool flip) {

@@ -235,6 +235,27 @@ btl_status btl_fused_eval(btl_exec *x, btl_fused_see see, void *user) {
 
 static btl_status fused_eval_run(btl_exec *x) { return btl_fused_eval(x, NULL, NULL); }
 
+/* ---- ranges ------------------------------------------------------------------------------- */
+
+/* Along an axis that is not reduced every element is computed for itself. */
+static bool fused_cut(btl_cut *c) {
+    const btl_param *p = c->node->params;
+    uint32_t mask = fused_reduction(p) ? fused_mask(p) : 0;
+    int rank = p[FUSED_SHAPE].shape.n, axis = 0;
+    for (int at = 0; axis < rank; axis++) {
+        bool reduced = mask >> axis & 1;
+        if (reduced && !p[FUSED_KEEPDIMS].i) continue;
+        if (at++ == c->axis) {
+            if (reduced) return false;
+            break;
+        }
+    }
+    if (axis == rank) return false;
+    for (int i = 0; i < c->node->nin; i++) c->in[i] = btl_cut_stretched(&c->node->in[i]->type, rank, axis, p[FUSED_SHAPE].shape.v[axis]);
+    c->setting = FUSED_SHAPE, c->size = axis;
+    return true;
+}
+
 /* ---- the op ------------------------------------------------------------------------------- */
 
 static const btl_param_spec fused_params[] = {
@@ -264,5 +285,5 @@ const btl_op btl_op_fused = {
     .params = fused_params,
     .infer = fused_infer,
     .eval = fused_eval_run,
-    .emit = btl_emit_fused, .fails = "max or min of no elements",
+    .emit = btl_emit_fused, .cut = fused_cut, .fails = "max or min of no elements",
 };

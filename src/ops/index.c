@@ -274,12 +274,26 @@ static const char *const subtensor_samples[] = {
     "x: f32[7] | = x[5:1]", "x: bool[7] | = x[-100:100:3]", "x: f32[4, 4], i: i64 | = x[i, 1:]", "x: f64[7], i: i64 | = x[i:]", NULL,
 };
 
+/* Along an axis that is taken whole. */
+static bool subtensor_cut(btl_cut *c) {
+    const btl_param *p = &c->node->params[0];
+    int axis = 0, at = 0;
+    for (int i = 0; i < p->index.n; i++) {
+        const btl_index_item *item = &p->index.v[i];
+        bool here = item->kind != INDEX_INT && at++ == c->axis;
+        if (here) c->in[0] = axis;
+        if (here) return item->kind == INDEX_SLICE && btl_slice_is_full(item);
+        axis += item->kind != INDEX_NEWAXIS;
+    }
+    return false;
+}
+
 const btl_op btl_op_subtensor = {
     .name = "subtensor", .doc = "x[ints, slices, newaxis]; a view", .signature = "x[...]", .version = 1, .min_in = 1,
     .max_in = -1, .nout = 1, .flags = OP_CAN_FAIL | OP_IS_PURE_SHAPE, .nparams = 1, .params = index_params,
     .infer = subtensor_infer, .measure = subtensor_measure, .view = subtensor_view, .views = subtensor_views, .starts = subtensor_starts,
     .emit = btl_subtensor_emit, .fails = "an index is out of range, or a step is 0",
-    .vjp = subtensor_vjp, .connected = subtensor_connected, .batch = subtensor_batch,
+    .vjp = subtensor_vjp, .connected = subtensor_connected, .cut = subtensor_cut, .batch = subtensor_batch,
     .samples = subtensor_samples,
 };
 

@@ -124,11 +124,18 @@ static const char *const concatenate_samples[] = {
     "a: bool[2, 1], b: bool[2, 2] | axis=-1", NULL,
 };
 
+static bool concatenate_cut(btl_cut *c) {
+    int64_t along = c->node->params[0].i;
+    if (c->axis == (along < 0 ? along + c->node->out->type.rank : along)) return false;
+    for (int i = 0; i < c->node->nin; i++) c->in[i] = c->axis;
+    return true;
+}
+
 const btl_op btl_op_concatenate = {
     .name = "concatenate", .doc = "arrays behind one another along an axis", .signature = "concatenate([a, b, ...], axis=0)",
     .version = 1, .min_in = 1, .max_in = -1, .nout = 1, .flags = OP_IS_PURE_SHAPE, .promote = PROMOTE_COMMON,
     .nparams = 1, .params = concatenate_params, .infer = concatenate_infer, .eval = concatenate_eval,
-    .emit = concatenate_emit, .holds = concatenate_holds, .vjp = concatenate_vjp, .jvp = btl_jvp_linear, .batch = btl_batch_axis, .samples = concatenate_samples,
+    .emit = concatenate_emit, .holds = concatenate_holds, .cut = concatenate_cut, .vjp = concatenate_vjp, .jvp = btl_jvp_linear, .batch = btl_batch_axis, .samples = concatenate_samples,
 };
 
 /* ---- split -------------------------------------------------------------------------------- */

@@ -344,11 +344,24 @@ static const char *const matmul_samples[] = {
     "a: f32[1, 7], b: f32[7, 1]", "a: i64[2, 3], b: i64[3, 2]", NULL,
 };
 
+/* Of a stack each product for itself; the rows of one product, and its columns. */
+static bool matmul_cut(btl_cut *c) {
+    const btl_type *y = &c->node->out->type;
+    int rank = y->rank;
+    c->rounds = c->axis >= rank - 2;
+    for (int i = 0; i < 2; i++) {
+        const btl_type *x = &c->node->in[i]->type;
+        if (c->axis >= rank - 2) c->in[i] = c->axis == rank - 2 + i ? x->rank - 2 + i : -1;
+        else c->in[i] = btl_cut_stretched(x, rank, c->axis, y->dims[c->axis]);
+    }
+    return true;
+}
+
 const btl_op btl_op_matmul = {
     .name = "matmul", .doc = "product of matrices, vectors, or stacks of matrices; a @ b", .signature = "matmul(a, b)",
     .version = 1, .min_in = 2, .max_in = 2, .nout = 1, .infer = matmul_infer, .build = matmul_build, .eval = matmul_eval,
     .kernel = matmul_kernel, .workspace = matmul_workspace, .emit = btl_matmul_emit,
-    .vjp = matmul_vjp, .batch = matmul_batch_axis, .samples = matmul_samples,
+    .vjp = matmul_vjp, .batch = matmul_batch_axis, .cut = matmul_cut, .samples = matmul_samples,
 };
 
 /* ---- macros ------------------------------------------------------------------------------- */

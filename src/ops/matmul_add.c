@@ -90,10 +90,16 @@ static const char *const gemm_samples[] = {
     "c: f32[20, 130], a: f32[20, 33], b: f32[33, 130], x: f32 | = gemm(c, a, b, 1, x)", "c: f64[4, 4], a: f64[4, 4] | = gemm(c[::-1], a[:, ::-1], a[::2, ::-1].T @ c[::2], 0, 0.25)", NULL,
 };
 
+static bool gemm_cut(btl_cut *c) {
+    c->in[GEMM_C] = c->axis;
+    c->in[c->axis == 0 ? GEMM_A : GEMM_B] = c->axis;
+    return c->rounds = true;
+}
+
 const btl_op btl_op_gemm = {
     .name = "gemm", .doc = "alpha (a @ b) + beta c, of matrices and single numbers", .signature = "gemm(c, a, b, alpha, beta)", .version = 1,
     .min_in = GEMM_NIN, .max_in = GEMM_NIN, .nout = 1, .promote = PROMOTE_COMMON, .infer = gemm_infer, .body = gemm_body, .eval = gemm_eval, .kernel = gemm_kernel, .emit = gemm_emit,
-    .overwrites = gemm_overwrites, .samples = gemm_samples,
+    .cut = gemm_cut, .overwrites = gemm_overwrites, .samples = gemm_samples,
 };
 
 btl_var *btl_gemm(btl_graph *g, btl_var *c, btl_var *a, btl_var *b, btl_var *alpha, btl_var *beta) {

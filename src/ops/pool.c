@@ -306,6 +306,12 @@ static size_t pool_workspace(const btl_exec *x) {
     return pool_read(x, &s) == BTL_OK ? btl_pool_bytes(&s) : 0;
 }
 
+/* Each channel of each image for itself. */
+static bool pool_cut(btl_cut *c) {
+    for (int i = 0; i < c->node->nin; i++) c->in[i] = c->axis;
+    return c->axis < 2;
+}
+
 #define POOL_OP(name_, signature_, doc_, nin_, first, infer_, one, fast, ...)                     \
     static btl_status name_##_eval(btl_exec *x) { return pool_reference(x, one); }                \
     static btl_status name_##_kernel(btl_exec *x) {                                               \
@@ -322,7 +328,7 @@ static size_t pool_workspace(const btl_exec *x) {
         .name = #name_, .doc = doc_, .signature = signature_, .version = 1, .min_in = nin_, .max_in = nin_, .nout = 1, \
         .nparams = NSETTINGS + 1 - (first), .params = pool_params + (first), .infer = infer_, .build = pool_build, \
         .eval = name_##_eval, .kernel = name_##_kernel, .workspace = pool_workspace, .emit = name_##_emit, .fails = "stride must be at least 1", \
-        .vjp = name_##_vjp, __VA_ARGS__ \
+        .vjp = name_##_vjp, .cut = pool_cut, __VA_ARGS__ \
     };
 
 static const char *const max_pool2d_samples[] = {

@@ -90,12 +90,17 @@ static btl_status copy_vjp(btl_vjp *v) {
     return BTL_OK;
 }
 
+static bool copy_cut(btl_cut *c) {
+    c->in[0] = c->axis;
+    return true;
+}
+
 static const char *const copy_samples[] = { "x: f32[3, 2]", "x: i8[0, 4]", "x: f64", NULL };
 
 const btl_op btl_op_copy = {
     .name = "copy", .doc = "its operand, row-major in memory of its own", .signature = "copy(x)", .version = 1,
     .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_HIDDEN | OP_IS_PURE_SHAPE,
-    .infer = shape_same_infer, .eval = copy_eval, .emit = copy_emit, .vjp = copy_vjp, .batch = btl_batch_same, .samples = copy_samples,
+    .infer = shape_same_infer, .eval = copy_eval, .emit = copy_emit, .vjp = copy_vjp, .batch = btl_batch_same, .cut = copy_cut, .samples = copy_samples,
 };
 
 /* ---- dimshuffle --------------------------------------------------------------------------- */
@@ -187,7 +192,13 @@ static const char *const dimshuffle_samples[] = {
     "x: f32 | pattern=[-1, -1]", "x: f32[0, 2, 3] | pattern=[2, -1, 0, 1]", NULL,
 };
 
+static bool dimshuffle_cut(btl_cut *c) {
+    c->in[0] = c->node->params[0].axes.v[c->axis];
+    return c->in[0] >= 0;
+}
+
 const btl_op btl_op_dimshuffle = {
+    .cut = dimshuffle_cut,
     .name = "dimshuffle", .doc = "axes in another order, new ones of size 1 added, ones of size 1 dropped; a view",
     .signature = "dimshuffle(x, pattern)", .version = 1, .min_in = 1, .max_in = 1, .nout = 1,
     .flags = OP_IS_PURE_SHAPE, .nparams = 1, .params = dimshuffle_params,
@@ -428,11 +439,28 @@ static const char *const reshape_samples[] = {
     "x: f32[6] | shape=[2, 3]", "x: f64[2, 3] | shape=[3, -1]", "x: i32[1, 1] | shape=[]", "x: f32[0, 3] | shape=[3, 0]", NULL,
 };
 
+/* The axis of x that has as many elements in front: a share of both is the same elements. */
+static bool reshape_cut(btl_cut *c) {
+    const btl_type *x = &c->node->in[0]->type, *y = &c->node->out->type;
+    int64_t wanted = 1, before = 1, size;
+    for (int k = 0; k < c->axis; k++)
+        if (!btl_dim_is_const(y->dims[k], &size) || !btl_mul_i64(wanted, size, &wanted)) return false;
+    for (int k = 0; k < x->rank; k++) {
+        if (!btl_dim_is_const(x->dims[k], &size)) return false;
+        if (before == wanted && size != 1) {
+            c->in[0] = k, c->setting = 0, c->size = c->axis;
+            return true;
+        }
+        if (!btl_mul_i64(before, size, &before)) return false;
+    }
+    return false;
+}
+
 const btl_op btl_op_reshape = {
     .name = "reshape", .doc = "the same elements in another shape; a view", .signature = "reshape(x, shape)", .version = 1,
     .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_IS_PURE_SHAPE | OP_ROW_MAJOR, .nparams = 1, .params = reshape_params,
     .infer = reshape_infer, .build = reshape_build, .eval = reshape_eval, .view = reshape_view, .views = shape_views,
-    .emit = reshape_emit, .vjp = reshape_vjp, .batch = reshape_batch, .samples = reshape_samples,
+    .emit = reshape_emit, .vjp = reshape_vjp, .cut = reshape_cut, .batch = reshape_batch, .samples = reshape_samples,
 };
 
 btl_var *btl_reshape_to_dims(btl_graph *g, btl_var *v, int rank, const btl_dim *const *dims) {
@@ -542,11 +570,18 @@ static const char *const broadcast_to_samples[] = {
     "x: f32[3] | shape=[2, 3]", "x: f64[2, 1] | shape=[2, 4]", "x: i32 | shape=[2, 2]", "x: f32[1] | shape=[0]", NULL,
 };
 
+static bool broadcast_to_cut(btl_cut *c) {
+    const btl_type *y = &c->node->out->type;
+    c->in[0] = btl_cut_stretched(&c->node->in[0]->type, y->rank, c->axis, y->dims[c->axis]);
+    c->setting = 0, c->size = c->axis;
+    return true;
+}
+
 const btl_op btl_op_broadcast_to = {
     .name = "broadcast_to", .doc = "stretched to a shape by repeating; a view", .signature = "broadcast_to(x, shape)",
     .version = 1, .min_in = 1, .max_in = 1, .nout = 1, .flags = OP_IS_PURE_SHAPE, .nparams = 1,
     .params = broadcast_to_params, .infer = broadcast_to_infer, .build = broadcast_to_build, .view = broadcast_to_view,
-    .views = shape_views, .emit = broadcast_to_emit, .vjp = broadcast_to_vjp, .batch = broadcast_to_batch, .samples = broadcast_to_samples,
+    .views = shape_views, .emit = broadcast_to_emit, .vjp = broadcast_to_vjp, .cut = broadcast_to_cut, .batch = broadcast_to_batch, .samples = broadcast_to_samples,
 };
 
 btl_var *btl_broadcast_to_dims(btl_graph *g, btl_var *v, int rank, const btl_dim *const *dims) {

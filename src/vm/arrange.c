@@ -419,7 +419,7 @@ static void arrange_find_peaks(const arrange *w, const int *order, int64_t *peak
 
 /* ---- memory that is shared by parts ----------------------------------------------------------- */
 
-enum { ARRANGE_GROUPS = 8 /* that are tried without */, ARRANGE_MANY = 2000 /* instructions: compared as they stand, without a search for an order each time */ };
+enum { ARRANGE_GROUPS = 8 /* that are tried without */, ARRANGE_MANY = 2000 /* instructions: compared as they stand, as what is in pieces is, without a search for an order each time */ };
 
 /* What is not to be: slots that are not made as parts, slots of which no piece is written over. */
 typedef struct arrange_without { bool *parts, *pieces; } arrange_without;
@@ -531,7 +531,7 @@ void btl_vm_arrange(btl_function *f, btl_arena *a) {
     btl_arena *scratch = btl_arena_begin(a);
     const vm_instr *given = f->ninstrs ? btl_arena_copy(scratch, f->instrs, (size_t)f->ninstrs * sizeof *f->instrs) : NULL;
     arrange_without nothing = arrange_without_new(f, scratch, NULL);
-    bool quick = f->ninstrs > ARRANGE_MANY;
+    bool quick = f->ninstrs > ARRANGE_MANY || f->pieces.count;
     f->regions = arrange_regions(f, a);
     arranged best = arrange_with(f, a, scratch, given, &nothing, false, quick);
     if (best.slots) arrange_compare(f, a, scratch, given, quick, &best);

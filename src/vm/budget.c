@@ -75,17 +75,18 @@ static void budget_finish(budget *b) {
     btl_vm_storage(b->f, b->a);
 }
 
-/* What it takes now. */
-static btl_status budget_measure(budget *b, int64_t *bytes) {
+btl_status btl_vm_taken(const btl_function *f, btl_arena *scratch, const int64_t *symbols, int64_t *bytes, btl_error *err) {
     btl_schedule *s;
     btl_liveness *l;
     btl_plan plan;
-    BTL_TRY(btl_vm_schedule(b->scratch, b->f, b->limit->symbols, &s, b->err));
-    BTL_TRY(btl_liveness_new(b->scratch, s, &l, b->err));
-    BTL_TRY(btl_vm_plan(b->scratch, b->f, s, l, b->f->policy, &plan, b->err));
-    *bytes = b->f->gc ? plan.taken_gc : plan.taken;
+    BTL_TRY(btl_vm_schedule(scratch, f, symbols, &s, err));
+    BTL_TRY(btl_liveness_new(scratch, s, &l, err));
+    BTL_TRY(btl_vm_plan(scratch, f, s, l, f->policy, &plan, err));
+    *bytes = f->gc ? plan.taken_gc : plan.taken;
     return BTL_OK;
 }
+
+static btl_status budget_measure(budget *b, int64_t *bytes) { return btl_vm_taken(b->f, b->scratch, b->limit->symbols, bytes, b->err); }
 
 /* ---- what is to be run again --------------------------------------------------------------------- */
 

@@ -17,4 +17,7 @@ typedef struct btl_vm_limit {
  * the least is that was found, and what no order and no recomputation goes below. Nothing of the function is used then. */
 btl_status btl_vm_budget(btl_function *f, btl_arena *a, const btl_vm_limit *limit, btl_error *err);
 
+/* What a function takes by its policy, results included, at sizes of the symbols. */
+btl_status btl_vm_taken(const btl_function *f, btl_arena *scratch, const int64_t *symbols, int64_t *bytes, btl_error *err);
+
 #endif

@@ -182,7 +182,7 @@ static int compile_drop_proven(btl_entry_assert *asserts, int n) {
     return kept;
 }
 
-btl_status btl_vm_compile(btl_function *f, vm_program *p) {
+btl_status btl_vm_tables(btl_function *f, vm_program *p) {
     btl_graph *g = f->graph;
     p->nasserts = compile_drop_proven(p->asserts, p->nasserts);
     compile_state c = { .f = f, .g = g, .a = &g->arena, .p = p };
@@ -208,6 +208,10 @@ btl_status btl_vm_compile(btl_function *f, vm_program *p) {
     f->linker = p->linker;
     f->tier_background = p->background;
     f->policy = p->policy, f->gc = p->gc, f->ordering = p->ordering;
-    BTL_TRY(compile_tables(&c));
+    return compile_tables(&c);
+}
+
+btl_status btl_vm_compile(btl_function *f, vm_program *p) {
+    BTL_TRY(btl_vm_tables(f, p));
     return btl_vm_code_make(f, p->err);
 }

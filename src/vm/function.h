@@ -10,6 +10,7 @@
 #include "bitale/vm.h"
 #include "expr/operand.h"
 #include "schedule/order.h"
+#include "schedule/pieces.h"
 #include "schedule/plan.h"
 #include "schedule/recompute.h"
 #include "schedule/region.h"
@@ -142,6 +143,8 @@ struct btl_function {
     _Atomic(vm_workspace *) pool[POOL_SLOTS]; /* NULL: in use, or nobody's yet */
     _Atomic(int) nhomes;     /* places that have an owner */
     _Atomic(size_t) arena_bytes, scratch_bytes; /* in the last sized workspace */
+    btl_pieces pieces;              /* how a part of it is computed; count 0: nothing is in pieces */
+    int64_t pieces_before;          /* bytes that it would take without */
     int ncurve;
     const btl_memory_point *curve; /* of btl_vm_limit.curve; extra as a share of all work */
 };
