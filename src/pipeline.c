@@ -359,8 +359,8 @@ static void pipeline_settle(pipeline *l, vm_program *p, btl_var **roots) {
 
 /* ---- in pieces --------------------------------------------------------------------------- */
 
-/* Below so many bytes that it computes nobody looks; pieces of the largest value are as large, so that kernels stay busy; it must spare an eighth. */
-enum { PIECES_LEAST = 4 << 20, PIECES_BLOCK = 1 << 18, PIECES_MOST = 16, PIECES_GAIN = 8, PIECES_BETTER = 32, PIECES_NODES = 4000 };
+/* Below so many bytes that it computes nobody looks; it must spare an eighth. */
+enum { PIECES_LEAST = 4 << 20, PIECES_MOST = 16, PIECES_GAIN = 8, PIECES_BETTER = 32, PIECES_NODES = 4000 };
 
 static btl_status pipeline_taken(pipeline *l, btl_var **roots, btl_ordering ordering, int64_t *bytes) {
     btl_arena *a = &l->g->arena, *scratch = btl_arena_begin(a);
@@ -377,37 +377,47 @@ static btl_status pipeline_taken(pipeline *l, btl_var **roots, btl_ordering orde
     return BTL_OK;
 }
 
-/* In how many pieces, if in any: where that takes an eighth less, or where it helps to keep to a budget. What it takes is not foreseen but looked up, of
- * a function that is made and not kept. */
+typedef struct pipeline_tries {
+    int64_t budget, all;     /* 0: none; bytes of all that is computed */
+    int64_t whole, least;    /* what it takes without pieces, and at best; 0: not yet known */
+    btl_var **roots;         /* that take least, or NULL */
+} pipeline_tries;
+
+static bool pipeline_fits(const pipeline_tries *t) { return t->budget && t->least && t->least <= t->budget; }
+
+/* What it takes is not foreseen but looked up, of a function that is made and not kept. */
+static btl_status pipeline_try_pieces(pipeline *l, pipeline_tries *t, int count, bool careful) {
+    btl_pieces p;
+    btl_var **roots = pipeline_note_roots(l);
+    int64_t taken;
+    if (!btl_pieces_find(l->g, &l->g->arena, l->nroots, roots, count, careful, &p)) return BTL_OK;
+    if (!l->asked_pieces && !t->budget && p.spared < t->all / PIECES_BETTER) return BTL_OK;
+    if (!t->whole) BTL_TRY(pipeline_taken(l, l->roots, BTL_ORDERING_FAST, &t->whole));
+    if (!t->least) t->least = t->whole;
+    if (pipeline_fits(t) || (!l->asked_pieces && !t->budget && p.spared < t->whole / PIECES_GAIN)) return BTL_OK;
+    BTL_TRY(btl_pieces_make(l->g, &p, l->nroots, roots));
+    BTL_TRY(pipeline_layout_of(l, roots));
+    BTL_TRY(pipeline_taken(l, roots, BTL_ORDERING_GIVEN, &taken));
+    if (taken > t->least - t->least / PIECES_BETTER && !(l->asked_pieces && !t->roots)) return BTL_OK;
+    t->least = taken, t->roots = roots, l->f->pieces = p;
+    return BTL_OK;
+}
+
+/* In how many pieces, if in any: where that takes an eighth less, or where it helps to keep to a budget, then also at the cost of speed. */
 static btl_status pipeline_pieces(pipeline *l) {
     const btl_function_options *o = l->options;
-    int64_t budget = o && BTL_HAS(o, memory_budget) ? o->memory_budget : 0, all = btl_pieces_bytes(l->g, l->nroots, l->roots), before = 0, best = 0;
-    if (!l->in_pieces || all <= 0 || l->mode.ordering == BTL_ORDERING_GIVEN || l->mode.linker == LINK_EVAL) return BTL_OK;
-    if (!l->asked_pieces && !budget && (all < PIECES_LEAST || l->g->nnodes > PIECES_NODES)) return BTL_OK;
-    btl_var **found = NULL;
-    for (int count = 2; count <= PIECES_MOST; count *= 2) {
-        btl_pieces p;
-        btl_var **roots = pipeline_note_roots(l);
-        int64_t taken;
-        if (!btl_pieces_find(l->g, &l->g->arena, l->nroots, roots, count, l->asked_pieces ? 0 : PIECES_BLOCK, &p)) continue;
-        if (!l->asked_pieces && !budget && p.spared < all / PIECES_BETTER) continue;
-        if (!before) BTL_TRY(pipeline_taken(l, l->roots, BTL_ORDERING_FAST, &before));
-        if (!best) best = before;
-        if (budget && before <= budget) return BTL_OK;
-        BTL_TRY(btl_pieces_make(l->g, &p, l->nroots, roots));
-        BTL_TRY(pipeline_layout_of(l, roots));
-        BTL_TRY(pipeline_taken(l, roots, BTL_ORDERING_GIVEN, &taken));
-        bool fits = budget && taken <= budget;
-        if (!fits && taken > best - best / PIECES_BETTER && !(l->asked_pieces && !found)) continue;
-        best = taken, found = roots, l->f->pieces = p;
-        if (fits) break;
-    }
-    if (!found || (!l->asked_pieces && !budget && best > before - before / PIECES_GAIN)) {
+    pipeline_tries t = { .budget = o && BTL_HAS(o, memory_budget) ? o->memory_budget : 0, .all = btl_pieces_bytes(l->g, l->nroots, l->roots) };
+    bool wanted = l->asked_pieces || t.budget > 0;
+    if (!l->in_pieces || t.all <= 0 || l->mode.ordering == BTL_ORDERING_GIVEN || l->mode.linker == LINK_EVAL) return BTL_OK;
+    if (!wanted && (t.all < PIECES_LEAST || l->g->nnodes > PIECES_NODES)) return BTL_OK;
+    for (int careful = 1; careful >= !wanted; careful--)
+        for (int count = 2; count <= PIECES_MOST && !pipeline_fits(&t); count *= 2) BTL_TRY(pipeline_try_pieces(l, &t, count, careful));
+    if (!t.roots || (!wanted && t.least > t.whole - t.whole / PIECES_GAIN)) {
         l->f->pieces.count = 0;
         return BTL_OK;
     }
-    memcpy(l->roots, found, (size_t)l->nroots * sizeof *found);
-    l->f->pieces_before = before;
+    memcpy(l->roots, t.roots, (size_t)l->nroots * sizeof *t.roots);
+    l->f->whole_bytes = t.whole;
     if (l->f->pieces.rounds && !l->f->promise.reassociating++) l->f->promise.loosest = "pieces";
     return BTL_OK;
 }

@@ -99,6 +99,11 @@ typedef struct btl_memory_info {
     int64_t arena_bytes;      /**< of the block under `arena`: taken less results */
     int nplans;
     const btl_memory_plan *plans;
+    int npieces;              /**< a part of the function is computed in so many pieces; 0: none is */
+    const char *pieces_of;    /**< the value for whose sake: "p: f32[4, 8, 256, 256]" … */
+    int pieces_axis;          /**< … and the axis of it along which */
+    int pieces_nodes;         /**< that are computed so, before they were multiplied */
+    int64_t whole_bytes;      /**< what it would take without, by the function's policy */
     int ncurve;               /**< with memory_curve: peaks that recomputation reaches, falling, and what they cost */
     const btl_memory_point *curve;
 } btl_memory_info;

@@ -7,7 +7,7 @@ int btl_cut_stretched(const btl_type *operand, int rank, int k, const btl_dim *s
 }
 
 bool btl_node_cut(const btl_node *n, int axis, int *in, btl_cut *cut) {
-    *cut = (btl_cut){ .node = n, .axis = axis, .in = in, .setting = -1, .size = -1 };
+    *cut = (btl_cut){ .node = n, .axis = axis, .in = in, .setting = -1, .size = -1, .grain = 1 };
     for (int i = 0; i < n->nin; i++) in[i] = -1;
     return n->op->cut && axis < n->out->type.rank && n->op->cut(cut);
 }

@@ -89,6 +89,7 @@ typedef struct btl_cut {
     int *in;               /* to be filled, by operand: the axis of which the range is read; preset to -1: all of it is */
     int setting, size;     /* to be filled: which setting is a shape, and which of its sizes is the axis's; preset to -1: none */
     bool rounds;           /* to be filled: the last bits may depend on the range's length (a BLAS); preset to false */
+    int64_t grain;         /* to be filled: a range of so many elements is computed about as fast, for each, as the whole axis; preset to 1 */
 } btl_cut;
 
 /* ---- elementwise ops ---------------------------------------------------------------------- */

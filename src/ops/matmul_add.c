@@ -93,6 +93,7 @@ static const char *const gemm_samples[] = {
 static bool gemm_cut(btl_cut *c) {
     c->in[GEMM_C] = c->axis;
     c->in[c->axis == 0 ? GEMM_A : GEMM_B] = c->axis;
+    c->grain = btl_product_grain(&c->node->in[c->axis == 0 ? GEMM_B : GEMM_A]->type);
     return c->rounds = true;
 }
 

@@ -15,6 +15,8 @@ btl_var *btl_transpose_last(btl_graph *g, btl_var *x);
 btl_var *btl_part_along(btl_graph *g, btl_var *x, int axis, const btl_dim *start, const btl_dim *length);
 /* x with a part added (index.c). */
 btl_var *btl_part_add(btl_graph *g, btl_var *x, const btl_part *part);
+/* How many rows (or columns) of a product a range should have beside a matrix of which all is read (matmul.c). */
+int64_t btl_product_grain(const btl_type *all);
 /* The size that a 0-d integer variable is bound to be: a literal, x.shape[i], 2*n + 1; NULL if it
  * is only known when the function runs (create.c). */
 const btl_dim *btl_var_dim(btl_graph *g, const btl_var *v);

@@ -20,6 +20,7 @@ typedef struct pieces {
     btl_lists users;         /* by node id: nodes that read it */
     int *in;                 /* room for the axes of a node's operands */
     int count;
+    bool careful;
     signed char *axis;       /* by node id: of the region that is being looked at; -1: not in it */
     bool *whole;             /* by node id: of that, all is needed, too */
 } pieces;
@@ -71,19 +72,21 @@ static pieces pieces_new(btl_graph *g, btl_arena *a, int nroots, btl_var *const 
 
 /* ---- a region -------------------------------------------------------------------------------------- */
 
-static bool pieces_divides(const pieces *p, const btl_dim *d) {
+static bool pieces_divides(const pieces *p, const btl_dim *d, int64_t grain) {
     int64_t size;
-    return btl_dim_is_const(d, &size) && size > 0 && size % p->count == 0;
+    return btl_dim_is_const(d, &size) && size > 0 && size % p->count == 0 && (!p->careful || size / p->count >= grain);
 }
 
 /* Can the node be cut along the axis of its outputs? p->in is filled. */
 static bool pieces_can(const pieces *p, const btl_node *n, int axis, btl_cut *cut) {
     if (!btl_bits_get(p->needed, n->id) || n->op->measure || axis >= n->out->type.rank) return false;
     for (int i = 0; i < n->nout; i++)
-        if (axis >= n->out[i].type.rank || !pieces_divides(p, n->out[i].type.dims[axis])) return false;
+        if (axis >= n->out[i].type.rank) return false;
     if (!btl_node_cut(n, axis, p->in, cut)) return false;
+    for (int i = 0; i < n->nout; i++)
+        if (!pieces_divides(p, n->out[i].type.dims[axis], cut->grain)) return false;
     for (int i = 0; i < n->nin; i++)
-        if (cut->in[i] >= 0 && !pieces_divides(p, n->in[i]->type.dims[cut->in[i]])) return false;
+        if (cut->in[i] >= 0 && !pieces_divides(p, n->in[i]->type.dims[cut->in[i]], 1)) return false;
     return true;
 }
 
@@ -170,12 +173,12 @@ static void pieces_region(pieces *p, const btl_node *seed, int axis, int *queue,
 }
 
 /* The largest values that are computed, the largest first. */
-static int pieces_seeds(const pieces *p, int64_t least, const btl_node **seeds) {
+static int pieces_seeds(const pieces *p, const btl_node **seeds) {
     int n = 0;
     for (int i = 0; i < p->norder; i++) {
         const btl_node *node = p->g->nodes[p->order[i]];
         int64_t bytes = pieces_node_bytes(node);
-        if (bytes <= 0 || bytes / p->count < least) continue;
+        if (bytes <= 0 || (p->careful && bytes / p->count < BTL_PIECES_BLOCK)) continue;
         int at = n < PIECES_SEEDS ? n++ : PIECES_SEEDS;
         for (; at > 0 && bytes > pieces_node_bytes(seeds[at - 1]); at--)
             if (at < PIECES_SEEDS) seeds[at] = seeds[at - 1];
@@ -184,12 +187,13 @@ static int pieces_seeds(const pieces *p, int64_t least, const btl_node **seeds) 
     return n;
 }
 
-bool btl_pieces_find(btl_graph *g, btl_arena *a, int nroots, btl_var *const *roots, int count, int64_t least, btl_pieces *found) {
+bool btl_pieces_find(btl_graph *g, btl_arena *a, int nroots, btl_var *const *roots, int count, bool careful, btl_pieces *found) {
     const btl_node *seeds[PIECES_SEEDS];
     *found = (btl_pieces){ .count = count };
     if (btl_pieces_bytes(g, nroots, roots) < 0) return false;
     pieces p = pieces_new(g, a, nroots, roots, count);
-    int nseeds = pieces_seeds(&p, least, seeds), *queue = BTL_ARRAY(a, int, p.n + 1);
+    p.careful = careful;
+    int nseeds = pieces_seeds(&p, seeds), *queue = BTL_ARRAY(a, int, p.n + 1);
     signed char *best = BTL_ARRAY(a, signed char, p.n + 1);
     for (int s = 0; s < nseeds; s++)
         for (int axis = 0; axis < seeds[s]->out->type.rank; axis++) {

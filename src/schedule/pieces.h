@@ -23,9 +23,11 @@ typedef struct btl_pieces {
 /* Bytes of all that the roots' nodes compute; -1 where a size is open. */
 int64_t btl_pieces_bytes(btl_graph *g, int nroots, btl_var *const *roots);
 
-/* The nodes that spare most when they are computed in so many pieces; false: there are none, or a size is open. No piece of the value from which they were
- * found is smaller than `least` bytes. Deterministic. What is found lies in `a`. Cost: a few walks over the graph. */
-bool btl_pieces_find(btl_graph *g, btl_arena *a, int nroots, btl_var *const *roots, int count, int64_t least, btl_pieces *found);
+/* The nodes that spare most when they are computed in so many pieces; false: there are none, or a size is open. `careful`: ranges are as long as is good for
+ * speed (btl_cut.grain, and pieces of the value from which the nodes were found have BTL_PIECES_BLOCK bytes). Deterministic. What is found lies in `a`.
+ * Cost: a few walks over the graph. */
+enum { BTL_PIECES_BLOCK = 1 << 18 };
+bool btl_pieces_find(btl_graph *g, btl_arena *a, int nroots, btl_var *const *roots, int count, bool careful, btl_pieces *found);
 
 /* New nodes that compute so; roots[i] are replaced. The order of their ids is one piece after the other. */
 btl_status btl_pieces_make(btl_graph *g, const btl_pieces *p, int nroots, btl_var **roots);
