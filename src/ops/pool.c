@@ -339,7 +339,8 @@ static const char *const max_pool2d_samples[] = {
     /* its derivative, where no windows overlap */
     "x: f64[1, 2, 4, 5], v: f64[1, 2, 2, 2] | = max_pool2d_dx(x, max_pool2d(x), v)",
     "x: f32[2, 1, 7, 8], v: f32[2, 1, 2, 4] | = max_pool2d_dx(x, max_pool2d(x, size=[3, 2]), v, size=[3, 2])",
-    "x: f16[1, 1, 5, 5], v: f16[1, 1, 3, 3] | = max_pool2d_dx(x, max_pool2d(x, padding=1), v, padding=1)", NULL,
+    "x: f16[1, 1, 5, 5], v: f16[1, 1, 3, 3] | = max_pool2d_dx(x, max_pool2d(x, padding=1), v, padding=1)",
+    "x: f64[2, 1, 4, 6], v: f64[2, 1, 4, 6] | = max_pool2d_at(x, max_pool2d(x), v)", NULL,
 };
 POOL_OP(max_pool2d, "max_pool2d(x, size=2, stride=none, padding=0)",
         "the largest of each window of images x[b, c, h, w]; a last incomplete window is dropped; NaN if one is NaN", 1,

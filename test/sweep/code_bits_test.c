@@ -104,14 +104,14 @@ BTL_TEST(structural_ops_give_the_bits_of_the_strips_in_awkward_layouts) {
 
 BTL_TEST(random_programs_give_the_bits_of_the_strips) {
     static const char *const dtypes[] = { "f32", "f64", "f16", "bf16" };
-    static const char *const rewrites[] = { "fast_run", "fast_compile", "c_code" };
+    static const char *const rewrites[] = { "fast_run", "fast_compile", "c_code", "fast_run,with=pieces" };
     sweep_report report = { 0 };
     batch b = LINKERS_BATCH;
     batch_begin(&b, &report);
-    for (unsigned k = 0; k < 6; k++) {
-        if (!is_taken(k, k < 3 ? 1 : 2)) continue;
+    for (unsigned k = 0; k < 8; k++) {
+        if (!is_taken(k, k < 4 ? 1 : 2)) continue;
         for (unsigned i = 0; i < 16; i++) program_add(&b, btl_test_seed() + 7000003 * (16 * k + i), dtypes[i % 4]);
-        batch_run(&b, rewrites[k % 3]);
+        batch_run(&b, rewrites[k % 4]);
     }
     batch_end(&b, "fast_run");
     SWEEP_END(report);

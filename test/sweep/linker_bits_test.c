@@ -45,7 +45,7 @@ static void text_with_gradient(const program *p, char *text, size_t bytes) {
 }
 
 static void check_exact(uint64_t seed, const char *dtype, bool gradient, sweep_report *report) {
-    static const char *const modes[] = { "fast_run,linker=strips", "fast_compile" };
+    static const char *const modes[] = { "fast_run,linker=strips", "fast_compile", "fast_run,linker=strips,with=pieces" };
     program p = program_new(seed, true, dtype, 4 + (int)(seed % 14));
     bool is_input[NINPUTS + MOST_LINES] = { true, true, true };
     char text[8000], why[300];
@@ -59,7 +59,7 @@ static void check_exact(uint64_t seed, const char *dtype, bool gradient, sweep_r
     for (int i = 0; i < NINPUTS; i++) in[i] = input_array(&p, &p.v[i], VALUES_TAME), inputs[i] = e->inputs[i].var;
     if (btl_graph_eval(g, NINPUTS, inputs, in, NULL, 2, outputs, want, &err) != BTL_OK) BTL_FAIL("%s\n%s", err.message, text);
     sweep_tolerance exact = { .any_zero = true }; /* -0 + 0 and the like depend on the order */
-    for (int m = 0; m < 2; m++) {
+    for (int m = 0; m < 3; m++) {
         btl_array got[2];
         report->cases++;
         run(g, modes[m], in, got, text);

@@ -181,12 +181,12 @@ BTL_TEST(what_a_plan_says_is_what_a_run_takes) {
     char text[4000], mode[100];
     int64_t sum[8] = { 0 };
     for (int i = 0; i < 60; i++) {
-        static const char *const bases[] = { "fast_run,linker=strips", "fast_run,linker=strips,without=inplace", "fast_compile", "c_code,linker=strips" };
+        static const char *const bases[] = { "fast_run,linker=strips", "fast_run,linker=strips,without=inplace", "fast_compile", "c_code,linker=strips", "fast_run,linker=strips,with=pieces" };
         double want[3][2][16];
         random_step(&r, text, sizeof text);
         for (int k = 0; k < 8; k++) {
             int64_t taken;
-            snprintf(mode, sizeof mode, "%s,policy=%s,gc=%s", bases[i % 4], policies[k / 2], k % 2 ? "on" : "off");
+            snprintf(mode, sizeof mode, "%s,policy=%s,gc=%s", bases[i % 5], policies[k / 2], k % 2 ? "on" : "off");
             check_run(text, mode, want, k == 0, &taken);
             sum[k] += taken;
         }
