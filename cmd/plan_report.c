@@ -78,6 +78,11 @@ static void report_peaks(FILE *f, const btl_memory_info *m) {
     if (guests) fprintf(f, "%-22s %15d   value%s under arena, until the result is written there\n", "in results' memory", guests, guests == 1 ? "" : "s");
 }
 
+static void report_pieces(FILE *f, const btl_memory_info *m) {
+    if (!m->npieces) return;
+    fprintf(f, "%-22s %15d   along axis %d of %s: %d nodes; as a whole it would take %" PRId64 "\n", "in pieces", m->npieces, m->pieces_axis, m->pieces_of, m->pieces_nodes, m->whole_bytes);
+}
+
 typedef struct report_holder { int value; int64_t bytes; } report_holder;
 
 static int report_largest_first(const void *a, const void *b) {
@@ -169,6 +174,7 @@ void plan_print_table(FILE *f, const btl_memory_info *m, const char *policy, boo
     fprintf(f, "%s: %d steps, %d values%s\n\n", m->function, m->nsteps, m->nvalues, m->is_listing ? ", as the program lists them" : ", as the function runs");
     report_policies(f, m, policy);
     report_peaks(f, m);
+    report_pieces(f, m);
     report_at_peak(f, m);
     report_curve(f, m);
     if (lives) report_lives(f, m);
@@ -277,6 +283,15 @@ void plan_print_json(const cmd *c, const btl_memory_info *m) {
     jw_text(&j, "bound_by", m->bound_by);
     jw_integer(&j, "arena_bytes", m->arena_bytes);
     jw_integer(&j, "results_bytes", m->results_bytes);
+    if (m->npieces) {
+        jw_open(&j, "pieces", '{');
+        jw_integer(&j, "count", m->npieces);
+        jw_text(&j, "of", m->pieces_of);
+        jw_integer(&j, "axis", m->pieces_axis);
+        jw_integer(&j, "nodes", m->pieces_nodes);
+        jw_integer(&j, "whole_bytes", m->whole_bytes);
+        jw_close(&j, '}');
+    }
     jw_open(&j, "freed_after", '{');
     for (int v = 0; v < m->nvalues; v++)
         if (m->values[v].is_counted && m->values[v].last < m->nsteps) jw_text(&j, plan_value_text(m, v, name, sizeof name), plan_step_text(m, m->values[v].last));

@@ -187,6 +187,15 @@ static btl_status memory_plan(memory_make *k, btl_policy policy, btl_memory_plan
     return BTL_OK;
 }
 
+static void memory_pieces(memory_make *k) {
+    btl_memory_info *info = &k->m->info;
+    const btl_function *f = k->m->f;
+    if (!f || !f->pieces.count) return;
+    const btl_var *v = f->pieces.largest;
+    info->npieces = f->pieces.count, info->pieces_axis = f->pieces.axis, info->pieces_nodes = f->pieces.nnodes, info->whole_bytes = f->whole_bytes;
+    info->pieces_of = btl_arena_printf(k->a, "%s: %s", v->name ? v->name : v->node->op->name, btl_type_text(f->graph, &v->type));
+}
+
 /* Recomputation begins without what is made in the place of joins and pieces, and may begin above what the function takes: the curve begins there. */
 static void memory_curve(memory_make *k) {
     const btl_function *f = k->m->f;
@@ -222,6 +231,7 @@ static btl_status memory_run(void *arg) {
     memory_values(k);
     memory_steps(k);
     memory_curve(k);
+    memory_pieces(k);
     return memory_plans(k);
 }
 
