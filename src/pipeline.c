@@ -380,8 +380,17 @@ static btl_status pipeline_taken(pipeline *l, btl_var **roots, btl_ordering orde
 typedef struct pipeline_tries {
     int64_t budget, all;     /* 0: none; bytes of all that is computed */
     int64_t whole, least;    /* what it takes without pieces, and at best; 0: not yet known */
+    bool rising;             /* more pieces were worse than fewer */
     btl_var **roots;         /* that take least, or NULL */
 } pipeline_tries;
+
+/* Bytes of the results, which are there at the end. */
+static int64_t pipeline_results(const pipeline *l) {
+    int64_t all = 0, bytes;
+    for (int i = 0; i < l->p.noutputs; i++)
+        if (btl_type_bytes(&l->roots[i]->type, NULL, &bytes) < 0 && bytes <= INT64_MAX - all) all += bytes;
+    return all;
+}
 
 static bool pipeline_fits(const pipeline_tries *t) { return t->budget && t->least && t->least <= t->budget; }
 
@@ -394,10 +403,12 @@ static btl_status pipeline_try_pieces(pipeline *l, pipeline_tries *t, int count,
     if (!l->asked_pieces && !t->budget && p.spared < t->all / PIECES_BETTER) return BTL_OK;
     if (!t->whole) BTL_TRY(pipeline_taken(l, l->roots, BTL_ORDERING_FAST, &t->whole));
     if (!t->least) t->least = t->whole;
-    if (pipeline_fits(t) || (!l->asked_pieces && !t->budget && p.spared < t->whole / PIECES_GAIN)) return BTL_OK;
+    int64_t most = t->whole - pipeline_results(l) < p.spared ? t->whole - pipeline_results(l) : p.spared; /* that there is to gain */
+    if (pipeline_fits(t) || (!l->asked_pieces && !t->budget && most < t->whole / PIECES_GAIN)) return BTL_OK;
     BTL_TRY(btl_pieces_make(l->g, &p, l->nroots, roots));
     BTL_TRY(pipeline_layout_of(l, roots));
     BTL_TRY(pipeline_taken(l, roots, BTL_ORDERING_GIVEN, &taken));
+    t->rising = t->roots && taken > t->least;
     if (taken > t->least - t->least / PIECES_BETTER && !(l->asked_pieces && !t->roots)) return BTL_OK;
     t->least = taken, t->roots = roots, l->f->pieces = p;
     return BTL_OK;
@@ -410,8 +421,8 @@ static btl_status pipeline_pieces(pipeline *l) {
     bool wanted = l->asked_pieces || t.budget > 0;
     if (!l->in_pieces || t.all <= 0 || l->mode.ordering == BTL_ORDERING_GIVEN || l->mode.linker == LINK_EVAL) return BTL_OK;
     if (!wanted && (t.all < PIECES_LEAST || l->g->nnodes > PIECES_NODES)) return BTL_OK;
-    for (int careful = 1; careful >= !wanted; careful--)
-        for (int count = 2; count <= PIECES_MOST && !pipeline_fits(&t); count *= 2) BTL_TRY(pipeline_try_pieces(l, &t, count, careful));
+    for (int careful = 1; careful >= !wanted; careful--, t.rising = false)
+        for (int count = 2; count <= PIECES_MOST && !pipeline_fits(&t) && !t.rising; count *= 2) BTL_TRY(pipeline_try_pieces(l, &t, count, careful));
     if (!t.roots || (!wanted && t.least > t.whole - t.whole / PIECES_GAIN)) {
         l->f->pieces.count = 0;
         return BTL_OK;

@@ -462,6 +462,27 @@ void btl_alias_order(const btl_alias *x, int *order) {
     for (int n = x->next[x->p->nsteps], i = 0; n != x->p->nsteps; n = x->next[n]) order[i++] = n;
 }
 
+/* A step's key is the first that waits for it; by keys, then as in an order that will do. */
+void btl_alias_listed(const btl_alias *x, int *order) {
+    int n = x->p->nsteps;
+    btl_arena *scratch = btl_arena_begin(x->arena);
+    int *key = BTL_ARRAY(scratch, int, n + 1), *first = BTL_ARRAY(scratch, int, n + 2), *at = BTL_ARRAY(scratch, int, n + 1);
+    btl_alias_order(x, at);
+    for (int i = n - 1; i >= 0; i--) {
+        const btl_schedule_step *step = &x->p->steps[at[i]];
+        key[at[i]] = at[i];
+        for (int o = 0; o < step->nout; o++)
+            for (int c = x->clients.first[step->out[o]]; c < x->clients.first[step->out[o] + 1]; c++)
+                if (key[x->clients.v[c]] < key[at[i]]) key[at[i]] = key[x->clients.v[c]];
+        for (int e = x->first_out[at[i]]; e >= 0; e = x->out[e].next)
+            if (key[x->out[e].to] < key[at[i]]) key[at[i]] = key[x->out[e].to];
+    }
+    for (int k = 0; k < n; k++) first[key[k] + 1]++;
+    for (int k = 0; k < n; k++) first[k + 1] += first[k];
+    for (int i = 0; i < n; i++) order[first[key[at[i]]]++] = at[i];
+    btl_arena_end(scratch);
+}
+
 int btl_alias_edges(const btl_alias *x, const int **before, const int **after) {
     *before = x->before, *after = x->after;
     return x->nedges;

@@ -49,6 +49,8 @@ void btl_alias_foresee(btl_alias *x, int n, const btl_alias_overwrite *o, bool *
 
 /* All nodes in an order that keeps every accepted overwrite safe. Deterministic. */
 void btl_alias_order(const btl_alias *x, int *order);
+/* Another: the list itself, but what a step waits for that stands behind it comes right before it. */
+void btl_alias_listed(const btl_alias *x, int *order);
 /* What overwrites demand of the order beyond the data: before[i] must run before after[i]. Returns how many. */
 int btl_alias_edges(const btl_alias *x, const int **before, const int **after);
 

@@ -384,6 +384,17 @@ static void arrange_find_order(const arrange *w, int *order) {
     memcpy(order, found, (size_t)w->p.nsteps * sizeof *order);
 }
 
+/* Where a step waits for one that stands behind it, as the first part of a whole does for the whole's memory: it waits till that one's turn, or that one comes
+ * before it, whichever keeps less. */
+static void arrange_begin(const arrange *w, const btl_alias *alias, int *order) {
+    arrange_measure m;
+    int *listed = BTL_ARRAY(w->a, int, w->p.nsteps + 1);
+    btl_alias_order(alias, order);
+    btl_alias_listed(alias, listed);
+    if (memcmp(order, listed, (size_t)w->p.nsteps * sizeof *order) == 0 || !arrange_measure_at(w, arrange_sizes[0], false, &m)) return;
+    if (arrange_needs(w, &m, listed) < arrange_needs(w, &m, order)) memcpy(order, listed, (size_t)w->p.nsteps * sizeof *order);
+}
+
 static void arrange_reorder(arrange *w, const int *order) {
     int n = w->f->ninstrs;
     vm_instr *old = BTL_ARRAY(w->a, vm_instr, n + 1);
@@ -469,7 +480,7 @@ static bool arrange_once(btl_function *f, btl_arena *a, bool *refused, const boo
         if (again) {
             arrange_forget(f);
         } else {
-            btl_alias_order(alias, order);
+            arrange_begin(&w, alias, order);
             if (!quick) arrange_find_order(&w, order);
             *compared = *compared || arranged_has_groups(f);
             if (*compared) arrange_find_peaks(&w, order, peaks);

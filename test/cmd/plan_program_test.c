@@ -158,6 +158,38 @@ BTL_TEST(what_lies_in_results_is_told) {
     json_decref(v);
 }
 
+/* 2,048 rows of 1,024 in between: in eight pieces of 256 rows, and in sixteen where a budget asks for them. */
+BTL_TEST(what_is_computed_in_pieces_is_told) {
+    static const char text[] = "input x: f32[2048, 64]\ninput w: f32[64, 1024]\ninput v: f32[1024, 64]\noutput y = tanh(x @ w) @ v\n";
+    const int64_t rows = 1024 * 4, y = 2048 * 64 * 4;
+    json_t *v = plan_json(text, "-", NULL, NULL, NULL), *pieces = json_object_get(v, "pieces");
+    assert_int_equal(number(pieces, "count"), 8);
+    assert_int_equal(number(pieces, "axis"), 0);
+    assert_int_equal(number(pieces, "whole_bytes"), 2048 * rows + y);
+    assert_string_equal(json_string_value(json_object_get(pieces, "of")), "matmul: f32[2048, 1024]");
+    assert_int_equal(number(v, "peak_bytes"), 256 * rows + y);
+    json_decref(v);
+    v = plan_json(text, "-", "--mode=fast_run,without=pieces", NULL, NULL);
+    assert_null(json_object_get(v, "pieces"));
+    assert_int_equal(number(v, "peak_bytes"), 2048 * rows + y);
+    json_decref(v);
+    v = plan_json(text, "-", "--memory-budget=1M", NULL, NULL);
+    assert_int_equal(number(json_object_get(v, "pieces"), "count"), 16);
+    assert_int_equal(number(v, "peak_bytes"), 128 * rows + y);
+    json_decref(v);
+    v = plan_json(text, "-", "--memory-budget=9M", NULL, NULL); /* it fits as it is */
+    assert_null(json_object_get(v, "pieces"));
+    json_decref(v);
+    btl_run r = plan(text, "-", NULL, NULL, NULL, NULL);
+    BTL_ASSERT_EXIT(&r, 0);
+    BTL_ASSERT_CONTAINS(r.out, "in pieces                            8   along axis 0 of matmul: f32[2048, 1024]: 3 nodes; as a whole it would take 8912896\n");
+    btl_run_free(&r);
+    r = plan(text, "-", "--memory-budget=900K", NULL, NULL, NULL);
+    BTL_ASSERT_EXIT(&r, 5);
+    BTL_ASSERT_CONTAINS(r.err, "it does not fit a memory budget of 921600 bytes: the least that was found is 1048576");
+    btl_run_free(&r);
+}
+
 static void refused(const char *text, int code, const char *says, const char *a, const char *b) {
     btl_run r = plan(text, "-", a, b, NULL, NULL);
     BTL_ASSERT_EXIT(&r, code);
@@ -185,5 +217,5 @@ BTL_TEST(what_can_t_be_planned_is_told) {
     json_decref(v);
 }
 
-BTL_TEST_MAIN(cmocka_unit_test(known_problems_have_the_known_answers), cmocka_unit_test(the_figures_are_sums_of_what_is_listed), cmocka_unit_test(a_table_says_who_holds_what), cmocka_unit_test(what_lies_in_results_is_told),
+BTL_TEST_MAIN(cmocka_unit_test(known_problems_have_the_known_answers), cmocka_unit_test(the_figures_are_sums_of_what_is_listed), cmocka_unit_test(a_table_says_who_holds_what), cmocka_unit_test(what_lies_in_results_is_told), cmocka_unit_test(what_is_computed_in_pieces_is_told),
               cmocka_unit_test_setup_teardown(pictures_are_written_whole_or_not_at_all, btl_test_dir_setup, btl_test_dir_teardown), cmocka_unit_test(what_can_t_be_planned_is_told))
