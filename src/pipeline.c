@@ -30,6 +30,7 @@ typedef struct pipeline {
     vm_program p;
     int nroots;
     btl_var **roots;         /* outputs, then updates, then assertions */
+    btl_var **whole;         /* they without anything in pieces, where something is */
     btl_error *err;
     btl_rewrite_options rewrites;
     bool fuse_alone;         /* a kernel for each node */
@@ -345,31 +346,32 @@ static btl_status pipeline_limit(pipeline *l) {
     return BTL_OK;
 }
 
-/* How the function is to run, and what it computes. */
-static void pipeline_settle(pipeline *l, vm_program *p, btl_var **roots) {
-    p->linker = l->mode.linker;
-    p->background = l->mode.background;
-    p->policy = l->mode.policy, p->gc = l->mode.gc, p->ordering = l->mode.ordering;
-    p->overwrites = l->in_place && l->mode.linker != LINK_EVAL;
-    p->err = l->err;
-    p->outputs = roots;
-    p->update_values = roots + p->noutputs;
-    for (int i = 0; i < p->nasserts; i++) p->asserts[i].condition = roots[p->noutputs + p->nupdates + i];
+/* How the function is to run, and what it computes. Its own list of assertions, from which those that are proven are dropped. */
+static vm_program pipeline_program(const pipeline *l, btl_arena *a, btl_var **roots) {
+    vm_program p = l->p;
+    p.linker = l->mode.linker;
+    p.background = l->mode.background;
+    p.policy = l->mode.policy, p.gc = l->mode.gc, p.ordering = l->mode.ordering;
+    p.overwrites = l->in_place && l->mode.linker != LINK_EVAL;
+    p.err = l->err;
+    p.outputs = roots;
+    p.update_values = roots + p.noutputs;
+    p.asserts = btl_arena_copy(a, p.asserts, (size_t)p.nasserts * sizeof *p.asserts);
+    for (int i = 0; i < p.nasserts; i++) p.asserts[i].condition = roots[p.noutputs + p.nupdates + i];
+    return p;
 }
 
 /* ---- in pieces --------------------------------------------------------------------------- */
 
 /* Below so many bytes that it computes nobody looks; it must spare an eighth. */
-enum { PIECES_LEAST = 4 << 20, PIECES_MOST = 16, PIECES_GAIN = 8, PIECES_BETTER = 32, PIECES_NODES = 4000 };
+enum { PIECES_LEAST = 4 << 20, PIECES_MOST = 16, PIECES_MOST_ASKED = 128, PIECES_GAIN = 8, PIECES_BETTER = 32, PIECES_NODES = 4000 };
 
 static btl_status pipeline_taken(pipeline *l, btl_var **roots, btl_ordering ordering, int64_t *bytes) {
     btl_arena *a = &l->g->arena, *scratch = btl_arena_begin(a);
     btl_function trial = *l->f;
-    vm_program p = l->p;
+    vm_program p = pipeline_program(l, scratch, roots);
     int64_t *symbols = BTL_ARRAY(scratch, int64_t, l->g->dims.nsymbols + 1);
     for (int k = 0; k < l->g->dims.nsymbols; k++) symbols[k] = -1;
-    p.asserts = btl_arena_copy(scratch, p.asserts, (size_t)(p.nasserts + 1) * sizeof *p.asserts);
-    pipeline_settle(l, &p, roots);
     p.ordering = ordering;
     BTL_TRY(btl_vm_tables(&trial, &p));
     BTL_TRY(btl_vm_taken(&trial, scratch, symbols, bytes, l->err));
@@ -380,6 +382,7 @@ static btl_status pipeline_taken(pipeline *l, btl_var **roots, btl_ordering orde
 typedef struct pipeline_tries {
     int64_t budget, all;     /* 0: none; bytes of all that is computed */
     int64_t whole, least;    /* what it takes without pieces, and at best; 0: not yet known */
+    int64_t last;            /* what it took in fewer pieces, 0: not tried */
     bool rising;             /* more pieces were worse than fewer */
     btl_var **roots;         /* that take least, or NULL */
 } pipeline_tries;
@@ -401,6 +404,7 @@ static btl_status pipeline_try_pieces(pipeline *l, pipeline_tries *t, int count,
     int64_t taken;
     if (!btl_pieces_find(l->g, &l->g->arena, l->nroots, roots, count, careful, &p)) return BTL_OK;
     if (!l->asked_pieces && !t->budget && p.spared < t->all / PIECES_BETTER) return BTL_OK;
+    if ((int64_t)p.nnodes * count > PIECES_NODES) return BTL_OK;
     if (!t->whole) BTL_TRY(pipeline_taken(l, l->roots, BTL_ORDERING_FAST, &t->whole));
     if (!t->least) t->least = t->whole;
     int64_t most = t->whole - pipeline_results(l) < p.spared ? t->whole - pipeline_results(l) : p.spared; /* that there is to gain */
@@ -408,7 +412,8 @@ static btl_status pipeline_try_pieces(pipeline *l, pipeline_tries *t, int count,
     BTL_TRY(btl_pieces_make(l->g, &p, l->nroots, roots));
     BTL_TRY(pipeline_layout_of(l, roots));
     BTL_TRY(pipeline_taken(l, roots, BTL_ORDERING_GIVEN, &taken));
-    t->rising = t->roots && taken > t->least;
+    t->rising = t->last && taken > t->last;
+    t->last = taken;
     if (taken > t->least - t->least / PIECES_BETTER && !(l->asked_pieces && !t->roots)) return BTL_OK;
     t->least = taken, t->roots = roots, l->f->pieces = p;
     return BTL_OK;
@@ -421,23 +426,39 @@ static btl_status pipeline_pieces(pipeline *l) {
     bool wanted = l->asked_pieces || t.budget > 0;
     if (!l->in_pieces || t.all <= 0 || l->mode.ordering == BTL_ORDERING_GIVEN || l->mode.linker == LINK_EVAL) return BTL_OK;
     if (!wanted && (t.all < PIECES_LEAST || l->g->nnodes > PIECES_NODES)) return BTL_OK;
-    for (int careful = 1; careful >= !wanted; careful--, t.rising = false)
-        for (int count = 2; count <= PIECES_MOST && !pipeline_fits(&t) && !t.rising; count *= 2) BTL_TRY(pipeline_try_pieces(l, &t, count, careful));
+    for (int careful = 1; careful >= !wanted; careful--, t.rising = false, t.last = 0)
+        for (int count = 2; count <= (careful ? PIECES_MOST : PIECES_MOST_ASKED) && !pipeline_fits(&t) && !t.rising; count *= 2) BTL_TRY(pipeline_try_pieces(l, &t, count, careful));
     if (!t.roots || (!wanted && t.least > t.whole - t.whole / PIECES_GAIN)) {
         l->f->pieces.count = 0;
         return BTL_OK;
     }
-    memcpy(l->roots, t.roots, (size_t)l->nroots * sizeof *t.roots);
+    l->whole = l->roots, l->roots = t.roots;
     l->f->whole_bytes = t.whole;
     if (l->f->pieces.rounds && !l->f->promise.reassociating++) l->f->promise.loosest = "pieces";
     return BTL_OK;
 }
 
+/* What does not fit a budget in pieces may do so as a whole, with more run again; if it does not either, the refusal is of what takes less. */
+static btl_status pipeline_tables(pipeline *l) {
+    btl_function fresh = *l->f;
+    vm_program p = pipeline_program(l, &l->g->arena, l->roots);
+    btl_status status = btl_vm_tables(l->f, &p);
+    if (status != BTL_ENOMEM || !l->f->refused_bytes || !l->f->pieces.count) return status;
+    btl_error in_pieces = *l->err;
+    int64_t least = l->f->refused_bytes;
+    *l->f = fresh, *l->err = (btl_error){ 0 };
+    l->f->pieces.count = 0, l->roots = l->whole;
+    p = pipeline_program(l, &l->g->arena, l->roots);
+    status = btl_vm_tables(l->f, &p);
+    if (status == BTL_ENOMEM && l->f->refused_bytes > least) *l->err = in_pieces;
+    return status;
+}
+
 static btl_status pipeline_compile(pipeline *l) {
     BTL_TRY(pipeline_limit(l));
-    pipeline_settle(l, &l->p, l->roots);
     if (l->f->debug) l->f->debug->scheduled = pipeline_note_roots(l);
-    return btl_vm_compile(l->f, &l->p);
+    BTL_TRY(pipeline_tables(l));
+    return btl_vm_code_make(l->f, l->err);
 }
 
 typedef struct pipeline_pass { const char *name; btl_status (*run)(pipeline *l); const char *doc; } pipeline_pass;

@@ -383,7 +383,7 @@ static void recompute_greedily(recompute_search *f, int64_t budget, int64_t boun
 static int64_t recompute_need(const btl_schedule *s, btl_onto onto, const bool *is_uncharged, int step, int *seen, int stamp) {
     const btl_schedule_step *q = &s->steps[step];
     int64_t bytes = q->workspace;
-    for (int k = 0; k < q->nin; k++) {
+    for (int k = 0; k < q->nin && !q->holds; k++) {
         int v = q->in[k];
         while (s->values[v].nviews) v = s->values[v].views[0];
         if (is_uncharged[v] || seen[v] == stamp) continue;

@@ -31,6 +31,7 @@ typedef struct btl_schedule_step {
     const int *in, *out;     /* values; one may stand in `in` more than once */
     int64_t workspace;       /* bytes that it needs while it runs */
     double cost;             /* of running it once more, some nanoseconds; INFINITY: that can't be */
+    bool holds;              /* what it reads may be made where it lies in its result (of bounds on what recomputation needs) */
 } btl_schedule_step;
 
 typedef struct btl_schedule_edge { int before, after; } btl_schedule_edge; /* steps */

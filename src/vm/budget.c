@@ -102,10 +102,12 @@ static int *budget_order(budget *b, const btl_schedule *s) {
 
 static btl_status budget_refuse(budget *b, const btl_recomputed *r, const btl_schedule *s, int64_t least) {
     const btl_schedule_step *step = r->bound_step >= 0 ? &s->steps[r->bound_step] : NULL;
-    char why[200] = "what must be there at the end";
+    char why[200] = "what must be there at the end", pieces[40] = "";
     if (step) snprintf(why, sizeof why, "%.60s needs so much at once", step->name);
-    btl_status status = btl_error_set(b->err, BTL_ENOMEM, "%s: it does not fit a memory budget of %" PRId64 " bytes: the least that was found is %" PRId64 ", and nothing goes below %" PRId64 ": %s",
-                                      b->f->name, b->limit->bytes, least, r->bound, why);
+    b->f->refused_bytes = least;
+    if (b->f->pieces.count) snprintf(pieces, sizeof pieces, "in %d pieces ", b->f->pieces.count);
+    btl_status status = btl_error_set(b->err, BTL_ENOMEM, "%s: it does not fit a memory budget of %" PRId64 " bytes: the least that was found is %" PRId64 ", and %snothing goes below %" PRId64 ": %s",
+                                      b->f->name, b->limit->bytes, least, pieces, r->bound, why);
     return step ? btl_places_error(step->places, NULL, status, b->err) : status;
 }
 
@@ -127,15 +129,17 @@ static btl_recomputed budget_recompute(budget *b, budget_problem *p, int64_t tar
     return best;
 }
 
-/* New values that lie in a state's own memory take none; their instructions come last, and once. */
+/* New values that lie in a state's own memory take none; their instructions come last, and once. Parts of a join may lie in it. */
 static void budget_states(budget *b, btl_schedule *s) {
     btl_schedule_value *values = btl_arena_copy(b->scratch, s->values, (size_t)(s->nvalues + 1) * sizeof *values);
     btl_schedule_step *steps = btl_arena_copy(b->scratch, s->steps, (size_t)(s->nsteps + 1) * sizeof *steps);
-    for (int i = 0; i < b->before.ninstrs; i++)
+    for (int i = 0; i < b->before.ninstrs; i++) {
+        steps[i].holds = b->before.instrs[i].kind == VM_RUN && b->before.instrs[i].node->op->holds;
         for (int k = 0; k < b->before.instrs[i].nout; k++) {
             const vm_slot *slot = &b->f->slots[b->before.instrs[i].out[k]];
             if (slot->storage == STORE_SHARED && slot->into >= 0) values[b->before.instrs[i].out[k]].is_free = true, steps[i].cost = (double)INFINITY;
         }
+    }
     s->values = values, s->steps = steps;
 }
 

@@ -7,7 +7,6 @@
 #include "vm/compile.h"
 
 #include "expr/body.h"
-#include "vm/generated.h"
 #include "vm/budget.h"
 
 #include <string.h>
@@ -209,9 +208,4 @@ btl_status btl_vm_tables(btl_function *f, vm_program *p) {
     f->tier_background = p->background;
     f->policy = p->policy, f->gc = p->gc, f->ordering = p->ordering;
     return compile_tables(&c);
-}
-
-btl_status btl_vm_compile(btl_function *f, vm_program *p) {
-    BTL_TRY(btl_vm_tables(f, p));
-    return btl_vm_code_make(f, p->err);
 }

@@ -29,9 +29,7 @@ typedef struct vm_program {
     btl_error *err;               /* of the compiler */
 } vm_program;
 
-/* Fills in f's tables, and makes code of them; f->graph, f->name, f->checks are set. Only under protection of the graph. */
-btl_status btl_vm_compile(btl_function *f, vm_program *p);
-/* The tables alone, as of a function that is only looked at. */
+/* Fills in f's tables; f->graph, f->name, f->checks are set. Code is made of them by btl_vm_code_make. Only under protection of the graph. */
 btl_status btl_vm_tables(btl_function *f, vm_program *p);
 
 #endif

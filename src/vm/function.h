@@ -145,6 +145,7 @@ struct btl_function {
     _Atomic(size_t) arena_bytes, scratch_bytes; /* in the last sized workspace */
     btl_pieces pieces;              /* how a part of it is computed; count 0: nothing is in pieces */
     int64_t whole_bytes;            /* what it would take without */
+    int64_t refused_bytes;          /* the least that was found, where that does not fit a memory budget; 0: it does */
     int ncurve;
     const btl_memory_point *curve; /* of btl_vm_limit.curve; extra as a share of all work */
 };
