@@ -119,7 +119,8 @@ static btl_status pipeline_switches(pipeline *l) {
     btl_rewrite_options *o = &l->rewrites;
     *o = (btl_rewrite_options){ .phases = l->mode.phases, .with = with, .without = without };
     l->fuse_alone = l->mode.as_written;
-    l->in_place = l->in_pieces = !l->mode.as_written && !l->mode.checks;
+    l->in_place = !l->mode.as_written && !l->mode.checks;
+    l->in_pieces = !l->mode.as_written && l->mode.checks != CHECKS_DEBUG;
     for (int i = 0; i < l->mode.nwords; i++) {
         const mode_word *w = &l->mode.words[i];
         const char *word = btl_arena_strndup(a, w->text, (size_t)w->length);
@@ -372,7 +373,7 @@ static btl_status pipeline_taken(pipeline *l, btl_var **roots, btl_ordering orde
     vm_program p = pipeline_program(l, scratch, roots);
     int64_t *symbols = BTL_ARRAY(scratch, int64_t, l->g->dims.nsymbols + 1);
     for (int k = 0; k < l->g->dims.nsymbols; k++) symbols[k] = -1;
-    p.ordering = ordering;
+    p.ordering = ordering, p.policy = BTL_POLICY_ARENA, p.gc = false; /* the same is in pieces under every policy */
     BTL_TRY(btl_vm_tables(&trial, &p));
     BTL_TRY(btl_vm_taken(&trial, scratch, symbols, bytes, l->err));
     btl_arena_end(scratch);
