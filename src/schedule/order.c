@@ -22,6 +22,7 @@ typedef struct order_piece {
     int n;
     int *ops;      /* of the reduced problem */
     int *order;    /* of the piece's own ops */
+    const int *late; /* another, in which large values are made late, to begin with; or NULL */
     int64_t peak, bound;
     const char *method, *bound_by;
     bool is_spent; /* nothing more to try */
@@ -114,12 +115,12 @@ static void order_share_end(order_find *f, order_piece *p, int64_t steps, order_
 }
 
 /* On a rougher, far smaller problem: its orders may not be the best, but are found. */
-static void order_roughly(order_find *f, order_piece *p) {
+static void order_roughly(order_find *f, order_piece *p, const int *from) {
     if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
     btl_arena *mine = btl_arena_begin(f->a);
     order_groups g = btl_order_reduce(mine, p->l, true);
     int *groups = BTL_ARRAY(mine, int, g.l->nops + 1), *order = BTL_ARRAY(mine, int, p->l->nops + 1);
-    btl_order_of_groups(mine, &g, p->l->nops, p->order, groups);
+    btl_order_of_groups(mine, &g, p->l->nops, from, groups);
     int64_t steps = f->left.steps / 16;
     order_improve m = order_share(f, p, steps);
     m.bound = 0, m.states = m.states < ORDER_SHORT ? m.states : ORDER_SHORT;
@@ -157,10 +158,12 @@ static void order_prove(order_find *f, order_piece *p, int64_t steps) {
 static void order_restart(order_find *f, order_piece *p, const int *first, int64_t steps) {
     int *given = btl_arena_copy(f->a, p->order, ((size_t)p->l->nops + 1) * sizeof *given), *order = BTL_ARRAY(f->a, int, p->l->nops + 1);
     for (int i = 0; i < ORDER_STARTS && p->peak > order_bound(f) && f->left.steps > 0; i++) {
-        int64_t share = i < 2 ? steps / 8 * 3 : steps / 4 / ORDER_STARTS;
+        const int *starts[] = { p->order, first, p->late };
+        int known = p->late ? 3 : 2;
+        int64_t share = i < known ? steps / (4 * known) * 3 : steps / 4 / ORDER_STARTS;
         order_improve m = order_share(f, p, share);
-        if (i > 1) m.method = btl_order_start(f->a, p->l, &m, i - 2, given, order);
-        else memcpy(order, i ? first : p->order, (size_t)p->l->nops * sizeof *order);
+        if (i >= known) m.method = btl_order_start(f->a, p->l, &m, i - known, given, order);
+        else memcpy(order, starts[i], (size_t)p->l->nops * sizeof *order);
         int64_t kept = i % 2 ? m.states : 0;
         if (i % 2) m.floor = m.bound = 0, m.states -= kept;
         int64_t peak = btl_order_lower(f->a, p->l, &m, order);
@@ -181,7 +184,8 @@ static void order_solve_piece(order_find *f, order_piece *p) {
     const int *first = btl_arena_copy(f->a, p->order, ((size_t)p->l->nops + 1) * sizeof *first);
     order_exact(f, p, ORDER_SHORT);
     order_prove(f, p, steps / 16);
-    order_roughly(f, p);
+    order_roughly(f, p, p->order);
+    if (p->late) order_roughly(f, p, p->late);
     order_restart(f, p, first, steps / 4);
     order_prove(f, p, steps / 2);
     order_restart(f, p, first, steps / 16); /* to a better goal */
@@ -191,6 +195,20 @@ static void order_solve_piece(order_find *f, order_piece *p) {
 
 /* ---- all of it ---------------------------------------------------------------------------------- */
 
+/* Greedy orders; those that break ties by the given one, then those that break them by one that makes large values late. */
+static void order_candidates(order_find *f, order_piece *p) {
+    order_improve m = order_piece_begin(f, p);
+    btl_arena *mine = btl_arena_begin(f->a);
+    int *late = BTL_ARRAY(mine, int, p->n + 1);
+    bool other = btl_order_small_first(mine, p->l, p->order, late);
+    p->peak = btl_order_candidates(mine, p->l, &m, 0, p->order);
+    int64_t peak = other && p->peak > order_bound(f) && m.steps > 0 ? btl_order_candidates(mine, p->l, &m, 0, late) : p->peak;
+    if (peak < p->peak) p->peak = peak, memcpy(p->order, late, (size_t)p->l->nops * sizeof *late);
+    else if (other) p->late = btl_arena_copy(f->a, late, ((size_t)p->l->nops + 1) * sizeof *late);
+    btl_arena_end(mine);
+    order_piece_end(f, p, &m);
+}
+
 /* The highest piece decides; what lies below the highest bound of another needs no work. */
 static void order_solve(order_find *f) {
     for (int i = 0; i < f->npieces; i++) {
@@ -198,9 +216,7 @@ static void order_solve(order_find *f) {
         p->peak = btl_liveness_peak(p->l, p->order, f->a, NULL).bytes;
         if (p->peak <= order_bound(f)) continue;
         order_first_bound(f, p);
-        order_improve m = order_piece_begin(f, p);
-        p->peak = btl_order_candidates(f->a, p->l, &m, 0, p->order);
-        order_piece_end(f, p, &m);
+        order_candidates(f, p);
     }
     for (;;) {
         order_piece *p = order_highest(f);

@@ -294,3 +294,33 @@ void btl_order_depth_first(btl_arena *scratch, const btl_liveness *l, const int 
     }
     btl_arena_reset(scratch, mark);
 }
+
+/* ---- small ones first ---------------------------------------------------------------------------- */
+
+bool btl_order_small_first(btl_arena *scratch, const btl_liveness *l, const int *given, int *order) {
+    btl_mark mark = btl_arena_mark(scratch);
+    int n = l->nops, placed = 0, nstack = 0, *stack = BTL_ARRAY(scratch, int, n + 1), *at = BTL_ARRAY(scratch, int, n + 1);
+    bool *late = BTL_ARRAY(scratch, bool, n + 1); /* and not yet placed */
+    int64_t most = 0;
+    for (int i = 0; i < n; i++)
+        if (l->makes[i] > most) most = l->makes[i];
+    for (int i = 0; i < n; i++) {
+        int v = given[i];
+        late[v] = l->makes[v] > most / 2;
+        for (BTL_EACH(k, l->before, v)) late[v] |= late[l->before.item[k]];
+        if (!late[v]) order[placed++] = v;
+    }
+    for (int i = 0; i < n; i++) at[i] = l->before.first[i];
+    for (int i = 0; i < n; i++) {
+        int sink = given[i];
+        if (!late[sink] || l->after.first[sink + 1] > l->after.first[sink]) continue;
+        for (stack[nstack++] = sink; nstack;) {
+            int v = stack[nstack - 1];
+            while (at[v] < l->before.first[v + 1] && !late[l->before.item[at[v]]]) at[v]++;
+            if (at[v] < l->before.first[v + 1]) stack[nstack++] = l->before.item[at[v]++];
+            else late[v] = false, order[placed++] = v, nstack--;
+        }
+    }
+    btl_arena_reset(scratch, mark);
+    return n && memcmp(order, given, (size_t)n * sizeof *order) != 0;
+}

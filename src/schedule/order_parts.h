@@ -41,6 +41,10 @@ void btl_order_greedy(btl_arena *scratch, const btl_liveness *l, const order_gre
 /* Depth first from the outputs (the last as given first, if `reversed`); what is needed with most bytes first, if `by_bytes`. */
 void btl_order_depth_first(btl_arena *scratch, const btl_liveness *l, const int *given, bool reversed, bool by_bytes, int *order);
 
+/* What makes little, and needs nothing that makes much, as given; then, for one result after the other, the rest. Where gradients of many large weights are
+ * added up from small errors, one sum after the other is made when all errors are there. False: that is the given order. */
+bool btl_order_small_first(btl_arena *scratch, const btl_liveness *l, const int *given, int *order);
+
 /* ---- order_bound.c: what no order can be below ---------------------------------------------- */
 
 /* The least number of bytes at the step of op v over all orders; -1 when the steps run out. `prefix` may be NULL or gets
