@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* With more ops, sets begin with some of them; a bound rises by a part of the peak at least, as each rise has its price. */
-enum { PROVE_SET_OPS = 1500, PROVE_PARTS = 4096, PROVE_LEAP = 1024 };
+enum { PROVE_SET_OPS = 1500, PROVE_FOREMOST = 200, PROVE_PARTS = 4096, PROVE_LEAP = 1024 };
 
 static int64_t prove_goal(const order_improve *m) { return m->floor > m->bound ? m->floor : m->bound; }
 
@@ -33,12 +33,75 @@ void btl_order_prove(btl_arena *scratch, const btl_liveness *l, order_improve *m
     btl_arena_reset(scratch, mark);
 }
 
+/* Raises the bound by a set as far as it goes, by leaps that grow while they succeed: what is left of a set at a higher bound is a part of what is left at a
+ * lower one. `kept` has room for the ops. */
+static void prove_by_set(btl_arena *scratch, const btl_liveness *l, order_improve *m, bool last, int64_t peak, const int *order, int n, int *ops, int *kept) {
+    for (int64_t leap = peak / PROVE_LEAP; m->steps > 0 && n && peak > prove_goal(m);) {
+        int64_t above = prove_goal(m) + (leap > 1 ? leap - 1 : 0);
+        if (above > peak - 1) above = peak - 1;
+        int left = n;
+        memcpy(kept, ops, (size_t)n * sizeof *ops);
+        int64_t cut = btl_order_cut_among(scratch, l, last, above, order, &left, ops, &m->steps);
+        if (cut >= 0) {
+            n = left;
+            if (cut > m->bound && cut < INT64_MAX) m->bound = cut, m->bound_by = "minimum cuts of a set";
+            leap *= 2;
+        } else {
+            memcpy(ops, kept, (size_t)n * sizeof *ops);
+            if (leap <= peak / PROVE_PARTS) break;
+            leap = leap / 8 > peak / PROVE_PARTS ? leap / 8 : peak / PROVE_PARTS;
+        }
+    }
+}
+
+/* What lives at least while an op runs. */
+static int64_t prove_own(const btl_liveness *l, int op) {
+    int64_t bytes = l->need[op];
+    for (BTL_EACH(k, l->uses, op))
+        if (l->maker[l->uses.item[k]] != op) bytes += l->bytes[l->uses.item[k]];
+    return bytes;
+}
+
+/* The ops that need so much by themselves and have none such before them (last: behind them). Stops at more than `most`. */
+static int prove_foremost(btl_arena *scratch, const btl_liveness *l, bool last, int64_t least, const int *order, int most, int *ops) {
+    btl_mark mark = btl_arena_mark(scratch);
+    bool *behind = BTL_ARRAY(scratch, bool, l->nops + 1);
+    const btl_lists *there = last ? &l->after : &l->before;
+    int n = 0;
+    for (int i = 0; i < l->nops && n <= most; i++) {
+        int op = order[last ? l->nops - 1 - i : i];
+        for (BTL_EACH(k, *there, op)) behind[op] |= behind[there->item[k]];
+        if (behind[op] || prove_own(l, op) < least) continue;
+        behind[op] = true;
+        ops[n++] = op;
+    }
+    btl_arena_reset(scratch, mark);
+    return n <= most ? n : 0;
+}
+
+/* Of all ops that need much by themselves, one runs first. Few can: those before which there is none such, as the first additions to the gradients of large
+ * weights. So this costs little. */
+static void prove_by_needs(btl_arena *scratch, const btl_liveness *l, order_improve *m, int64_t peak, const int *order, int *ops, int *kept) {
+    static const int parts[] = { 1, 2, 4, 8 }; /* shares of the largest need that may be wanting: none, an eighth … */
+    int64_t most = 0;
+    for (int op = 0; op < l->nops; op++)
+        if (prove_own(l, op) > most) most = prove_own(l, op);
+    for (int i = 0; i < 4; i++)
+        for (int last = 0; last < 2 && m->steps > 0 && peak > prove_goal(m); last++) {
+            int64_t least = i == 0 ? most : most - most / parts[4 - i];
+            prove_by_set(scratch, l, m, last, peak, order, prove_foremost(scratch, l, last, least, order, PROVE_FOREMOST, ops), ops, kept);
+        }
+}
+
 /* Of a set of ops one runs first, and one last. Beginning with those whose step is high in the order at hand, or all. */
 void btl_order_prove_by_sets(btl_arena *scratch, const btl_liveness *l, order_improve *m, const int *order) {
     btl_mark mark = btl_arena_mark(scratch);
     int64_t *profile = BTL_ARRAY(scratch, int64_t, l->nops + 1), all = m->steps;
     int64_t peak = btl_liveness_peak(l, order, scratch, profile).bytes;
     int *ops = BTL_ARRAY(scratch, int, l->nops + 1), *kept = BTL_ARRAY(scratch, int, l->nops + 1);
+    m->steps -= all / 2;
+    prove_by_needs(scratch, l, m, peak, order, ops, kept);
+    m->steps += all / 2, all = m->steps;
     for (int last = 0; last < 2; last++) {
         int n = 0;
         bool high = false; /* what the order runs before its first step above the goal, each as the first of what is left, need not be tried */
@@ -48,23 +111,7 @@ void btl_order_prove_by_sets(btl_arena *scratch, const btl_liveness *l, order_im
             if (high && (l->nops <= PROVE_SET_OPS || profile[at] >= peak / 2)) ops[n++] = order[at];
         }
         m->steps += last ? all / 4 : -(all / 4);
-        /* By leaps that grow while they succeed: what is left of a set at a higher bound is a part of what is left at a lower one. */
-        for (int64_t leap = peak / PROVE_LEAP; m->steps > 0 && n && peak > prove_goal(m);) {
-            int64_t above = prove_goal(m) + (leap > 1 ? leap - 1 : 0);
-            if (above > peak - 1) above = peak - 1;
-            int left = n;
-            memcpy(kept, ops, (size_t)n * sizeof *ops);
-            int64_t cut = btl_order_cut_among(scratch, l, last, above, order, &left, ops, &m->steps);
-            if (cut >= 0) {
-                n = left;
-                if (cut > m->bound && cut < INT64_MAX) m->bound = cut, m->bound_by = "minimum cuts of a set";
-                leap *= 2;
-            } else {
-                memcpy(ops, kept, (size_t)n * sizeof *ops);
-                if (leap <= peak / PROVE_PARTS) break;
-                leap = leap / 8 > peak / PROVE_PARTS ? leap / 8 : peak / PROVE_PARTS;
-            }
-        }
+        prove_by_set(scratch, l, m, last, peak, order, n, ops, kept);
     }
     btl_arena_reset(scratch, mark);
 }
