@@ -13,7 +13,7 @@ static const btl_order_budget order_fast_budget = { .steps = 2000000, .states = 
 const btl_order_budget *btl_ordering_budget(btl_ordering ordering) { return ordering == BTL_ORDERING_EXACT ? &btl_order_usual_budget : &order_fast_budget; }
 
 
-enum { ORDER_STARTS = 16, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000, ORDER_EXACT_BYTES = 1 << 29 };
+enum { ORDER_STARTS = 16, ORDER_BRANCHES = 16, ORDER_PARTS = 8, ORDER_EXACT_OPS = 1024, ORDER_SHORT = 20000, ORDER_EXACT_BYTES = 1 << 29 };
 
 /* ---- pieces between articulation points ----------------------------------------------------- */
 
@@ -178,6 +178,58 @@ static void order_restart(order_find *f, order_piece *p, const int *first, int64
     }
 }
 
+/* Lowers the order within a narrower problem, whose bounds do not hold elsewhere. */
+static void order_lower_in(order_find *f, order_piece *p, const btl_liveness *l, int64_t steps) {
+    int *order = btl_arena_copy(f->a, p->order, ((size_t)p->l->nops + 1) * sizeof *order);
+    order_improve m = order_share(f, p, steps);
+    int64_t peak = btl_order_lower(f->a, l, &m, order);
+    m.bound = p->bound, m.bound_by = p->bound_by;
+    if (peak < p->peak) p->peak = peak, memcpy(p->order, order, (size_t)p->l->nops * sizeof *order);
+    else m.method = p->method;
+    order_share_end(f, p, steps, &m);
+}
+
+/* How little may live at best when ops[first] is the first of the ops; no more than `steps` are spent. */
+static int64_t order_bound_with(order_find *f, order_piece *p, int n, const int *ops, int first, int64_t steps) {
+    btl_arena *mine = btl_arena_begin(f->a);
+    const btl_liveness *one = btl_order_with_first(mine, p->l, n, ops, first);
+    int *order = BTL_ARRAY(mine, int, one->nops + 1);
+    order_improve m = order_share(f, p, steps);
+    btl_liveness_sort(one, p->order, mine, order);
+    btl_order_candidates(mine, one, &m, 0, order);
+    for (int64_t part = ORDER_PARTS; m.bound == p->bound && part >= 1 && m.steps > 0; part /= 2) /* that it is the peak, or not far below */
+        btl_order_prove_above(mine, one, &m, p->peak - 1 - (p->peak - p->bound) * (ORDER_PARTS - part) / ORDER_PARTS, order);
+    int64_t bound = m.bound;
+    m.bound = p->bound, m.bound_by = p->bound_by, m.method = p->method;
+    order_share_end(f, p, steps, &m);
+    btl_arena_end(mine);
+    return bound;
+}
+
+/* Of the ops that need most by themselves one runs first: the problem with the one that the order at hand begins with, which is a far tighter one, is solved for
+ * an order; it and those with the others bound all orders together. */
+static void order_branch(order_find *f, order_piece *p, int64_t steps) {
+    int ops[ORDER_BRANCHES + 2];
+    if (p->peak <= order_bound(f) || f->left.steps <= 0) return;
+    btl_arena *mine = btl_arena_begin(f->a);
+    int n = btl_order_foremost(mine, p->l, p->order, ORDER_BRANCHES, ops);
+    if (n > 1) {
+        const btl_liveness *one = btl_order_with_first(mine, p->l, n, ops, 0);
+        order_lower_in(f, p, one, steps / 4);
+        btl_order_budget share = { (f->left.steps < steps ? f->left.steps : steps) / 2, f->left.states / 2, f->left.seed };
+        btl_order found = btl_order_find(mine, one, p->order, &share);
+        f->left.steps -= found.steps, f->left.states -= found.states;
+        if (found.peak < p->peak) p->peak = found.peak, p->method = found.method, memcpy(p->order, found.ops, (size_t)p->l->nops * sizeof *found.ops);
+        int64_t bound = p->peak;
+        for (int i = 0; i < n && bound > p->bound; i++) {
+            int64_t with = order_bound_with(f, p, n, ops, i, steps / 2 / n);
+            if (with < bound) bound = with;
+        }
+        if (bound > p->bound) p->bound = bound < p->peak ? bound : p->peak, p->bound_by = "each op that may be the first to need most";
+    }
+    btl_arena_end(mine);
+}
+
 /* Ever dearer. */
 static void order_solve_piece(order_find *f, order_piece *p) {
     int64_t steps = f->left.steps;
@@ -187,7 +239,8 @@ static void order_solve_piece(order_find *f, order_piece *p) {
     order_roughly(f, p, p->order);
     if (p->late) order_roughly(f, p, p->late);
     order_restart(f, p, first, steps / 4);
-    order_prove(f, p, steps / 2);
+    order_prove(f, p, steps / 4);
+    order_branch(f, p, steps / 2);
     order_restart(f, p, first, steps / 16); /* to a better goal */
     order_exact(f, p, f->left.states);
     p->is_spent = true;
@@ -201,8 +254,9 @@ static void order_candidates(order_find *f, order_piece *p) {
     btl_arena *mine = btl_arena_begin(f->a);
     int *late = BTL_ARRAY(mine, int, p->n + 1);
     bool other = btl_order_small_first(mine, p->l, p->order, late);
+    int64_t steps = m.steps;
     p->peak = btl_order_candidates(mine, p->l, &m, 0, p->order);
-    int64_t peak = other && p->peak > order_bound(f) && m.steps > 0 ? btl_order_candidates(mine, p->l, &m, 0, late) : p->peak;
+    int64_t peak = other && p->peak > order_bound(f) && m.steps > steps - m.steps ? btl_order_candidates(mine, p->l, &m, 0, late) : p->peak;
     if (peak < p->peak) p->peak = peak, memcpy(p->order, late, (size_t)p->l->nops * sizeof *late);
     else if (other) p->late = btl_arena_copy(f->a, late, ((size_t)p->l->nops + 1) * sizeof *late);
     btl_arena_end(mine);

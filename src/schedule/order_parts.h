@@ -94,5 +94,12 @@ int64_t btl_order_lower(btl_arena *scratch, const btl_liveness *l, order_improve
 /* Raises the bound by cuts at the order's highest steps, at most so many; and by sets of ops, of which one runs first. */
 void btl_order_prove(btl_arena *scratch, const btl_liveness *l, order_improve *m, int most, const int *order);
 void btl_order_prove_by_sets(btl_arena *scratch, const btl_liveness *l, order_improve *m, const int *order);
+/* One trial: is the bound above that? */
+void btl_order_prove_above(btl_arena *scratch, const btl_liveness *l, order_improve *m, int64_t above, const int *order);
+/* The ops that need about as much by themselves as any does, and have none such before them, as they stand in an order: of all that need so much one of these
+ * runs first. Returns how many; 0: more than `most`. `ops` has room for one more. */
+int btl_order_foremost(btl_arena *scratch, const btl_liveness *l, const int *order, int most, int *ops);
+/* The problem in which ops[first] runs before the others. What bounds it bounds no other. */
+btl_liveness *btl_order_with_first(btl_arena *a, const btl_liveness *l, int n, const int *ops, int first);
 
 #endif

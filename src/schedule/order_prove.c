@@ -54,12 +54,31 @@ static void prove_by_set(btl_arena *scratch, const btl_liveness *l, order_improv
     }
 }
 
+/* Of the ops from the order's first step above the goal on (last: up to its last). */
+static int prove_high(const btl_liveness *l, const int64_t *profile, int64_t peak, int64_t goal, bool last, const int *order, int *ops) {
+    int n = 0;
+    bool high = false; /* what the order runs before, each as the first of what is left, need not be tried */
+    for (int i = 0; i < l->nops; i++) {
+        int at = last ? l->nops - 1 - i : i;
+        high = high || profile[at] > goal;
+        if (high && (l->nops <= PROVE_SET_OPS || profile[at] >= peak / 2)) ops[n++] = order[at];
+    }
+    return n;
+}
+
 /* What lives at least while an op runs. */
 static int64_t prove_own(const btl_liveness *l, int op) {
     int64_t bytes = l->need[op];
     for (BTL_EACH(k, l->uses, op))
         if (l->maker[l->uses.item[k]] != op) bytes += l->bytes[l->uses.item[k]];
     return bytes;
+}
+
+static int64_t prove_most(const btl_liveness *l) {
+    int64_t most = 0;
+    for (int op = 0; op < l->nops; op++)
+        if (prove_own(l, op) > most) most = prove_own(l, op);
+    return most;
 }
 
 /* The ops that need so much by themselves and have none such before them (last: behind them). Stops at more than `most`. */
@@ -83,9 +102,7 @@ static int prove_foremost(btl_arena *scratch, const btl_liveness *l, bool last, 
  * weights. So this costs little. */
 static void prove_by_needs(btl_arena *scratch, const btl_liveness *l, order_improve *m, int64_t peak, const int *order, int *ops, int *kept) {
     static const int parts[] = { 1, 2, 4, 8 }; /* shares of the largest need that may be wanting: none, an eighth … */
-    int64_t most = 0;
-    for (int op = 0; op < l->nops; op++)
-        if (prove_own(l, op) > most) most = prove_own(l, op);
+    int64_t most = prove_most(l);
     for (int i = 0; i < 4; i++)
         for (int last = 0; last < 2 && m->steps > 0 && peak > prove_goal(m); last++) {
             int64_t least = i == 0 ? most : most - most / parts[4 - i];
@@ -103,15 +120,39 @@ void btl_order_prove_by_sets(btl_arena *scratch, const btl_liveness *l, order_im
     prove_by_needs(scratch, l, m, peak, order, ops, kept);
     m->steps += all / 2, all = m->steps;
     for (int last = 0; last < 2; last++) {
-        int n = 0;
-        bool high = false; /* what the order runs before its first step above the goal, each as the first of what is left, need not be tried */
-        for (int i = 0; i < l->nops; i++) {
-            int at = last ? l->nops - 1 - i : i;
-            high = high || profile[at] > prove_goal(m);
-            if (high && (l->nops <= PROVE_SET_OPS || profile[at] >= peak / 2)) ops[n++] = order[at];
-        }
+        int n = prove_high(l, profile, peak, prove_goal(m), last, order, ops);
         m->steps += last ? all / 4 : -(all / 4);
         prove_by_set(scratch, l, m, last, peak, order, n, ops, kept);
     }
     btl_arena_reset(scratch, mark);
+}
+
+void btl_order_prove_above(btl_arena *scratch, const btl_liveness *l, order_improve *m, int64_t above, const int *order) {
+    btl_mark mark = btl_arena_mark(scratch);
+    int64_t *profile = BTL_ARRAY(scratch, int64_t, l->nops + 1), peak = btl_liveness_peak(l, order, scratch, profile).bytes;
+    int *ops = BTL_ARRAY(scratch, int, l->nops + 1);
+    for (int last = 0; last < 2 && m->bound <= above && m->steps > 0; last++) {
+        int n = prove_high(l, profile, peak, m->bound, last, order, ops);
+        int64_t cut = btl_order_cut_among(scratch, l, last, above, order, &n, ops, &m->steps);
+        if (cut > m->bound && cut < INT64_MAX) m->bound = cut, m->bound_by = "minimum cuts of a set";
+    }
+    btl_arena_reset(scratch, mark);
+}
+
+int btl_order_foremost(btl_arena *scratch, const btl_liveness *l, const int *order, int most, int *ops) {
+    int64_t need = prove_most(l);
+    return prove_foremost(scratch, l, false, need - need / 8, order, most, ops);
+}
+
+btl_liveness *btl_order_with_first(btl_arena *a, const btl_liveness *l, int n, const int *ops, int first) {
+    btl_liveness *one = btl_arena_copy(a, l, sizeof *l);
+    int nedges = l->after.first[l->nops], npairs = 0, *pairs = BTL_ARRAY(a, int, 2 * (nedges + n)), *back = BTL_ARRAY(a, int, 2 * (nedges + n));
+    for (int op = 0; op < l->nops; op++)
+        for (BTL_EACH(k, l->after, op)) pairs[2 * npairs] = op, pairs[2 * npairs++ + 1] = l->after.item[k];
+    for (int i = 0; i < n; i++)
+        if (i != first) pairs[2 * npairs] = ops[first], pairs[2 * npairs++ + 1] = ops[i];
+    for (int i = 0; i < npairs; i++) back[2 * i] = pairs[2 * i + 1], back[2 * i + 1] = pairs[2 * i];
+    one->after = btl_lists_new(a, l->nops, l->nops, npairs, (const int (*)[2])(void *)pairs);
+    one->before = btl_lists_new(a, l->nops, l->nops, npairs, (const int (*)[2])(void *)back);
+    return one;
 }
