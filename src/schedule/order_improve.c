@@ -97,7 +97,7 @@ int64_t btl_order_candidates(btl_arena *scratch, const btl_liveness *l, order_im
     improve_best best = { order, btl_liveness_peak(l, given, mine, NULL).bytes, NULL };
     for (int i = 0; i < IMPROVE_ALL_RULES + nnoisy && best.peak > goal && (i < IMPROVE_ALL_RULES || m->steps > 0); i++)
         improve_offer(mine, l, &best, next, improve_rule(mine, l, m, i, given, next));
-    if (best.peak > goal && l->nops > 8) {
+    if (best.peak > goal && l->nops > 8 && m->steps > 0) {
         order_groups g = btl_order_reduce(mine, l, true);
         m->steps -= 8 * improve_cost(l);
         for (int i = 0; i < IMPROVE_ALL_RULES && best.peak > goal; i++)
