@@ -107,12 +107,12 @@ static void pieces_grow(pieces *p, const btl_node *seed, int axis, int *queue) {
         const btl_node *n = p->g->nodes[queue[head++]];
         int at = p->axis[n->id];
         btl_node_cut(n, at, p->in, &cut);
-        for (int i = 0; i < n->nin; i++) { /* p->in is filled anew by what is asked for between */
+        for (int i = 0; i < n->nin; i++) {
             int along = cut.in[i];
             const btl_node *operand = n->in[i]->node;
             if (along < 0 || p->axis[operand->id] >= 0 || pieces_is_leaf(operand)) continue;
             if (pieces_can(p, operand, along, &cut)) queue[tail++] = operand->id, p->axis[operand->id] = (signed char)along;
-            btl_node_cut(n, at, p->in, &cut);
+            btl_node_cut(n, at, p->in, &cut); /* p->in was filled anew by what was asked for */
         }
         for (BTL_EACH(k, p->users, n->id)) {
             const btl_node *user = p->g->nodes[p->users.item[k]];
@@ -201,7 +201,7 @@ bool btl_pieces_find(btl_graph *g, btl_arena *a, int nroots, btl_var *const *roo
             pieces_region(&p, seeds[s], axis, queue, &here);
             if (here.spared <= found->spared) continue;
             memcpy(best, p.axis, (size_t)p.n);
-            *found = here, found->axes = best;
+            *found = here, found->n = p.n, found->axes = best;
         }
     return found->axes != NULL;
 }
@@ -309,7 +309,8 @@ btl_status btl_pieces_make(btl_graph *g, const btl_pieces *found, int nroots, bt
     btl_arena *a = btl_arena_begin(&g->arena);
     const btl_places *here = g->here;
     pieces_maker m = { .p = pieces_new(g, a, nroots, roots, found->count), .whole = btl_var_map_new(a, g) };
-    memcpy(m.p.axis, found->axes, (size_t)m.p.n);
+    memset(m.p.axis, -1, (size_t)m.p.n);
+    memcpy(m.p.axis, found->axes, (size_t)found->n);
     pieces_find_whole(&m.p);
     m.made = BTL_ARRAY(a, btl_node **, m.p.n + 1), m.level = BTL_ARRAY(a, int, m.p.n + 1);
     int widest = 0;

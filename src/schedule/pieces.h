@@ -17,7 +17,8 @@ typedef struct btl_pieces {
     int axis;               /* … and its axis */
     int64_t spared;         /* bytes of values of which only a piece lives at a time */
     bool rounds;            /* the last bits may differ (btl_cut.rounds) */
-    const signed char *axes;/* by node id: the axis along which it is cut; -1: not at all */
+    int n;                  /* nodes that the graph had … */
+    const signed char *axes;/* … and of each, by id, the axis along which it is cut; -1: not at all */
 } btl_pieces;
 
 /* Bytes of all that the roots' nodes compute; -1 where a size is open. */
