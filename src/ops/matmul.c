@@ -139,7 +139,7 @@ static btl_status matmul_eval(btl_exec *x) {
                 uint64_t total = 0;
                 for (int64_t p = 0; p < s.k; p++) {
                     int64_t at = w.at[0] + i * s.a.row + p * s.a.column, bt = w.at[1] + p * s.b.row + j * s.b.column;
-                    if (kind == 'f' && s.k == 1 && y->dtype == BTL_F64) sum = (double)btl_operand_real(a, at) * (double)btl_operand_real(b, bt); /* rounded once, as mul does */
+                    if (kind == 'f' && s.k == 1 && y->dtype == BTL_F64) sum = (long double)((double)btl_operand_real(a, at) * (double)btl_operand_real(b, bt)); /* rounded once, as mul does */
                     else if (kind == 'f') sum += btl_operand_real(a, at) * btl_operand_real(b, bt);
                     else if (kind == 'b') total |= (uint64_t)(btl_operand_signed(a, at) && btl_operand_signed(b, bt));
                     else total += (uint64_t)btl_operand_signed(a, at) * (uint64_t)btl_operand_signed(b, bt);

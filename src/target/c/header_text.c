@@ -77,12 +77,11 @@ static const char *header_upper(const written *w) {
 
 static void header_rules(const written *w, btl_text *t) {
     const char *name = w->f->name;
-    bool integers = false, halves = false, bools = false, updates = false;
+    bool halves = false, bools = false, updates = false;
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < (pass ? w->f->noutputs : w->f->ninputs); i++) {
             btl_dtype dtype = w->f->slots[pass ? w->f->outputs[i].slot : w->f->inputs[i].slot].type->dtype;
             bools |= dtype == BTL_BOOL, halves |= btl_elem_is_half(dtype);
-            integers |= btl_dtype_kind(dtype) == 'i';
         }
     for (int i = 0; i < w->f->noutputs; i++) updates |= w->f->outputs[i].is_shared;
     btl_text_add(t, " * Arrays lie row after row without gaps, aligned as their elements are, and results overlap nothing else.");

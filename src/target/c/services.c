@@ -18,7 +18,7 @@ static void services_gemm_f64(void *ctx, int64_t m, int64_t n, int64_t k, const 
 static void services_gemm_onto_f32(void *ctx, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t a_row, int64_t a_column, const float *b,
                                    int64_t b_row, int64_t b_column, float beta, const float *c, int64_t c_row, int64_t c_column, float *y, int64_t ldy) {
     btl_matrix p = { a, a_row, a_column }, q = { b, b_row, b_column }, r = { c, c_row, c_column };
-    btl_blas_gemm_onto(ctx, BTL_F32, m, n, k, alpha, &p, &q, beta, &r, y, ldy);
+    btl_blas_gemm_onto(ctx, BTL_F32, m, n, k, (double)alpha, &p, &q, (double)beta, &r, y, ldy);
 }
 
 static void services_gemm_onto_f64(void *ctx, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t a_row, int64_t a_column, const double *b,
