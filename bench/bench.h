@@ -130,17 +130,20 @@ typedef struct bench_program {
     btl_error err;
 } bench_program;
 
-/* Compiles the entry `name` (NULL: the only one) of a text. */
-static inline bench_program bench_compile(const char *text, const char *name) {
+/* Compiles the entry `name` (NULL: the only one) of a text, in a mode (NULL: the default). */
+static inline bench_program bench_compile_as(const char *text, const char *name, const char *mode) {
     bench_program p = { 0 };
     btl_error err = { 0 };
+    btl_function_options o = { .struct_size = sizeof o, .mode = mode };
     bench_check(btl_context_new(NULL, &p.ctx), text, "no context");
     bench_check(btl_graph_new(p.ctx, &p.g), text, "no graph");
     bench_check(btl_graph_parse(p.g, text, strlen(text), "bench"), text, btl_graph_messages(p.g));
-    bench_check(btl_function_new(p.g, btl_entry_find(p.g, name), NULL, &p.f, &err), text, err.message);
+    bench_check(btl_function_new(p.g, btl_entry_find(p.g, name), &o, &p.f, &err), text, err.message);
     if (btl_function_nshared(p.f)) bench_check(btl_state_new(p.g, &p.state, &err), text, err.message);
     return p;
 }
+
+static inline bench_program bench_compile(const char *text, const char *name) { return bench_compile_as(text, name, NULL); }
 
 /* A new array of small positive numbers that do not repeat soon; integers lie below `below`. */
 static inline btl_array bench_array(btl_dtype dtype, int rank, const int64_t *shape, double below) {

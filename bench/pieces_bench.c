@@ -9,19 +9,6 @@
 
 #define WHOLE "fast_run,without=pieces"
 
-static bench_program pieces_open(const char *path, const char *text, size_t bytes, const char *mode) {
-    bench_program p = { 0 };
-    btl_error err = { 0 };
-    btl_function_options o = { .struct_size = sizeof o, .mode = mode };
-    bench_check(btl_context_new(NULL, &p.ctx), path, "no context");
-    bench_check(btl_graph_new(p.ctx, &p.g), path, "no graph");
-    bench_check(btl_graph_parse(p.g, text, bytes, path), path, btl_graph_messages(p.g));
-    bench_check(btl_function_new(p.g, btl_entry_find(p.g, NULL), &o, &p.f, &err), path, err.message);
-    if (btl_function_nshared(p.f)) bench_check(btl_state_new(p.g, &p.state, &err), path, err.message);
-    bench_arguments(&p, 0.1);
-    return p;
-}
-
 /* The largest difference, in units of the largest value of that result. */
 static double pieces_differ(const bench_program *a, const bench_program *b) {
     double most = 0;
@@ -59,7 +46,8 @@ int main(int argc, char **argv) {
         char *text = bench_read(argv[i], &bytes), time[32];
         const char *slash = strrchr(argv[i], '/');
         if (!text) bench_check(BTL_EIO, argv[i], "cannot be read");
-        bench_program whole = pieces_open(argv[i], text, bytes, WHOLE), pieces = pieces_open(argv[i], text, bytes, NULL);
+        bench_program whole = bench_compile_as(text, NULL, WHOLE), pieces = bench_compile(text, NULL);
+        bench_arguments(&whole, 0.1), bench_arguments(&pieces, 0.1);
         bench_pair t = bench_measure_pair(bench_call, &pieces, bench_call, &whole);
         bench_time alone = bench_measure(bench_call, &whole);
         printf("%-24s %10.2f %10.2f %12s %14.2f (%.2f .. %.2f) %10.1e\n", slash ? slash + 1 : argv[i], pieces_megabytes(&whole, WHOLE), pieces_megabytes(&pieces, NULL),

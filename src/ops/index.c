@@ -1061,6 +1061,11 @@ btl_var *btl_part_along(btl_graph *g, btl_var *x, int axis, const btl_dim *start
     return btl_index_build(g, x, axis + 1, items);
 }
 
+btl_var *btl_share_along(btl_graph *g, btl_var *x, int axis, int shares, int i) {
+    const btl_dim *length = btl_dim_floordiv(g, x->type.dims[axis], btl_dim_const(g, shares));
+    return btl_part_along(g, x, axis, btl_dim_mul(g, length, btl_dim_const(g, i)), length);
+}
+
 btl_var *btl_part_add(btl_graph *g, btl_var *x, const btl_part *part) {
     btl_index_arg items[BTL_MAX_RANK];
     for (int i = 0; i < part->axis; i++) items[i] = index_whole;

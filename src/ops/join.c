@@ -125,8 +125,7 @@ static const char *const concatenate_samples[] = {
 };
 
 static bool concatenate_cut(btl_cut *c) {
-    int64_t along = c->node->params[0].i;
-    if (c->axis == (along < 0 ? along + c->node->out->type.rank : along)) return false;
+    if (c->axis == join_axis(&c->node->params[0], c->node->out->type.rank)) return false;
     for (int i = 0; i < c->node->nin; i++) c->in[i] = c->axis;
     return true;
 }

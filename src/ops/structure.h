@@ -13,6 +13,8 @@ btl_var *btl_dimshuffle_to(btl_graph *g, btl_var *x, int n, const int *pattern);
 btl_var *btl_transpose_last(btl_graph *g, btl_var *x);
 /* x[…, start : start + length, …] along one axis, sizes symbolic (index.c). */
 btl_var *btl_part_along(btl_graph *g, btl_var *x, int axis, const btl_dim *start, const btl_dim *length);
+/* The i-th of so many equal shares of an axis of x (index.c). */
+btl_var *btl_share_along(btl_graph *g, btl_var *x, int axis, int shares, int i);
 /* x with a part added (index.c). */
 btl_var *btl_part_add(btl_graph *g, btl_var *x, const btl_part *part);
 /* How many rows (or columns) of a product a range should have beside a matrix of which all is read (matmul.c). */

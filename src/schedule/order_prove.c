@@ -101,12 +101,12 @@ static int prove_foremost(btl_arena *scratch, const btl_liveness *l, bool last, 
 /* Of all ops that need much by themselves, one runs first. Few can: those before which there is none such, as the first additions to the gradients of large
  * weights. So this costs little. */
 static void prove_by_needs(btl_arena *scratch, const btl_liveness *l, order_improve *m, int64_t peak, const int *order, int *ops, int *kept) {
-    static const int parts[] = { 1, 2, 4, 8 }; /* shares of the largest need that may be wanting: none, an eighth … */
+    static const int wanting[] = { 0, 1, 2, 4 }; /* eighths of the largest need */
     int64_t most = prove_most(l);
     for (int i = 0; i < 4; i++)
         for (int last = 0; last < 2 && m->steps > 0 && peak > prove_goal(m); last++) {
-            int64_t least = i == 0 ? most : most - most / parts[4 - i];
-            prove_by_set(scratch, l, m, last, peak, order, prove_foremost(scratch, l, last, least, order, PROVE_FOREMOST, ops), ops, kept);
+            int n = prove_foremost(scratch, l, last, most - most * wanting[i] / 8, order, PROVE_FOREMOST, ops);
+            prove_by_set(scratch, l, m, last, peak, order, n, ops, kept);
         }
 }
 

@@ -18,7 +18,7 @@ typedef struct pieces {
     int n, norder, *order;   /* nodes of the graph; those that are needed, in an order in which they can run */
     btl_bits needed, root;   /* by node id; of the roots */
     btl_lists users;         /* by node id: nodes that read it */
-    int *in;                 /* room for the axes of a node's operands */
+    int widest, *in;         /* most operands of a node; room for their axes */
     int count;
     bool careful;
     signed char *axis;       /* by node id: of the region that is being looked at; -1: not in it */
@@ -51,12 +51,12 @@ int64_t btl_pieces_bytes(btl_graph *g, int nroots, btl_var *const *roots) {
 
 static pieces pieces_new(btl_graph *g, btl_arena *a, int nroots, btl_var *const *roots, int count) {
     pieces p = { .g = g, .a = a, .n = g->nnodes, .count = count, .needed = btl_graph_reach(g, nroots, roots), .root = btl_bits_new(a, g->nnodes) };
-    int npairs = 0, widest = 0, nreads = 0;
+    int npairs = 0, nreads = 0;
     p.order = BTL_ARRAY(a, int, p.n + 1);
     p.norder = btl_graph_order(g, p.needed, p.order);
     for (int i = 0; i < p.norder; i++) {
         int nin = g->nodes[p.order[i]]->nin;
-        nreads += nin, widest = nin > widest ? nin : widest;
+        nreads += nin, p.widest = nin > p.widest ? nin : p.widest;
     }
     int *pairs = BTL_ARRAY(a, int, 2 * nreads + 1);
     for (int i = 0; i < p.norder; i++) {
@@ -64,7 +64,7 @@ static pieces pieces_new(btl_graph *g, btl_arena *a, int nroots, btl_var *const 
         for (int k = 0; k < n->nin; k++) pairs[2 * npairs] = n->in[k]->node->id, pairs[2 * npairs++ + 1] = n->id;
     }
     p.users = btl_lists_new(a, p.n, p.n, npairs, (const int (*)[2])(void *)pairs);
-    p.in = BTL_ARRAY(a, int, widest + 1);
+    p.in = BTL_ARRAY(a, int, p.widest + 1);
     p.axis = BTL_ARRAY(a, signed char, p.n + 1), p.whole = BTL_ARRAY(a, bool, p.n + 1);
     for (int i = 0; i < nroots; i++) btl_bits_set(p.root, roots[i]->node->id);
     return p;
@@ -235,14 +235,11 @@ static void pieces_find_levels(pieces_maker *m) {
 
 /* Operand k of the node's piece i. */
 static btl_var *pieces_operand(pieces_maker *m, const btl_node *n, const btl_cut *cut, int k, int i) {
-    btl_graph *g = m->p.g;
     btl_var *v = n->in[k];
     int axis = cut->in[k];
     if (axis >= 0 && m->p.axis[v->node->id] == axis) return &m->made[v->node->id][i]->out[v->index];
     btl_var *whole = btl_var_map_get(&m->whole, v);
-    if (axis < 0 || !whole) return whole;
-    const btl_dim *length = btl_dim_floordiv(g, v->type.dims[axis], btl_dim_const(g, m->p.count));
-    return btl_part_along(g, whole, axis, btl_dim_mul(g, length, btl_dim_const(g, i)), length);
+    return axis < 0 || !whole ? whole : btl_share_along(m->p.g, whole, axis, m->p.count, i);
 }
 
 static btl_status pieces_make_piece(pieces_maker *m, const btl_node *n, int i) {
@@ -313,13 +310,11 @@ btl_status btl_pieces_make(btl_graph *g, const btl_pieces *found, int nroots, bt
     memcpy(m.p.axis, found->axes, (size_t)found->n);
     pieces_find_whole(&m.p);
     m.made = BTL_ARRAY(a, btl_node **, m.p.n + 1), m.level = BTL_ARRAY(a, int, m.p.n + 1);
-    int widest = 0;
     for (int i = 0; i < m.p.norder; i++) {
         const btl_node *n = g->nodes[m.p.order[i]];
-        if (n->nin > widest) widest = n->nin;
         if (pieces_inside(&m, n)) m.made[n->id] = BTL_ARRAY(a, btl_node *, found->count);
     }
-    m.in = BTL_ARRAY(a, btl_var *, widest + 1);
+    m.in = BTL_ARRAY(a, btl_var *, m.p.widest + 1);
     pieces_find_levels(&m);
     btl_status status = m.nlevels > PIECES_LEVELS ? BTL_OK : pieces_make_all(&m);
     for (int i = 0; status == BTL_OK && m.nlevels <= PIECES_LEVELS && i < nroots; i++) roots[i] = btl_var_map_get(&m.whole, roots[i]);

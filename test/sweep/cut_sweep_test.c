@@ -33,12 +33,7 @@ static btl_status ranges_make(void *arg) {
         if (axes[k] >= 0 && !ranges_divides(n->in[k], axes[k], r->shares)) return BTL_OK;
     for (int k = 0; k < n->nout; k++) parts[k] = BTL_ARRAY(&g->arena, btl_var *, r->shares);
     for (int i = 0; i < r->shares; i++) {
-        for (int k = 0; k < n->nin; k++) {
-            in[k] = n->in[k];
-            if (axes[k] < 0) continue;
-            const btl_dim *length = btl_dim_floordiv(g, in[k]->type.dims[axes[k]], btl_dim_const(g, r->shares));
-            in[k] = btl_part_along(g, in[k], axes[k], btl_dim_mul(g, length, btl_dim_const(g, i)), length);
-        }
+        for (int k = 0; k < n->nin; k++) in[k] = axes[k] < 0 ? n->in[k] : btl_share_along(g, n->in[k], axes[k], r->shares, i);
         btl_node *range = btl_cut_apply(g, &cut, in, r->shares);
         for (int k = 0; range && k < n->nout; k++) parts[k][i] = &range->out[k];
         if (!range) return g->status;
